@@ -1,0 +1,254 @@
+"""The configuration of an accelerator: one frozen object that every other part reads.
+
+The RTL, the compiler, the performance model and the driver are all parametrised by
+:class:`Config`; it is written beside the Verilog, and its :attr:`Config.hash` stands in a CSR and
+at the head of every program, so that a program made for another accelerator is refused.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+
+from .errors import HwgenError
+
+__all__ = ["Config", "PRESETS", "preset", "load_toml", "parse_pe"]
+
+
+def _clog2(n):
+    return (n - 1).bit_length()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Elaboration-time parameters of one accelerator.
+
+    Attributes
+    ----------
+    name : str
+        Name of the build; letters, digits, ``_`` and ``-``.
+    rows, cols : int
+        Shape of the PE array, each 1 to 32. A column sums its rows.
+    filter_spad : int
+        Weights of one of the two halves of a PE's filter spad, 8 bits each. One half is used while
+        the other is filled.
+    ifmap_spad : int
+        Ifmap values of a PE's ifmap spad, 9 bits each: a ring that holds the sliding window and the
+        values that come next.
+    glb_kib : int
+        All of the global buffer, in KiB: the column banks and the parameter memory.
+    lanes : int
+        Psums in one GLB word, and outputs that the output stage finishes in a cycle.
+    bus_bits : int
+        Width of the AXI4 master, of an ifmap word in the GLB and of the NoC's Y-bus.
+    xbus_bytes : int
+        Ifmap values that an array row's X-bus delivers in a cycle.
+    params_depth : int
+        Output channels whose bias and scale the parameter memory holds.
+    addr_bits : int
+        Width of an AXI4 address.
+    burst : int
+        Longest AXI burst, in beats.
+    zero_gate : bool
+        Hold the multiplier's operands while the ifmap value is zero.
+    clock_mhz : int
+        Clock that peak figures are quoted at; the RTL does not depend on it.
+    """
+    name: str = "eyeriss"
+    rows: int = 12
+    cols: int = 14
+    filter_spad: int = 224
+    ifmap_spad: int = 64
+    glb_kib: int = 108
+    lanes: int = 4
+    bus_bits: int = 64
+    xbus_bytes: int = 4
+    params_depth: int = 512
+    addr_bits: int = 32
+    burst: int = 32
+    zero_gate: bool = False
+    clock_mhz: int = 200
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not field.type:
+                raise HwgenError(f"{field.name} = {value!r} is of type {type(value).__name__}; "
+                                 f"it must be of type {field.type.__name__}.")
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", self.name):
+            raise HwgenError(f"name = {self.name!r} is not allowed: use a letter, then up to 63 "
+                             f"letters, digits, '_' or '-'.")
+        self._range("rows", 1, 32)
+        self._range("cols", 1, 32)
+        self._range("filter_spad", 8, 1024)
+        self._choice("ifmap_spad", (16, 32, 64, 128))
+        self._range("glb_kib", 2, 4096)
+        self._choice("lanes", (1, 2, 4, 8))
+        self._choice("bus_bits", (32, 64, 128, 256))
+        self._choice("xbus_bytes", (1, 2, 4, 8))
+        self._choice("params_depth", (32, 64, 128, 256, 512, 1024, 2048))
+        self._range("addr_bits", 32, 64)
+        self._choice("burst", (8, 16, 32, 64, 128, 256))
+        self._range("clock_mhz", 1, 5000)
+        if self.bank_bits < self.bus_bits:
+            raise HwgenError(f"lanes = {self.lanes} makes GLB words of {self.bank_bits} bits, less "
+                             f"than bus_bits = {self.bus_bits}: set lanes to at least "
+                             f"{self.bus_bits // 32}.")
+        if self.burst * self.bus_bytes > 4096:
+            raise HwgenError(f"burst = {self.burst} beats of {self.bus_bytes} bytes exceed the "
+                             f"4096 bytes of an AXI burst: set burst to at most "
+                             f"{4096 // self.bus_bytes}.")
+        if self.xbus_bytes > self.bus_bytes:
+            raise HwgenError(f"xbus_bytes = {self.xbus_bytes} exceeds the {self.bus_bytes} bytes "
+                             f"of bus_bits = {self.bus_bits}.")
+        if self.ifmap_spad < self.bus_bytes + 8:
+            raise HwgenError(f"ifmap_spad = {self.ifmap_spad} is too small for bus_bits = "
+                             f"{self.bus_bits}: it needs {self.bus_bytes} values for a bus word "
+                             f"and 8 for a window.")
+        if self.bank_depth < 32 or self.bank_depth > 32768:
+            raise HwgenError(f"glb_kib = {self.glb_kib} gives each of {self.cols} banks "
+                             f"{self.bank_depth} words of {self.bank_bits} bits; between 32 and "
+                             f"32768 are allowed: change glb_kib or lanes.")
+
+    def _range(self, name, low, high):
+        value = getattr(self, name)
+        if not low <= value <= high:
+            raise HwgenError(f"{name} = {value} is out of range: {low} to {high} are allowed.")
+
+    def _choice(self, name, allowed):
+        value = getattr(self, name)
+        if value not in allowed:
+            raise HwgenError(f"{name} = {value} is not allowed: choose one of "
+                             f"{', '.join(map(str, allowed))}.")
+
+    # Derived sizes.
+
+    @property
+    def bus_bytes(self):
+        """Bytes of a bus word: an AXI beat, an ifmap word of the GLB, a Y-bus word."""
+        return self.bus_bits // 8
+
+    @property
+    def bank_bits(self):
+        """Width of a GLB bank, in bits: ``lanes`` psums."""
+        return 32 * self.lanes
+
+    @property
+    def params_bytes(self):
+        """Size of the parameter memory: 8 bytes a channel."""
+        return 8 * self.params_depth
+
+    @property
+    def bank_depth(self):
+        """Words of a GLB bank."""
+        return (self.glb_kib * 1024 - self.params_bytes) // (self.cols * self.bank_bits // 8)
+
+    @property
+    def subwords(self):
+        """Ifmap words in a word of a GLB bank."""
+        return self.bank_bits // self.bus_bits
+
+    @property
+    def glb_words(self):
+        """Ifmap words in the whole GLB."""
+        return self.bank_depth * self.cols * self.subwords
+
+    @property
+    def psum_bits(self):
+        """Width of the psums inside the array: products of 16 bits, summed over the taps of a
+        PE's window and the rows of a column."""
+        return 16 + _clog2(self.rows * min(self.ifmap_spad, self.filter_spad))
+
+    @property
+    def pe_bytes(self):
+        """Storage of one PE's spads, in bytes, every bit counted."""
+        return (2 * self.filter_spad * 8 + self.ifmap_spad * 9) / 8
+
+    # Identity.
+
+    def to_dict(self):
+        return dataclasses.asdict(self)
+
+    @property
+    def hash(self):
+        """32-bit identity of the hardware: every parameter but the name and the quoted clock."""
+        body = {k: v for k, v in self.to_dict().items() if k not in ("name", "clock_mhz")}
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
+        return int.from_bytes(digest[:4], "little")
+
+    def to_toml(self):
+        def text(value):
+            if isinstance(value, bool):
+                return str(value).lower()
+            return json.dumps(value)
+        return "".join(f"{k} = {text(v)}\n" for k, v in self.to_dict().items())
+
+    def replace(self, **changes):
+        """A copy with some parameters changed; raises :exc:`HwgenError` for an unknown one."""
+        known = [f.name for f in dataclasses.fields(self)]
+        for key in changes:
+            if key not in known:
+                raise HwgenError(f"{key!r} is not a parameter: the parameters are "
+                                 f"{', '.join(known)}.")
+        return dataclasses.replace(self, **changes)
+
+    def set(self, assignment):
+        """A copy with one ``KEY=VALUE`` of the command line applied."""
+        key, eq, text = assignment.partition("=")
+        if not eq:
+            raise HwgenError(f"--set {assignment!r} is not of the form KEY=VALUE.")
+        types = {f.name: f.type for f in dataclasses.fields(self)}
+        kind = types.get(key)
+        value = text
+        if kind is int:
+            try:
+                value = int(text, 0)
+            except ValueError:
+                raise HwgenError(f"--set {assignment!r}: {key} must be a whole number.") from None
+        elif kind is bool:
+            if text.lower() not in ("true", "false"):
+                raise HwgenError(f"--set {assignment!r}: {key} must be true or false.")
+            value = text.lower() == "true"
+        return self.replace(**{key: value})
+
+
+PRESETS = {
+    "eyeriss": Config(),
+    "ecp5-85f": Config(name="ecp5-85f", rows=10, cols=12, glb_kib=98, lanes=2, params_depth=256,
+                       clock_mhz=75),
+    "ecp5-25f": Config(name="ecp5-25f", rows=4, cols=6, glb_kib=26, lanes=2, params_depth=256,
+                       burst=16, clock_mhz=65),
+    "up5k": Config(name="up5k", rows=2, cols=3, filter_spad=128, ifmap_spad=16, glb_kib=50, lanes=1,
+                   bus_bits=32, xbus_bytes=1, params_depth=128, burst=16, clock_mhz=18),
+}
+
+
+def preset(name):
+    """The preset of that name; raises :exc:`HwgenError` if there is none."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise HwgenError(f"--preset {name!r} is unknown: choose one of "
+                         f"{', '.join(PRESETS)}.") from None
+
+
+def parse_pe(text):
+    """``(rows, cols)`` of an array written ``RxC``, as in ``12x14``."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match:
+        raise HwgenError(f"--pe {text!r} is not of the form RxC, as in 12x14.")
+    return int(match[1]), int(match[2])
+
+
+def load_toml(path):
+    """The configuration that a TOML file states; parameters left out take their defaults."""
+    try:
+        with open(path, "rb") as file:
+            values = tomllib.load(file)
+    except OSError as error:
+        raise HwgenError(f"cannot read the configuration {path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HwgenError(f"the configuration {path} is not TOML: {error}.") from None
+    return Config().replace(**values)

@@ -1,0 +1,263 @@
+"""The command stream: every command, field by field.
+
+A program is a sequence of 64-byte commands in memory, eight little-endian 64-bit words each. The
+controller fetches them in order and hands each to one of four queues (load, filter, compute,
+store), which run decoupled from one another. Order between the queues is kept by eight counting
+semaphores, all zero at start: a command starts when every semaphore of its ``wait`` mask is above
+zero, and takes one from each; when done it adds one to each semaphore of its ``signal`` mask.
+
+This module is the one source of truth: the RTL unpacks with it, the compiler packs with it, and
+the documentation and the C header are generated from it.
+
+Addresses in GLB are mixed-radix numbers, so that the hardware never divides: ``sub`` (ifmap word in
+a bank word), ``bank`` (column) and ``off`` (bank word), where ``sub`` counts to ``subwords``,
+``bank`` to ``cols``, and ifmap word ``a`` has ``sub = a % subwords``,
+``bank = a // subwords % cols``, ``off = a // subwords // cols``. Strides are written the same way.
+Psum addresses are plain bank words: a psum word stands in every bank at once, one for each column.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
+           "pack", "unpack", "glb_address", "filter_header", "FILTER_MAGIC"]
+
+COMMAND_BYTES = 64
+MAGIC = 0x4E475748           # "HWGN", the first word of a program
+SEMAPHORES = 8
+FILTER_MAGIC = 0xF1
+
+
+@dataclass(frozen=True)
+class Field:
+    name: str
+    bits: int
+    doc: str
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its opcode, the queue that runs it, and its fields.
+
+    ``words`` lists the fields of each 64-bit word from bit 0 up; word 0 starts with the opcode.
+    """
+    name: str
+    opcode: int
+    queue: str
+    doc: str
+    words: tuple
+
+    def fields(self):
+        """Yield ``(field, lsb)`` with the field's bit position in the 512-bit command."""
+        for index, word in enumerate(self.words):
+            lsb = 64 * index + (8 if index == 0 else 0)
+            for field in word:
+                yield field, lsb
+                lsb += field.bits
+            if lsb > 64 * index + 64:
+                raise ValueError(f"word {index} of {self.name} holds {lsb - 64 * index} bits")
+
+
+_WAIT = Field("wait", 8, "semaphores to take one from before the command starts")
+_SIGNAL = Field("signal", 8, "semaphores to add one to when the command is done")
+_GLB = 24                    # off 16, bank 5, sub 3
+
+COMMANDS = {c.name: c for c in (
+    Command("BEGIN", 1, "controller",
+            "First command of every program. Refused with an error unless both fields match.", (
+                (Field("magic", 32, "0x4E475748"),),
+                (Field("hash", 32, "hash of the configuration the program was compiled for"),),
+            )),
+    Command("END", 2, "controller",
+            "Last command: waits until all queues are empty and all units idle (every write "
+            "acknowledged), then sets DONE and raises the interrupt.", ()),
+    Command("LOAD", 3, "load",
+            "Reads a block of an ifmap from DRAM and writes it into the GLB, regrouped.\n\n"
+            "In DRAM the block is ``groups`` x ``rows`` x ``cols`` x ``g`` bytes, the last two "
+            "dimensions contiguous. In the GLB each channel group of ``q`` channels and each row "
+            "is a stream of bytes ``[column][q]`` that starts at a word boundary. Byte ``b`` of "
+            "column ``w``, row ``h``, group ``k`` is channel ``n = off0 + k*g + b`` and goes to "
+            "stream ``(n // q, h + tpad)`` at byte ``(w / wstep + lpad) * q + n % q``; columns "
+            "with ``w % wstep`` not 0 are skipped. Rows above (``tpad``) and below (``bpad``), and "
+            "columns left (``lpad``) and right (``rpad``) are written with ``pad``.", (
+                (_WAIT, _SIGNAL, Field("dst", _GLB, "GLB address of stream (0, 0)"),
+                 Field("pad", 8, "value of the padding: the zero point"),
+                 Field("wstep", 3, "column step: every wstep-th column is kept, from the first")),
+                (Field("addr", 32, "byte address in DRAM of the first row; any alignment"),
+                 Field("g", 16, "channels of a DRAM group, 1 or more"),
+                 Field("groups", 16, "DRAM groups, 1 or more")),
+                (Field("row_stride", 32, "bytes from a row to the next in DRAM"),
+                 Field("group_stride", 32, "bytes from a group to the next in DRAM")),
+                (Field("rows", 12, "rows in DRAM, 0 or more (0: nothing but padding rows)"),
+                 Field("cols", 16, "columns in DRAM, 1 or more"),
+                 Field("tpad", 6, "padding rows above"), Field("bpad", 6, "padding rows below"),
+                 Field("lpad", 6, "padding columns left"), Field("rpad", 6, "padding columns right"),
+                 ),
+                (Field("glb_row_stride", _GLB, "GLB words from a row's stream to the next"),
+                 Field("glb_cg_stride", _GLB, "GLB words from a channel group's stream to the next"),
+                 Field("q", 8, "channels of a GLB group, 1 or more"),
+                 Field("off0", 8, "channel of the first byte within GLB group 0, below q")),
+            )),
+    Command("PARAMS", 4, "load",
+            "Copies bias and scale of ``count`` parameter words (``lanes`` channels each, 8 bytes "
+            "a channel: int32 bias, float32 scale) from DRAM into the parameter memory.", (
+                (_WAIT, _SIGNAL, Field("dst", 12, "first parameter word"),
+                 Field("count", 12, "parameter words, 1 or more")),
+                (Field("addr", 32, "byte address in DRAM, a multiple of the bus word"),),
+            )),
+    Command("FILTER", 5, "filter",
+            "Streams filter packets from DRAM into the PEs' filter spads. The packets describe "
+            "themselves (see docs/command-stream.md) and are consumed in the order of the passes "
+            "of the COMPUTE commands; the filter network stops the stream while both halves of "
+            "the spads are full.", (
+                (),
+                (Field("addr", 32, "byte address in DRAM, a multiple of the bus word"),
+                 Field("size", 32, "bytes, a multiple of the bus word")),
+            )),
+    Command("COMPUTE", 6, "compute",
+            "Convolves one block of filters over one ifmap tile, for one chunk of channels.\n\n"
+            "The ``pairs`` (channel group, filter row) pairs are spread over the array's rows, "
+            "``rows`` of them a pass, the last pass on the bottom rows if it is short. Each pass "
+            "runs ``strips`` x ``steps`` output columns of ``p`` filters of ``nc * ns`` taps. "
+            "A column of the array has output row ``y`` (0 to ``e - 1``) of a strip and one filter "
+            "group. ``feed_wait`` holds the reading of ifmaps, ``psum_wait`` the first write of a "
+            "psum; ``feed_signal`` is given when the last ifmap word has been read, "
+            "``psum_signal`` when the last psum has been written.", (
+                (Field("feed_wait", 8, "semaphores taken before the first ifmap word is read"),
+                 Field("feed_signal", 8, "semaphores given when the last ifmap word has been read"),
+                 Field("psum_wait", 8, "semaphores taken before the first psum is written"),
+                 Field("psum_signal", 8, "semaphores given when the last psum has been written"),
+                 Field("ifmap", _GLB, "GLB address of the tile's stream (0, 0)")),
+                (Field("row_stride", _GLB, "GLB words from an ifmap row's stream to the next"),
+                 Field("cg_stride", _GLB, "GLB words from a channel group's stream to the next"),
+                 Field("rounds", 12, "GLB words of a stream that a strip reads, 1 or more")),
+                (Field("strip_stride", _GLB, "GLB words from a strip's first row to the next's"),
+                 Field("pairs", 16, "(channel group, filter row) pairs, 1 or more"),
+                 Field("r", 6, "filter rows R, 1 or more"),
+                 Field("n_h", 10, "ifmap rows of a strip that are sent: (e-1)*u + (r-1)*dil + 1"),
+                 Field("e", 6, "output rows of a strip, 1 to cols"),
+                 ),
+                (Field("colpat", 32, "columns of output row 0: bit tg*e for each filter group tg; "
+                                     "depthwise: 1"),
+                 Field("u", 4, "stride U of the ifmap rows, 1 or more"),
+                 Field("dil", 6, "dilation of the filter rows, 1 or more"),
+                 Field("depthwise", 1, "each group of e columns takes a channel group of its own"),
+                 Field("tg", 6, "depthwise: channel groups side by side; otherwise 1"),
+                 Field("active_cols", 6, "columns that count as computing, for the MAC counter")),
+                (Field("nc", 7, "channels in the inner tap loop: q, or 1 if depthwise"),
+                 Field("ns", 6, "filter columns S, 1 or more"),
+                 Field("sstep", 7, "spad values from a tap column to the next: dilation * q"),
+                 Field("pstep", 1, "1 if filter i reads channel i (depthwise), else 0"),
+                 Field("window", 7, "spad values of a window: ((S-1)*dilation + 1) * q"),
+                 Field("adv", 7, "spad values from an output column to the next: U*q"),
+                 Field("strip_adv", 7, "the same from the last column of a strip to the next strip: "
+                                       "rounds * word - (steps-1) * adv"),
+                 Field("xsigned", 1, "ifmap values are int8, else uint8"),
+                 Field("zx", 8, "zero point of the ifmap, as stored")),
+                (Field("p", 10, "filters of a PE, 1 or more"),
+                 Field("steps", 12, "output columns F of a strip, 1 or more"),
+                 Field("strips", 10, "strips, 1 or more"),
+                 Field("psum", 16, "bank word of the block's first psum"),
+                 Field("accumulate", 1, "add to the psums that stand there, else start from 0")),
+            )),
+    Command("STORE", 7, "store",
+            "Drains one block of psums through the output stage to DRAM.\n\n"
+            "For each of ``groups`` filter groups, each of ``out_rows`` and ``out_cols``, and each "
+            "channel: the largest requantised value in a window of ``pool_r`` x ``pool_s`` psums "
+            "(1 x 1: no pooling), which starts at row ``row0 + oy * pool_u``, column "
+            "``col0 + ox * pool_v``; positions outside the ``psum_rows`` x ``steps`` psums are left "
+            "out. A row's ``out_cols * p`` bytes are contiguous in DRAM.", (
+                (_WAIT, Field("signal", 8, "semaphores given when the psums have been read"),
+                 Field("signal_written", 8, "semaphores given when every write is acknowledged"),
+                 Field("psum", 16, "bank word of the block's first psum"),
+                 Field("params", 12, "parameter word of the block's first channel")),
+                (Field("addr", 32, "byte address in DRAM of the first output; any alignment"),
+                 Field("row_stride", 32, "bytes from an output row to the next in DRAM")),
+                (Field("group_stride", 32, "bytes from a filter group to the next in DRAM"),
+                 Field("bank", 6, "column of the first filter group's output row 0"),
+                 Field("groups", 6, "filter groups, 1 or more"),
+                 Field("e", 6, "output rows of a strip"),
+                 Field("p", 10, "channels of a filter group that are stored, 1 or more")),
+                (Field("pw", 10, "psum words of an output column: ceil(p of COMPUTE / lanes)"),
+                 Field("steps", 12, "output columns of a strip"),
+                 Field("psum_rows", 14, "valid output rows of the block"),
+                 Field("zy", 8, "zero point of the output, as stored"),
+                 Field("ysigned", 1, "outputs are int8, else uint8"),
+                 Field("lo", 8, "smallest output, as stored"),
+                 Field("hi", 8, "largest output, as stored")),
+                (Field("out_rows", 14, "output rows, 1 or more"),
+                 Field("out_cols", 12, "output columns, 1 or more"),
+                 Field("row0", 8, "first window row", signed=True),
+                 Field("col0", 8, "first window column", signed=True),
+                 Field("pool_r", 5, "window rows"), Field("pool_s", 5, "window columns"),
+                 Field("pool_u", 5, "row stride"), Field("pool_v", 5, "column stride")),
+                (Field("strip_words", 16, "psum words of a strip: steps * pw"),
+                 Field("param_stride", 12, "parameter words from a filter group to the next")),
+            )),
+)}
+
+OPCODES = {c.opcode: c for c in COMMANDS.values()}
+
+
+def pack(name, **values):
+    """The 64 bytes of a command; fields left out are 0.
+
+    Raises :exc:`ValueError` for an unknown field or a value that does not fit, which is a bug in
+    the caller: the compiler refuses such layers before it packs.
+    """
+    command = COMMANDS[name]
+    word = command.opcode
+    for field, lsb in command.fields():
+        value = int(values.pop(field.name, 0))
+        low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if field.signed else \
+                    (0, (1 << field.bits) - 1)
+        if not low <= value <= high:
+            raise ValueError(f"{name}.{field.name} = {value} does not fit {low} to {high}")
+        word |= (value & (1 << field.bits) - 1) << lsb
+    if values:
+        raise ValueError(f"{name} has no field {', '.join(values)}")
+    return word.to_bytes(COMMAND_BYTES, "little")
+
+
+def unpack(data):
+    """``(name, {field: value})`` of 64 bytes; raises :exc:`ValueError` for an unknown opcode."""
+    word = int.from_bytes(data, "little")
+    command = OPCODES.get(word & 0xFF)
+    if command is None:
+        raise ValueError(f"opcode {word & 0xFF} is unknown")
+    values = {}
+    for field, lsb in command.fields():
+        value = word >> lsb & (1 << field.bits) - 1
+        if field.signed and value >> field.bits - 1:
+            value -= 1 << field.bits
+        values[field.name] = value
+    return command.name, values
+
+
+def glb_address(config, word):
+    """The 24-bit GLB address of ifmap word ``word``, counted from the start of the GLB."""
+    rest, sub = divmod(word, config.subwords)
+    off, bank = divmod(rest, config.cols)
+    return off << 8 | bank << 3 | sub
+
+
+def filter_header(*, mask, size, row0, last):
+    """The 8 bytes that head a filter packet.
+
+    Parameters
+    ----------
+    mask : int
+        Columns whose PEs take the packet's weights, bit j for column j.
+    size : int
+        Bytes for each PE: ``p * nc * ns`` weights, in the order ``[p][ns][nc]``.
+    row0 : int
+        First array row that takes part: ``rows`` less the pairs of the pass.
+    last : bool
+        The last packet of its pass.
+
+    The packet goes on with ``ceil(size / bus_bytes)`` groups of bus words, one word for each array
+    row from ``row0`` down. With a 32-bit bus the header takes two words, with a wider one it is
+    padded to one word.
+    """
+    value = mask | size << 32 | row0 << 43 | int(last) << 48 | FILTER_MAGIC << 56
+    return value.to_bytes(8, "little")

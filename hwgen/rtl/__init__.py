@@ -1,0 +1,1 @@
+"""The accelerator's RTL, one block a file, leaf to top."""

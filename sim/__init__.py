@@ -1,0 +1,1 @@
+"""The simulation side: cocotb testbenches, bus and memory models."""

@@ -1,0 +1,170 @@
+"""The golden model: what every tensor of a quantised network must be, bit for bit.
+
+Plain NumPy from the equations of :class:`~hwgen.model.graph.Conv` and
+:class:`~hwgen.model.graph.MaxPool`; it knows nothing of mappings, commands or hardware.
+"""
+
+import functools
+
+import numpy as np
+import onnxruntime as ort
+
+from ..errors import HwgenError
+from .graph import Conv, Host, MaxPool
+
+__all__ = ["accumulate", "requantise", "conv", "maxpool", "host", "run"]
+
+
+def _windows(x, layer, kernel, dilation, pad_value):
+    """Yield ``(r, s, taps)``: for each kernel position the ``(C, E, F)`` values it meets."""
+    (top, left, _, _), (u, v) = layer.pads, layer.stride
+    _, e, f = layer.y.shape
+    # Rows and columns up to the last that a window reaches; those beyond the pads are cut off.
+    rows = (e - 1) * u + (kernel[0] - 1) * dilation[0] + 1
+    cols = (f - 1) * v + (kernel[1] - 1) * dilation[1] + 1
+    padded = np.full((x.shape[0], max(rows, top + x.shape[1]), max(cols, left + x.shape[2])),
+                     pad_value, x.dtype)
+    padded[:, top:top + x.shape[1], left:left + x.shape[2]] = x
+    for r in range(kernel[0]):
+        for s in range(kernel[1]):
+            y0, x0 = r * dilation[0], s * dilation[1]
+            yield r, s, padded[:, y0:y0 + (e - 1) * u + 1:u, x0:x0 + (f - 1) * v + 1:v]
+
+
+def accumulate(layer, x):
+    """The sum of a convolution, bias included, wrapped to 32 bits.
+
+    Parameters
+    ----------
+    layer : Conv
+    x : numpy.ndarray
+        ``(C, H, W)`` in ``layer.x.dtype``.
+
+    Returns
+    -------
+    numpy.ndarray
+        int32, shape ``(M, E, F)``.
+    """
+    _expect(layer, x)
+    m, e, f = layer.y.shape
+    groups = layer.groups
+    # float64 matrix products are exact here: |x - zx| and |w - zw| are at most 255, so even 2**37
+    # products stay below 2**53 in every order of summation. Wrapping to 32 bits once, at the end,
+    # equals wrapping after every addition.
+    x = x.astype(np.float64) - layer.x.zero_point
+    weight = layer.weight.astype(np.float64)
+    weight = weight.reshape(groups, m // groups, *weight.shape[1:])
+    acc = np.zeros((groups, m // groups, e * f))
+    for r, s, taps in _windows(x, layer, weight.shape[3:], layer.dilation, 0):
+        acc += weight[..., r, s] @ taps.reshape(groups, -1, e * f)
+    acc = acc.reshape(m, e, f).astype(np.int64) + layer.bias.reshape(m, 1, 1)
+    return acc.astype(np.int32)
+
+
+def requantise(layer, acc):
+    """The output of a convolution from its sums: the one float32 rule.
+
+    Parameters
+    ----------
+    layer : Conv
+    acc : numpy.ndarray
+        int32, shape ``(M, ...)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape, in ``layer.y.dtype``.
+    """
+    scale = layer.scale.reshape(-1, *[1] * (acc.ndim - 1))
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = np.rint(acc.astype(np.float32) * scale)
+    # float64 holds the rounded float32 and the sum with zy exactly wherever it is not clipped.
+    y = np.clip(scaled.astype(np.float64) + layer.y.zero_point, layer.lo, layer.hi)
+    return y.astype(layer.y.dtype)
+
+
+def conv(layer, x):
+    """``layer.y`` of a :class:`Conv` for ``x`` of shape ``(C, H, W)``; shape ``(M, E, F)``."""
+    return requantise(layer, accumulate(layer, x))
+
+
+def maxpool(layer, x):
+    """``layer.y`` of a :class:`MaxPool` for ``x`` of shape ``(C, H, W)``; shape ``(C, E, F)``."""
+    _expect(layer, x)
+    least = np.iinfo(x.dtype).min
+    windows = _windows(x, layer, layer.kernel, (1, 1), least)
+    return functools.reduce(np.maximum, (taps for _, _, taps in windows))
+
+
+@functools.lru_cache(maxsize=16)
+def _session(model):
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def host(layer, values):
+    """Outputs of a :class:`Host` part, ``{name: array}``, for the values of its inputs by name."""
+    session = _session(layer.model)
+    inputs = {i.name: values[i.name].reshape(i.shape) for i in session.get_inputs()}
+    return dict(zip(layer.outputs, session.run(layer.outputs, inputs), strict=True))
+
+
+def run(network, inputs):
+    """Every tensor of a network.
+
+    Parameters
+    ----------
+    network : Network
+    inputs : dict of str to numpy.ndarray
+        The network's inputs, in the shapes and types of ``network.inputs``.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Inputs, the output of every layer, and the network's outputs, under their names in the ONNX
+        file and in its shapes. Aliases that are not outputs of the network are left out.
+
+    Raises
+    ------
+    HwgenError
+        An input is missing, unknown, or of another shape or type.
+    """
+    values = dict(_checked(network, inputs))
+    for layer in network.layers:
+        if isinstance(layer, Host):
+            values.update(host(layer, values))
+            continue
+        compute = {Conv: conv, MaxPool: maxpool}[type(layer)]
+        x = values[layer.x.name].reshape(layer.x.shape)
+        values[layer.y.name] = compute(layer, x).reshape(layer.y.onnx_shape)
+    for name, (shape, _) in network.outputs.items():
+        if name not in values:
+            values[name] = values[network.aliases[name]].reshape(shape)
+    return values
+
+
+def _checked(network, inputs):
+    """Yield ``(name, array)`` of the network's inputs; raises :exc:`HwgenError` for wrong ones."""
+    for name in inputs:
+        if name not in network.inputs:
+            raise HwgenError(f"{name!r} is not an input of {network.name}: its inputs are "
+                             f"{', '.join(map(repr, network.inputs))}.")
+    for name, (shape, dtype) in network.inputs.items():
+        if name not in inputs:
+            raise HwgenError(f"the input {name!r} of {network.name} is missing: give an array of "
+                             f"shape {tuple(shape)}, {np.dtype(dtype)}.")
+        value = np.asarray(inputs[name])
+        if value.shape != tuple(shape) or value.dtype != dtype:
+            raise HwgenError(f"the input {name!r} of {network.name} has shape {value.shape}, "
+                             f"{value.dtype}; it must have shape {tuple(shape)}, "
+                             f"{np.dtype(dtype)}.")
+        yield name, value
+
+
+def _expect(layer, x):
+    """A wrong array here is a caller's bug, not a user's."""
+    if x.shape != layer.x.shape or x.dtype != layer.x.dtype:
+        raise ValueError(f"{layer.name} takes {layer.x.shape}, {layer.x.dtype}; "
+                         f"got {x.shape}, {x.dtype}")

@@ -1,0 +1,1 @@
+"""What is written of an accelerator: Verilog, register map, command set, core files."""

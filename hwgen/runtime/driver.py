@@ -1,0 +1,156 @@
+"""The driver: runs compiled programs on an accelerator, by registers, memory and interrupt alone.
+
+Everything goes through a :class:`Bus`, so the same driver serves every simulator, and shows what a
+driver for real hardware has to do.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..errors import HwgenError
+from ..isa import MAGIC
+from ..registers import COUNTERS, REGISTERS, ErrorCode
+
+__all__ = ["Bus", "Driver", "DeviceError", "Outcome"]
+
+_DONE, _ERROR = 1, 2         # of IRQ_ENABLE and IRQ_STATUS
+_START, _SOFT_RESET = 1, 2   # of CTRL
+_RESET_POLLS = 1000          # reads of STATUS that a soft reset may take
+
+
+class Bus(Protocol):
+    """How the host reaches an accelerator and its memory.
+
+    ``base`` is the address of the memory's first byte; ``read`` and ``write`` count from it.
+    """
+    base: int
+
+    def reset(self):
+        """Pulse ``aresetn``."""
+
+    def read32(self, offset):
+        """Value of the CSR at byte offset ``offset``."""
+
+    def write32(self, offset, value):
+        """Write a CSR."""
+
+    def read(self, offset, size):
+        """``size`` bytes of memory."""
+
+    def write(self, offset, data):
+        """Write ``data`` to memory."""
+
+    def wait(self, cycles):
+        """Wait for the interrupt, at most about ``cycles`` cycles; whether it stands."""
+
+
+class DeviceError(Exception):
+    """The accelerator stopped, or hangs.
+
+    Attributes
+    ----------
+    code : ErrorCode
+    info : int
+        Address, opcode, magic or hash; see :class:`~hwgen.registers.ErrorCode`.
+    command : int
+        Index of the command at which the controller was.
+    """
+    def __init__(self, code, info, command):
+        self.code, self.info, self.command = code, info, command
+        super().__init__(f"the accelerator stopped with error {code.value} ({code.name}, info "
+                         f"0x{info:X}) at command {command}: {code.doc}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished program did: ``counters`` by name, ``cycles`` one of them."""
+    counters: dict
+
+    @property
+    def cycles(self):
+        return self.counters["CYCLES"]
+
+
+class Driver:
+    """Runs programs on the accelerator behind ``bus``, which was built for ``config``.
+
+    Raises :exc:`~hwgen.errors.HwgenError` if the device is none of ours, or another configuration.
+    """
+    def __init__(self, bus, config):
+        self.bus = bus
+        bus.reset()
+        identity = self._get("ID")
+        if identity != MAGIC:
+            raise HwgenError(f"the device's ID register holds 0x{identity:08X} in place of "
+                             f"0x{MAGIC:08X}: this is no hwgen accelerator.")
+        if self._get("CONFIG_HASH") != config.hash:
+            raise HwgenError(f"the device was built with configuration hash "
+                             f"0x{self._get('CONFIG_HASH'):08X}, but {config.name!r} has "
+                             f"0x{config.hash:08X}: use the configuration it was built with.")
+        self._set("BASE_LO", bus.base & 0xFFFFFFFF)
+        self._set("BASE_HI", bus.base >> 32)
+        self._set("IRQ_ENABLE", _DONE | _ERROR)
+
+    def _get(self, name):
+        return self.bus.read32(REGISTERS[name].offset)
+
+    def _set(self, name, value):
+        self.bus.write32(REGISTERS[name].offset, value)
+
+    def load(self, image):
+        """Write a memory image, from offset 0."""
+        self.bus.write(0, image)
+
+    def run(self, program, *, watchdog=None, slice_cycles=100_000, progress=None):
+        """Run the program at byte offset ``program`` to its end.
+
+        Parameters
+        ----------
+        watchdog : int
+            Cycles without progress after which the device gives up; its own default if left out.
+        slice_cycles : int
+            The longest wait between two calls of ``progress``.
+        progress : callable
+            Called without arguments after each wait.
+
+        Returns
+        -------
+        Outcome
+
+        Raises
+        ------
+        DeviceError
+            The device stopped with an error. :meth:`recover` makes it usable again.
+        """
+        if watchdog is not None:
+            self._set("WATCHDOG", watchdog)
+        self._set("PROGRAM", program)
+        self._set("CTRL", _START)
+        finished = False
+        while not finished:
+            finished = self.bus.wait(slice_cycles)
+            if progress is not None:
+                progress()
+        cause = self._get("IRQ_STATUS")
+        self._set("IRQ_STATUS", cause)
+        if cause & _ERROR:
+            raise DeviceError(ErrorCode(self._get("ERROR_CODE")),
+                              self._get("ERROR_INFO_LO") | self._get("ERROR_INFO_HI") << 32,
+                              self._get("ERROR_COMMAND"))
+        return Outcome(self.counters())
+
+    def counters(self):
+        """Every performance counter by name."""
+        return {counter.name: self.bus.read32(counter.offset)
+                | self.bus.read32(counter.offset + 4) << 32 for counter in COUNTERS.values()}
+
+    def recover(self):
+        """Soft reset, after an error or to abandon a program; raises :exc:`HwgenError` if the
+        device does not come back."""
+        self._set("CTRL", _SOFT_RESET)
+        for _ in range(_RESET_POLLS):
+            if self._get("STATUS") == 0:
+                self._set("IRQ_STATUS", _DONE | _ERROR)
+                return
+        raise HwgenError(f"the device did not finish its soft reset: STATUS is "
+                         f"0x{self._get('STATUS'):X}.")

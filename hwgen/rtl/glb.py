@@ -1,0 +1,202 @@
+"""A bank of the global buffer with its column's psum accumulator."""
+
+from amaranth import Array, Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from . import glb_address
+from .block import Block
+
+__all__ = ["GLBBank", "GlobalBuffer", "psum_control"]
+
+
+def psum_control(config):
+    """What the psum controller tells every bank, in the cycle in which a psum leaves the array.
+
+    ``read`` and ``read_addr`` come one cycle before the read port is used, ``add`` with the psum,
+    ``write`` and ``write_addr`` one cycle after the last psum of a word.
+    """
+    depth = range(config.bank_depth)
+    return data.StructLayout({
+        "read": 1, "read_addr": depth, "load": 1, "add": 1, "accumulate": 1,
+        "lane": range(config.lanes), "write": 1, "write_addr": depth})
+
+
+class GLBBank(Block):
+    """One synchronous memory of psum words and ifmap words, one read and one write port.
+
+    A psum of ``psum_bits`` is added to the 32-bit psum that earlier passes left (or to 0). The
+    read port is shared: the accumulator comes first, other reads (ifmap words for the array, psum
+    words for the output stage) take the cycles that it leaves.
+
+    Members
+    -------
+    psum : In(signed(psum_bits))
+        From the last row of the array.
+    control : In(psum_control(config))
+        See :func:`psum_control`.
+    read_addr : In
+        Word to read, unless the accumulator reads.
+    read_data : Out(bank_bits)
+        The word, two cycles later.
+    write, write_addr, write_data, write_mask : In
+        An ifmap word and the bytes to write of it: ``write_data`` is ``bus_bits`` wide and goes to
+        the part of the bank word that ``write_sub`` selects. One cycle later it is written.
+    """
+
+    module_name = "glb_bank"
+
+    def __init__(self, config):
+        self._config = config
+        depth = range(config.bank_depth)
+        super().__init__({
+            "psum": In(signed(config.psum_bits)),
+            "control": In(psum_control(config)),
+            "read_addr": In(depth), "read_data": Out(config.bank_bits),
+            "write": In(1), "write_addr": In(depth), "write_sub": In(range(config.subwords)),
+            "write_data": In(config.bus_bits), "write_mask": In(config.bus_bytes),
+        })
+
+    def body(self, platform):
+        config = self._config
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=config.bank_bits, depth=config.bank_depth,
+                                              init=[])
+        reader = memory.read_port()
+        writer = memory.write_port(granularity=8)
+        control = self.control
+
+        address = Signal(range(config.bank_depth), reset_less=True)
+        m.d.sync += address.eq(Mux(control.read, control.read_addr, self.read_addr))
+        m.d.comb += [reader.addr.eq(address), self.read_data.eq(reader.data)]
+
+        old = Signal(config.bank_bits, reset_less=True)
+        with m.If(control.load):
+            m.d.sync += old.eq(reader.data)
+
+        total = Signal(32)
+        m.d.comb += total.eq(
+            Mux(control.accumulate, old.word_select(control.lane, 32), 0).as_signed() + self.psum)
+        lanes = [Signal(32, name=f"lane_{i}", reset_less=True) for i in range(config.lanes)]
+        for i, lane in enumerate(lanes):
+            with m.If(control.add & (control.lane == i)):
+                m.d.sync += lane.eq(total)
+
+        pending = Signal()
+        pending_addr = Signal(range(config.bank_depth), reset_less=True)
+        pending_data = Signal(config.bus_bits, reset_less=True)
+        pending_mask = Signal(config.bank_bits // 8, reset_less=True)
+        m.d.sync += [
+            pending.eq(self.write),
+            pending_addr.eq(self.write_addr),
+            pending_data.eq(self.write_data),
+            pending_mask.eq(Cat(Mux(self.write_sub == sub, self.write_mask, 0)
+                                for sub in range(config.subwords))),
+        ]
+        m.d.comb += [
+            writer.addr.eq(Mux(control.write, control.write_addr, pending_addr)),
+            writer.data.eq(Mux(control.write, Cat(lanes), pending_data.replicate(config.subwords))),
+            writer.en.eq(
+                control.write.replicate(config.bank_bits // 8) | Mux(pending, pending_mask, 0)),
+        ]
+        return m
+
+
+class GlobalBuffer(Block):
+    """All banks, and who may use their ports.
+
+    The psum accumulator uses all banks at once and never waits. The feed comes next, then the
+    drain, which waits only if it wants the feed's bank. The loader shares the write ports with the
+    accumulator alone.
+
+    Members
+    -------
+    psum : In(cols * psum_bits)
+        Psums of the last row of the array, column 0 lowest.
+    control, read_soon, write_soon : In
+        From the psum controller.
+    feed_read, feed_addr, feed_ready, feed_data
+        Ifmap word read: GLB address, granted in the same cycle, data three cycles later.
+    drain : In(stream.Signature(StructLayout({"bank": 5, "off": 16})))
+        Psum word read.
+    drain_data, drain_valid : Out
+        The psum word, three cycles later.
+    load : In(stream.Signature(StructLayout({"addr": 24, "data": bus_bits, "mask": bus_bytes})))
+        Masked write of an ifmap word.
+    reads, writes : Out(6)
+        Bank words read and written in a cycle.
+    """
+
+    module_name = "global_buffer"
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "psum": In(config.cols * config.psum_bits), "control": In(psum_control(config)),
+            "read_soon": In(1), "write_soon": In(1),
+            "feed_read": In(1), "feed_addr": In(24), "feed_ready": Out(1),
+            "feed_data": Out(config.bus_bits),
+            "drain": In(stream.Signature(data.StructLayout({"bank": 5, "off": 16}))),
+            "drain_data": Out(config.bank_bits), "drain_valid": Out(1),
+            "load": In(stream.Signature(data.StructLayout({
+                "addr": 24, "data": config.bus_bits, "mask": config.bus_bytes}))),
+            "reads": Out(6), "writes": Out(6),
+        })
+
+    def body(self, platform):
+        config = self._config
+        m = Module()
+        feed = Signal(glb_address.GLB_ADDRESS)
+        load = Signal(glb_address.GLB_ADDRESS)
+        feed_go, drain_go, load_go = Signal(), Signal(), Signal()
+        m.d.comb += [
+            feed.eq(self.feed_addr),
+            load.eq(self.load.p.addr),
+            self.feed_ready.eq(~self.read_soon),
+            feed_go.eq(self.feed_read & self.feed_ready),
+            self.drain.ready.eq(~self.read_soon
+                                & ~(self.feed_read & (feed.bank == self.drain.p.bank))),
+            drain_go.eq(self.drain.valid & self.drain.ready),
+            self.load.ready.eq(~self.write_soon),
+            load_go.eq(self.load.valid & self.load.ready),
+        ]
+
+        banks = [GLBBank(config) for _ in range(config.cols)]
+        for i, bank in enumerate(banks):
+            m.submodules[f"bank_{i}"] = bank
+            fed = Signal(name=f"feed_{i}")
+            m.d.comb += [
+                fed.eq(self.feed_read & (feed.bank == i)),
+                bank.psum.eq(self.psum.word_select(i, config.psum_bits)),
+                bank.control.eq(self.control),
+                bank.read_addr.eq(Mux(fed, feed.off, self.drain.p.off)),
+                bank.write.eq(load_go & (load.bank == i)),
+                bank.write_addr.eq(load.off),
+                bank.write_sub.eq(load.sub),
+                bank.write_data.eq(self.load.p.data),
+                bank.write_mask.eq(self.load.p.mask),
+            ]
+
+        # A read's bank goes along with it: request, address register, memory, then the multiplexer.
+        def along(signal, cycles):
+            for _ in range(cycles):
+                later = Signal.like(signal, name=f"{signal.name}_d")
+                m.d.sync += later.eq(signal)
+                signal = later
+            return signal
+
+        feed_bank, feed_sub = Signal(5), Signal(range(config.subwords))
+        drain_bank = Signal(5)
+        m.d.comb += [feed_bank.eq(feed.bank), feed_sub.eq(feed.sub),
+                     drain_bank.eq(self.drain.p.bank)]
+        words = Array(bank.read_data for bank in banks)
+        m.d.sync += [
+            self.feed_data.eq(words[along(feed_bank, 2)].word_select(along(feed_sub, 2),
+                                                                    config.bus_bits)),
+            self.drain_data.eq(words[along(drain_bank, 2)]),
+            self.drain_valid.eq(along(drain_go, 2)),
+            self.reads.eq(Mux(self.control.read, config.cols, feed_go + drain_go)),
+            self.writes.eq(Mux(self.control.write, config.cols, load_go)),
+        ]
+        return m

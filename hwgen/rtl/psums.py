@@ -1,0 +1,152 @@
+"""The psum controller: takes psums from the array's last row into the GLB banks."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from .block import Block
+from .command import Take
+from .glb import psum_control
+from .pe import PE
+
+__all__ = ["PsumController", "PASS"]
+
+#: One pass, as the feed announces it; counts are one less than the number.
+PASS = data.StructLayout({
+    "psum": 16, "p": 10, "steps": 12, "strips": 10, "accumulate": 1, "first": 1, "last": 1,
+    "wait": 8, "signal": 8})
+
+
+class PsumController(Block):
+    """Walks the psum words of each pass in the order in which the array makes its psums.
+
+    The columns run in lock step, so one controller serves every bank. A psum taken from the last row
+    in cycle t is added in cycle t + 4; a word is written in the cycle after its last psum was
+    added, and the next word read in the cycle before. A psum can be taken in every cycle, but for
+    one cycle at the start of each pass.
+
+    Members
+    -------
+    passes : In(stream.Signature(PASS))
+        The passes to come, in order.
+    full, take : In, Out
+        Handshake with the array's last row, see :class:`ArrayRow`.
+    control : Out(psum_control(config))
+        To every bank.
+    read_soon, write_soon : Out(1)
+        No read (write) request may be given to a bank in this cycle.
+    semaphores : Out(Take)
+        Takes the semaphores that the first write of a block waits for.
+    give : Out(8)
+        Semaphores given when the last psum of a block has been written.
+    idle : Out(1)
+    """
+
+    module_name = "psum_controller"
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "passes": In(stream.Signature(PASS)),
+            "full": In(1), "take": Out(1),
+            "control": Out(psum_control(config)),
+            "read_soon": Out(1), "write_soon": Out(1),
+            "semaphores": Out(Take), "give": Out(8), "idle": Out(1),
+        })
+
+    def body(self, platform):
+        config = self._config
+        m = Module()
+        m.submodules.fifo = fifo = SyncFIFOBuffered(width=PASS.size, depth=8)
+        m.d.comb += [
+            fifo.w_data.eq(self.passes.payload), fifo.w_en.eq(self.passes.valid),
+            self.passes.ready.eq(fifo.w_rdy),
+        ]
+        head = Signal(PASS)
+        m.d.comb += head.eq(fifo.r_data)
+
+        now = Signal(PASS, reset_less=True)
+        running = Signal()
+        address = Signal(range(config.bank_depth))
+        lane = Signal(range(config.lanes))
+        p, step, strip = Signal(10), Signal(12), Signal(10)
+
+        # A step of the pipeline: read the next word, take a psum, or both.
+        step_layout = data.StructLayout({
+            "read": 1, "read_addr": range(config.bank_depth), "add": 1, "accumulate": 1,
+            "lane": range(config.lanes), "write": 1, "write_addr": range(config.bank_depth),
+            "signal": 8})
+        event = Signal(step_layout)
+
+        permitted = Signal()
+        m.d.comb += self.semaphores.payload.eq(head.wait)
+        m.d.comb += self.semaphores.valid.eq(fifo.r_rdy & head.first & ~permitted & ~running)
+        with m.If(self.semaphores.valid & self.semaphores.ready):
+            m.d.sync += permitted.eq(1)
+
+        with m.If(~running):
+            with m.If(fifo.r_rdy & (~head.first | permitted)):
+                m.d.comb += [
+                    fifo.r_en.eq(1),
+                    event.read.eq(head.accumulate),
+                    event.read_addr.eq(head.psum),
+                ]
+                m.d.sync += [
+                    running.eq(1), permitted.eq(0), now.eq(head), address.eq(head.psum),
+                    lane.eq(0), p.eq(0), step.eq(0), strip.eq(0),
+                ]
+        with m.Else():
+            last_p, last_step, last_strip = Signal(), Signal(), Signal()
+            word_end = Signal()
+            m.d.comb += [
+                last_p.eq(p == now.p), last_step.eq(step == now.steps),
+                last_strip.eq(strip == now.strips),
+                word_end.eq(last_p | (lane == config.lanes - 1)),
+                self.take.eq(self.full),
+            ]
+            with m.If(self.full):
+                m.d.comb += [
+                    event.add.eq(1), event.accumulate.eq(now.accumulate), event.lane.eq(lane),
+                    event.write.eq(word_end), event.write_addr.eq(address),
+                ]
+                m.d.sync += [lane.eq(lane + 1), p.eq(p + 1)]
+                with m.If(word_end):
+                    m.d.sync += [lane.eq(0), address.eq(address + 1)]
+                    m.d.comb += [
+                        event.read.eq(now.accumulate),
+                        event.read_addr.eq(address + 1),
+                    ]
+                with m.If(last_p):
+                    m.d.sync += [p.eq(0), step.eq(step + 1)]
+                    with m.If(last_step):
+                        m.d.sync += [step.eq(0), strip.eq(strip + 1)]
+                        with m.If(last_strip):
+                            m.d.comb += [
+                                event.read.eq(0), event.signal.eq(Mux(now.last, now.signal, 0))]
+                            m.d.sync += running.eq(0)
+
+        # The psum is on its way for PE.LATENCY + 1 cycles. Stage i holds the event i + 1 cycles
+        # after it happened.
+        stages = [Signal(step_layout, name=f"stage_{i}") for i in range(PE.LATENCY + 3)]
+        m.d.sync += [stages[0].eq(event)]
+        m.d.sync += [after.eq(before) for before, after in zip(stages, stages[1:], strict=False)]
+        add = stages[PE.LATENCY]             # event + 4
+        write = stages[PE.LATENCY + 1]       # event + 5
+        m.d.comb += [
+            self.control.read.eq(stages[1].read),               # event + 2, port used at + 3
+            self.control.read_addr.eq(stages[1].read_addr),
+            self.control.load.eq(stages[3].read),               # data at + 4
+            self.control.add.eq(add.add),
+            self.control.accumulate.eq(add.accumulate),
+            self.control.lane.eq(add.lane),
+            self.control.write.eq(write.write),
+            self.control.write_addr.eq(write.write_addr),
+            self.read_soon.eq(stages[1].read),
+            self.write_soon.eq(add.write),
+            self.give.eq(stages[PE.LATENCY + 2].signal),        # written at + 5
+        ]
+        busy = Signal()
+        m.d.comb += busy.eq(Cat((stage.add, stage.read) for stage in stages).any())
+        m.d.comb += self.idle.eq(~running & ~fifo.r_rdy & (fifo.level == 0) & ~busy)
+        return m

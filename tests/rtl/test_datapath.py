@@ -1,0 +1,31 @@
+"""Feed, filter distributor, array, psum controller and GLB together."""
+
+import dataclasses
+import json
+
+import pytest
+
+from hwgen.config import Config
+from sim.datapath import Datapath
+from sim.runner import SIMULATORS, run_block
+
+SHAPES = {
+    "12x14": {},
+    "3x4": dict(rows=3, cols=4, glb_kib=32, lanes=2),
+    "1x1": dict(rows=1, cols=1, glb_kib=8, lanes=1, bus_bits=32, xbus_bytes=1),
+    "5x3-wide": dict(rows=5, cols=3, glb_kib=64, lanes=8, bus_bits=128, xbus_bytes=8,
+                     zero_gate=True),
+    "4x6-256": dict(rows=4, cols=6, glb_kib=64, lanes=8, bus_bits=256, ifmap_spad=128, burst=16),
+}
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_random_commands(shape, simulator):
+    if shape == "12x14" and simulator == "icarus":
+        commands = 1
+    else:
+        commands = 6
+    config = Config(**SHAPES[shape])
+    run_block(Datapath(config), "sim.tb_datapath", simulator=simulator, env={
+        "HWGEN_CONFIG": json.dumps(dataclasses.asdict(config)), "HWGEN_COMMANDS": str(commands)})

@@ -7,10 +7,10 @@ Plain NumPy from the equations of :class:`~hwgen.model.graph.Conv` and
 import functools
 
 import numpy as np
-import onnxruntime as ort
 
 from ..errors import HwgenError
 from .graph import Conv, Host, MaxPool
+from .session import session
 
 __all__ = ["accumulate", "requantise", "conv", "maxpool", "host", "run"]
 
@@ -96,12 +96,7 @@ def maxpool(layer, x):
     return functools.reduce(np.maximum, (taps for _, _, taps in windows))
 
 
-@functools.lru_cache(maxsize=16)
-def _session(model):
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+_session = functools.lru_cache(maxsize=16)(session)
 
 
 def host(layer, values):

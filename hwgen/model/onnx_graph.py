@@ -1,0 +1,255 @@
+"""Reads an ONNX file into a checked, ordered graph with static shapes and folded constants."""
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
+
+from ..errors import HwgenError
+from .session import session
+
+__all__ = ["Node", "Graph", "read"]
+
+_DOMAINS = ("", "ai.onnx", "com.microsoft")
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator: ``op`` is its type, with the domain in front if that is not a usual one."""
+    op: str
+    name: str
+    inputs: tuple
+    outputs: tuple
+    attributes: dict
+    proto: onnx.NodeProto
+
+    def __str__(self):
+        return f"{self.op} {self.name!r}"
+
+    def input(self, index):
+        """Name of an input; empty if it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else ""
+
+
+class Graph:
+    """The part of an ONNX graph that its outputs need.
+
+    Attributes
+    ----------
+    name : str
+    nodes : list of Node
+        In an order in which each one's inputs come first.
+    constants : dict of str to numpy.ndarray
+        Initialisers and everything that follows from them, except what a DequantizeLinear gives.
+    inputs : dict of str to (shape, dtype)
+        With every dimension known.
+    outputs : list of str
+    producer : dict of str to Node
+    consumers : dict of str to list of Node
+    """
+
+    def __init__(self, proto, shapes):
+        self._proto = proto
+        graph = proto.graph
+        self.name = graph.name or "network"
+        self.outputs = [o.name for o in graph.output]
+        if not self.outputs:
+            raise HwgenError(f"the network {self.name} has no outputs: name one in the file.")
+        self.constants = {}
+        for tensor in graph.initializer:
+            try:
+                self.constants[tensor.name] = numpy_helper.to_array(tensor)
+            except (ValueError, TypeError) as error:
+                raise HwgenError(f"the initialiser {tensor.name!r} cannot be read: "
+                                 f"{_first_line(error)}.") from None
+        self.inputs = {i.name: _input_shape(i, shapes) for i in graph.input
+                       if i.name not in self.constants}
+        for name in shapes:
+            if name not in self.inputs:
+                raise HwgenError(f"{name!r} is not an input of {self.name}: its inputs are "
+                                 f"{', '.join(map(repr, self.inputs))}.")
+        self.nodes = self._fold(self._ordered([_node(n) for n in graph.node]))
+        self.producer = {o: n for n in self.nodes for o in n.outputs}
+        self.consumers = defaultdict(list)
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                self.consumers[name].append(node)
+
+    def _ordered(self, nodes):
+        """The nodes that the outputs need, inputs first; refuses cycles and unknown names."""
+        producer = {}
+        for node in nodes:
+            for name in node.outputs:
+                if name in producer or name in self.inputs or name in self.constants:
+                    raise HwgenError(f"the value {name!r} is defined twice: {node} and another "
+                                     f"give it; every value of an ONNX graph has one source.")
+                producer[name] = node
+        order, state = [], {}    # state: absent, "open" while its inputs are visited, "done"
+        for output in self.outputs:
+            stack = [(output, None)]
+            while stack:
+                name, closing = stack.pop()
+                if closing:
+                    state[id(closing)] = "done"
+                    order.append(closing)
+                    continue
+                node = producer.get(name)
+                if node is None:
+                    if name not in self.inputs and name not in self.constants:
+                        raise HwgenError(f"nothing gives the value {name!r}: the graph of "
+                                         f"{self.name} is incomplete.")
+                    continue
+                if state.get(id(node)) == "open":
+                    raise HwgenError(f"the graph of {self.name} is cyclic: {node} needs its own "
+                                     f"result {name!r}.")
+                if id(node) not in state:
+                    state[id(node)] = "open"
+                    stack.append((name, node))
+                    stack += [(i, None) for i in reversed(node.inputs) if i]
+        return order
+
+    def _fold(self, nodes):
+        """Evaluate what depends on constants alone; DequantizeLinear stays for its meaning."""
+        rest = []
+        for node in nodes:
+            fixed = all(i in self.constants for i in node.inputs if i)
+            if not fixed or node.op == "DequantizeLinear" or not node.inputs and \
+                    node.op != "Constant":
+                rest.append(node)
+                continue
+            values = session(self.submodel([node], {}, node.outputs)).run(None, {})
+            self.constants.update(zip(node.outputs, values, strict=True))
+        return rest
+
+    def submodel(self, nodes, inputs, outputs):
+        """A serialised model of ``nodes``; ``inputs`` maps names to (shape, dtype)."""
+        needed = {i for n in nodes for i in n.inputs}
+        declared = {o.name: o for o in self._proto.graph.output}
+        graph = helper.make_graph(
+            [n.proto for n in nodes], self.name,
+            [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)),
+                                           shape) for name, (shape, dtype) in inputs.items()],
+            [declared.get(name) or helper.make_empty_tensor_value_info(name) for name in outputs],
+            [numpy_helper.from_array(np.asarray(v), k) for k, v in self.constants.items()
+             if k in needed])
+        return helper.make_model(graph, opset_imports=self._proto.opset_import,
+                                 ir_version=self._proto.ir_version).SerializeToString()
+
+
+def read(source, shapes):
+    """The :class:`Graph` of an ONNX file.
+
+    Parameters
+    ----------
+    source : bytes or str or os.PathLike
+        The file's path, or its contents (which then hold every weight).
+    shapes : dict of str to tuple
+        Shapes of inputs, for those that the file leaves open.
+
+    Raises
+    ------
+    HwgenError
+        The file cannot be read, is not an ONNX model, or is malformed.
+    """
+    data, what, folder = source, "the model", None
+    if not isinstance(source, bytes):
+        what, folder = f"the model {os.fspath(source)}", os.path.dirname(os.path.abspath(source))
+        try:
+            with open(source, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise HwgenError(f"cannot read {what}: {error.strerror}.") from None
+    try:
+        proto = onnx.load_from_string(data)
+    except DecodeError:
+        raise HwgenError(f"{what} is not an ONNX file, or is cut short: its {len(data)} bytes do "
+                         f"not parse.") from None
+    if not proto.HasField("graph") or not proto.graph.node or not proto.opset_import:
+        raise HwgenError(f"{what} is not an ONNX file, or is cut short: it holds no graph.")
+    if proto.functions or proto.graph.sparse_initializer:
+        raise HwgenError(f"{what} uses model-local functions or sparse initialisers; neither is "
+                         f"supported: export it without them.")
+    _load_external(proto, what, folder)
+    graph = Graph(proto, shapes)
+    model = graph.submodel(graph.nodes, graph.inputs, graph.outputs)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise HwgenError(f"{what} is malformed: {_first_line(error)}") from None
+    session(model)
+    return graph
+
+
+def _load_external(proto, what, folder):
+    external = [t for t in proto.graph.initializer
+                if t.data_location == TensorProto.EXTERNAL]
+    for tensor in external:
+        if folder is None:
+            raise HwgenError(f"the initialiser {tensor.name!r} lies in another file: give the "
+                             f"model's path, not its bytes.")
+        try:
+            external_data_helper.load_external_data_for_tensor(tensor, folder)
+            tensor.data_location = TensorProto.DEFAULT
+        except (OSError, ValueError, onnx.checker.ValidationError):
+            where = {e.key: e.value for e in tensor.external_data}.get("location", "")
+            raise HwgenError(f"the initialiser {tensor.name!r} of {what} lies in the file "
+                             f"{where!r}, which cannot be read: put it beside the "
+                             f"model.") from None
+
+
+def _node(proto):
+    op = proto.op_type if proto.domain in _DOMAINS else f"{proto.domain}.{proto.op_type}"
+    name = proto.name or next(iter(proto.output), "")
+    attributes = {}
+    for attribute in proto.attribute:
+        if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
+            raise HwgenError(f"{op} {name!r} holds a graph of its own: control flow is not "
+                             f"supported; export the model without it.")
+        try:
+            value = helper.get_attribute_value(attribute)
+        except ValueError:
+            raise HwgenError(f"{op} {name!r} has an attribute {attribute.name!r} of unknown "
+                             f"type.") from None
+        attributes[attribute.name] = value.decode("utf-8", "replace") \
+            if isinstance(value, bytes) else value
+    # An optional output that nobody wants has an empty name.
+    outputs = tuple(o for o in proto.output if o)
+    return Node(op, name, tuple(proto.input), outputs, attributes, proto)
+
+
+def _input_shape(value, shapes):
+    """``(shape, dtype)`` of a graph input, with batch 1."""
+    kind = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
+        raise HwgenError(f"the input {value.name!r} is not a tensor of known rank: export the "
+                         f"model with a fixed input shape.")
+    try:
+        dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    except KeyError:
+        raise HwgenError(f"the input {value.name!r} has the unknown element type "
+                         f"{kind.elem_type}.") from None
+    declared = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
+    given = shapes.get(value.name)
+    if given is not None:
+        if len(given) != len(declared) or any(d not in (None, g) for d, g in
+                                              zip(declared, given, strict=True)):
+            shown = ", ".join("?" if d is None else str(d) for d in declared)
+            raise HwgenError(f"the input {value.name!r} was given shape {tuple(given)}; the model "
+                             f"declares ({shown}).")
+        declared = list(given)
+    elif declared and declared[0] is None:
+        declared[0] = 1
+    if None in declared or any(d < 1 for d in declared):
+        axis = next(i for i, d in enumerate(declared) if d is None or d < 1)
+        raise HwgenError(f"dimension {axis} of the input {value.name!r} is "
+                         f"{kind.shape.dim[axis].dim_param or declared[axis] or 'open'}: give the "
+                         f"input's shape, or export the model with a fixed one.")
+    return tuple(int(d) for d in declared), dtype
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -11,7 +11,7 @@ from ..errors import HwgenError
 from ..isa import MAGIC
 from ..registers import COUNTERS, REGISTERS, ErrorCode
 
-__all__ = ["Bus", "Driver", "DeviceError", "Outcome"]
+__all__ = ["Bus", "Driver", "SimulationError", "DeviceError", "Outcome"]
 
 _DONE, _ERROR = 1, 2         # of IRQ_ENABLE and IRQ_STATUS
 _START, _SOFT_RESET = 1, 2   # of CTRL
@@ -44,7 +44,11 @@ class Bus(Protocol):
         """Wait for the interrupt, at most about ``cycles`` cycles; whether it stands."""
 
 
-class DeviceError(Exception):
+class SimulationError(Exception):
+    """The design broke a bus protocol, or did not answer on one."""
+
+
+class DeviceError(SimulationError):
     """The accelerator stopped, or hangs.
 
     Attributes

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import HwgenError
 from ..tools import find_verilator
+from .driver import SimulationError
 
 __all__ = ["Dram", "VerilatedBus", "build", "cache_folder"]
 
@@ -255,7 +256,7 @@ class VerilatedBus:
     def _check(self):
         violation = self._lib.harness_violation(self._handle)
         if violation is not None:
-            raise RuntimeError(f"AXI protocol violation: {violation.decode()}")
+            raise SimulationError(f"AXI protocol violation: {violation.decode()}")
 
     def reset(self, cycles=16):
         self._lib.harness_reset(self._handle, cycles)
@@ -273,7 +274,7 @@ class VerilatedBus:
         self._check()
         if response:
             what = "no answer" if response < 0 else ("OKAY", "EXOKAY", "SLVERR", "DECERR")[response]
-            raise RuntimeError(f"AXI4-Lite {kind} of offset 0x{offset:03X}: {what}")
+            raise SimulationError(f"AXI4-Lite {kind} of offset 0x{offset:03X}: {what}")
 
     def read(self, offset, size):
         return self.memory[offset:offset + size].tobytes()

@@ -1,5 +1,6 @@
 """The simulated memory and the driver, against a small device that copies 64 bus words."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from hwgen.config import Config
 from hwgen.errors import HwgenError
 from hwgen.registers import ErrorCode
 from hwgen.runtime import verilated
-from hwgen.runtime.driver import DeviceError, Driver
+from hwgen.runtime.cosim import IcarusBus
+from hwgen.runtime.driver import DeviceError, Driver, SimulationError
 from hwgen.runtime.verilated import Dram, VerilatedBus
 
 _SOURCE = (Path(__file__).parent / "copier.v").read_text()
@@ -105,7 +107,7 @@ def test_an_access_outside_of_the_memory_is_an_error():
     (4, 0, "AWVALID fell"), (5, 0, "W channel changed"), (6, 0, "not INCR")])
 def test_protocol_violations_are_found(bug, program, message):
     bus, driver, _ = _start(Dram(stall=0.7))
-    with bus, pytest.raises(RuntimeError, match=message):
+    with bus, pytest.raises(SimulationError, match=message):
         driver.run(program, watchdog=bug)
 
 
@@ -160,3 +162,29 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
 def test_memory_settings_out_of_range(field, value):
     with pytest.raises(HwgenError, match=field):
         Dram(**{field: value})
+
+
+@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+@pytest.mark.parametrize("stall", (0, 0.5))
+def test_icarus_copies_whole_memory_right(stall):
+    text = _SOURCE.replace("HASH = 0", f"HASH = 32'h{_CONFIG.hash:08x}")
+    image = np.random.default_rng(1).integers(0, 256, 0x4000, np.uint8)
+    expected = image.copy()
+    expected[0x1000 + _TARGET:][:512] = image[0x1000:][:512]
+    with IcarusBus(text, dram=Dram(base=0x70000000, stall=stall)) as bus:
+        driver = Driver(bus, _CONFIG)
+        driver.load(image.tobytes())
+        outcome = driver.run(0x1000)
+        assert 2 * _WORDS < outcome.cycles <= bus.statistics()["cycles"]
+        assert bus.read(0, len(image)) == expected.tobytes()
+
+
+def test_icarus_missing_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(HwgenError, match="apt-get install iverilog"):
+        IcarusBus(_SOURCE)
+
+
+def test_icarus_that_dies_is_reported():
+    with pytest.raises(HwgenError, match="could not compile"):
+        IcarusBus("module hwgen; nonsense")

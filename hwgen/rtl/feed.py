@@ -50,6 +50,8 @@ class Feed(Block):
     y, y_valid : Out
         Y-bus message. Values are widened to ``x - zx``.
     stop : In(1)
+    words : Out(1)
+        ``y`` is an ifmap word.
     idle : Out(1)
     """
 
@@ -65,7 +67,8 @@ class Feed(Block):
             "passes": Out(stream.Signature(PASS)),
             "read": Out(1), "read_addr": Out(24), "read_ready": In(1),
             "read_data": In(config.bus_bits),
-            "y": Out(ymessage(config)), "y_valid": Out(1), "stop": In(1), "idle": Out(1),
+            "y": Out(ymessage(config)), "y_valid": Out(1), "stop": In(1),
+            "words": Out(1), "idle": Out(1),
         })
 
     def body(self, platform):
@@ -223,6 +226,7 @@ class Feed(Block):
             self.passes.p.signal.eq(command.psum_signal),
         ]
         flight = self._send(m, command, message)
+        m.d.comb += self.words.eq(self.y_valid & (self.y.kind == YKind.DATA))
         m.d.comb += self.idle.eq((state == _State.WAIT) & ~self.command.valid & ~flight)
         return m
 

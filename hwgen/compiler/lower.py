@@ -1,0 +1,392 @@
+"""Lowering: a layer and its mapping to commands, filter streams and parameters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import isa
+from .cost import ceildiv
+from .geometry import Cut, Fold, cuts
+from .weights import filter_stream, parameters
+
+__all__ = ["lower", "Code"]
+
+# What each semaphore counts.
+LOADED, BUFFER, COMPLETE, SLOT, PARAMS, PARAMS_FREE = (1 << n for n in range(6))
+
+_PAD = 63                   # most padding rows or columns of a LOAD
+
+
+@dataclass
+class Code:
+    """A layer's commands before its data and tensors have addresses.
+
+    Attributes
+    ----------
+    commands : list of (str, dict)
+        Name and fields. ``addr`` counts from the start of the input tensor (LOAD), the output
+        tensor (STORE) or ``data`` (FILTER, PARAMS).
+    data : bytes
+        Filter streams and parameters; a multiple of the bus word.
+    """
+    commands: list
+    data: bytes
+
+    @property
+    def size(self):
+        """Bytes of the commands, with BEGIN and END."""
+        return (len(self.commands) + 2) * isa.COMMAND_BYTES
+
+    def assemble(self, config, x, y, data):
+        """The program's bytes, with the input at offset ``x``, the output at ``y``, the data at
+        ``data``."""
+        base = {"LOAD": x, "STORE": y, "FILTER": data, "PARAMS": data, "COMPUTE": 0}
+        program = [isa.pack("BEGIN", magic=isa.MAGIC, hash=config.hash)]
+        for name, fields in self.commands:
+            if "addr" in fields:
+                fields = {**fields, "addr": fields["addr"] + base[name]}
+            program.append(isa.pack(name, **fields))
+        program.append(isa.pack("END"))
+        return b"".join(program)
+
+
+@dataclass(frozen=True)
+class _Set:
+    """Channels that share nothing with others: ``filters`` outputs from ``m0``, of ``channels``
+    inputs from ``c0``."""
+    c0: int
+    channels: int
+    m0: int
+    filters: int
+
+
+@dataclass(frozen=True)
+class _Block:
+    """``t`` filter groups; ``index`` counts the layer's blocks of filters, ``params`` is their
+    first parameter word, ``m0`` their first filter, ``cg`` (depthwise) their first channel group
+    in the set."""
+    index: int
+    m0: int
+    t: int
+    cg: int
+    params: int
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An ifmap tile in the GLB and the computing on it."""
+    set: _Set
+    rows: Cut
+    cols: Cut
+    fold: Fold
+    fold_index: int
+    c0: int                 # first channel, counted in the set
+    channels: int
+    blocks: tuple
+    first: bool             # psums start from 0
+    last: bool              # psums are complete
+
+
+def lower(config, layer, mapping, source, y_place):
+    """Commands and data of ``layer``.
+
+    Parameters
+    ----------
+    config : Config
+    layer : Layer
+    mapping : Mapping
+    source : Placement
+        The input as the layer reads it: its ``shape`` is the convolution's ``x.shape``.
+    y_place : Placement
+        The output.
+
+    Returns
+    -------
+    Code
+    """
+    return _Lowering(config, layer, mapping, source, y_place).run()
+
+
+class _Lowering:
+    def __init__(self, config, layer, mapping, source, y_place):
+        self.config, self.layer, self.mapping = config, layer, mapping
+        self.conv = layer.conv
+        self.x, self.y = source, y_place
+        self.pw = ceildiv(mapping.filters, config.lanes)
+        self.folds = layer.folds(mapping.fold_r, mapping.fold_s)
+        self.base = mapping.slots * mapping.block_words * config.cols * config.subwords
+        assert self.base + mapping.buffers * mapping.tile_words <= config.glb_words
+        self.commands = []
+        self.data = bytearray()
+        self.streams = {}       # offset and size of the filter packets that exist already
+        self.number = {}        # running number of a block of psums
+
+    # The plan: sets, blocks, steps.
+
+    def sets(self):
+        m, layer = self.mapping, self.layer
+        if layer.depthwise:
+            size = m.chunk * m.q
+            return [_Set(c, min(size, layer.channels - c), c, min(size, layer.channels - c))
+                    for c in range(0, layer.channels, size)]
+        return [_Set(i * layer.channels, layer.channels, i * layer.filters, layer.filters)
+                for i in range(layer.sets)]
+
+    def blocks(self, sets):
+        m, index, params, found = self.mapping, 0, 0, {}
+        for s in sets:
+            found[s] = []
+            for m0 in range(0, s.filters, m.t * m.p):
+                t = min(m.t, ceildiv(s.filters - m0, m.p))
+                found[s].append(_Block(index, s.m0 + m0, t, m0 // m.p, params))
+                index, params = index + 1, params + t * self.pw
+        return found, params
+
+    def steps(self, sets, blocks):
+        m, layer, pool = self.mapping, self.layer, self.layer.pooling
+        _, rows, cols = layer.y.shape
+        _, height, width = self.conv.y.shape
+        row_cuts = list(cuts(rows, m.tile_rows, pool.r, pool.u, pool.top, height))
+        col_cuts = list(cuts(cols, m.tile_cols, pool.s, pool.v, pool.left, width))
+        for s in sets:
+            size = s.channels if layer.depthwise else m.chunk * m.q
+            parts = [(n, fold, c, min(size, s.channels - c)) for n, fold in enumerate(self.folds)
+                     for c in range(0, s.channels, size)]
+            resident = m.resident if len(parts) > 1 else len(blocks[s])
+            for row in row_cuts:
+                for col in col_cuts:
+                    for b in range(0, len(blocks[s]), resident):
+                        for i, (n, fold, c0, channels) in enumerate(parts):
+                            yield _Step(s, row, col, fold, n, c0, channels,
+                                        tuple(blocks[s][b:b + resident]), i == 0,
+                                        i == len(parts) - 1)
+
+    # The order of the commands is one in which each could run to its end before the next starts;
+    # so no order of dispatch can lock up.
+
+    def run(self):
+        m, config = self.mapping, self.config
+        sets = self.sets()
+        blocks, params = self.blocks(sets)
+        steps = list(self.steps(sets, blocks))
+        self.param_words = config.params_depth // config.lanes
+        self.param_addr = self.add_data(self.parameters())
+        self.params_once = params <= self.param_words
+        self.param_slots = self.param_words // (m.t * self.pw)
+        self.stores = sum(len(step.blocks) for step in steps if step.last)
+        self.stored = self.opened = 0
+        loaded = 0
+        for i, step in enumerate(steps):
+            if i == 0:
+                self.load(steps, 0)
+                loaded = 1
+                if self.params_once:
+                    self.emit("PARAMS", signal=PARAMS, dst=0, count=params, addr=self.param_addr)
+            while loaded < min(i + m.buffers, len(steps)):
+                self.load(steps, loaded)
+                loaded += 1
+            self.step(step, i, i + m.buffers < len(steps))
+        return Code(self.commands, bytes(self.data))
+
+    def emit(self, name, **fields):
+        self.commands.append((name, fields))
+
+    def add_data(self, data):
+        offset = len(self.data)
+        self.data += data
+        return offset
+
+    def parameters(self):
+        return b"".join(parameters(self.config, self.conv.bias[s.m0:s.m0 + s.filters],
+                                   self.conv.scale[s.m0:s.m0 + s.filters], self.mapping.p, self.pw)
+                        for s in self.sets())
+
+    def glb(self, word):
+        return isa.glb_address(self.config, word)
+
+    # LOAD
+
+    def lead(self, step):
+        """First DRAM group of a step's channels, ``off0`` and the channel group of its first
+        channel: the DRAM group's channels before it go to channel groups of their own."""
+        c0 = step.set.c0 + step.c0
+        first = c0 // self.x.g
+        lead = c0 - first * self.x.g
+        off0 = -lead % self.mapping.q
+        return first, off0, (off0 + lead) // self.mapping.q
+
+    def strips(self, step):
+        return ceildiv(step.rows.b - step.rows.a, self.mapping.e)
+
+    def shape(self, step):
+        """Ifmap rows, columns and words of a stream, of a step's tile."""
+        rows = step.fold.rows.span(self.strips(step) * self.mapping.e)
+        cols = step.fold.cols.span(step.cols.b - step.cols.a)
+        return rows, cols, ceildiv(cols * self.mapping.q, self.config.bus_bytes)
+
+    def tile(self, index):
+        """First ifmap word of the buffer of step ``index``."""
+        return self.base + index % self.mapping.buffers * self.mapping.tile_words
+
+    def load(self, steps, index):
+        m, x, step = self.mapping, self.x, steps[index]
+        height, width, words = self.shape(step)
+        first, off0, _ = self.lead(step)
+        last = ceildiv(step.set.c0 + step.c0 + step.channels, x.g)
+        assert ceildiv(off0 + (last - first) * x.g, m.q) * height * words <= m.tile_words
+        tpad, row, rows, bpad = step.fold.rows.window(step.rows.a, height)
+        lpad, col, cols, rpad = step.fold.cols.window(step.cols.a, width)
+        row_step, wstep = step.fold.rows.step, step.fold.cols.step
+        if cols == 0:
+            tpad, rows, bpad = height, 0, 0
+        pieces = list(_row_pieces(tpad, rows, bpad))
+        for n, (top, before, count, after) in enumerate(pieces):
+            fields = {}
+            if n == 0 and index >= m.buffers:
+                fields["wait"] = BUFFER
+            if n == len(pieces) - 1:
+                fields["signal"] = LOADED
+            if count:
+                fields |= {"addr": first * x.group_stride + row * x.row_stride + col * x.g,
+                           "wstep": wstep, "cols": (cols - 1) * wstep + 1, "lpad": lpad,
+                           "rpad": rpad}
+            else:
+                fields |= {"addr": 0, "wstep": 1, "cols": width}
+            self.emit("LOAD", dst=self.glb(self.tile(index) + top * words),
+                      pad=self.conv.x.zero_point & 255, g=x.g, groups=last - first,
+                      row_stride=x.row_stride * row_step, group_stride=x.group_stride, rows=count,
+                      tpad=before, bpad=after, glb_row_stride=self.glb(words),
+                      glb_cg_stride=self.glb(height * words), q=m.q, off0=off0, **fields)
+
+    # COMPUTE and STORE
+
+    def step(self, step, index, reused):
+        """Compute on a step's tile; ``reused``: its buffer is wanted again."""
+        parts = range(len(self.layer.parts))
+        for block in step.blocks:
+            if step.first:
+                self.open(block)
+            for part in parts:
+                first, last = part == 0, part == parts[-1]
+                fields = {"feed_wait": 0, "feed_signal": 0, "psum_wait": 0, "psum_signal": 0}
+                if first and block is step.blocks[0]:
+                    fields["feed_wait"] = LOADED
+                if last and block is step.blocks[-1] and reused:
+                    fields["feed_signal"] = BUFFER
+                if first and step.first and self.number[block] >= self.mapping.slots:
+                    fields["psum_wait"] = SLOT
+                if last and step.last:
+                    fields["psum_signal"] = COMPLETE
+                addr, size = self.stream(step, block, part)
+                self.emit("FILTER", addr=addr, size=size)
+                self.compute(step, index, block, accumulate=not (step.first and first), **fields)
+            if step.last:
+                self.store(step, block)
+
+    def open(self, block):
+        """Give a block a psum slot, and fetch its parameters unless they are there."""
+        self.number[block] = self.opened
+        if not self.params_once:
+            reuse = self.opened >= self.param_slots
+            self.emit("PARAMS", wait=PARAMS_FREE if reuse else 0, signal=PARAMS,
+                      dst=self.param_word(block), count=block.t * self.pw,
+                      addr=self.param_addr + block.params * 8 * self.config.lanes)
+        self.opened += 1
+
+    def param_word(self, block):
+        if self.params_once:
+            return block.params
+        return self.number[block] % self.param_slots * self.mapping.t * self.pw
+
+    def psum(self, block):
+        """First bank word of a block."""
+        return self.number[block] % self.mapping.slots * self.mapping.block_words
+
+    def compute(self, step, index, block, **fields):
+        m, conv, config = self.mapping, self.conv, self.config
+        height, _, words = self.shape(step)
+        rows, cols = step.fold.rows, step.fold.cols
+        steps = step.cols.b - step.cols.a
+        _, _, cg = self.lead(step)
+        dw = self.layer.depthwise
+        adv = cols.u * m.q
+        self.emit(
+            "COMPUTE", ifmap=self.glb(self.tile(index) + (cg + dw * block.cg) * height * words),
+            row_stride=self.glb(words), cg_stride=self.glb(height * words), rounds=words,
+            strip_stride=self.glb(m.e * rows.u * words),
+            pairs=rows.taps * (1 if dw else ceildiv(step.channels, m.q)), r=rows.taps,
+            n_h=rows.span(m.e), e=m.e,
+            colpat=1 if dw else sum(1 << tg * m.e for tg in range(block.t)), u=rows.u, dil=rows.d,
+            depthwise=dw, tg=block.t if dw else 1, active_cols=block.t * m.e, nc=1 if dw else m.q,
+            ns=cols.taps, sstep=cols.d * m.q, pstep=dw, window=((cols.taps - 1) * cols.d + 1) * m.q,
+            adv=adv, strip_adv=words * config.bus_bytes - (steps - 1) * adv,
+            xsigned=conv.x.dtype == np.int8, zx=conv.x.zero_point & 255, p=m.filters, steps=steps,
+            strips=self.strips(step), psum=self.psum(block), **fields)
+
+    def stream(self, step, block, part):
+        """Offset in ``data`` and size of the filter packets; tiles share them."""
+        key = block.index, step.fold_index, step.c0, part
+        if key not in self.streams:
+            data = filter_stream(self.config, self.weights(step, block, part), self.mapping.e)
+            self.streams[key] = self.add_data(data), len(data)
+        return self.streams[key]
+
+    def weights(self, step, block, part):
+        """int8 ``(t, pairs, size)``: a PE's weights in the order ``[p][S][q]``."""
+        m, s = self.mapping, step.set
+        rows, cols = step.fold.rows, step.fold.cols
+        stop = min(block.m0 + block.t * m.p, s.m0 + s.filters)
+        channels = slice(None) if self.layer.depthwise else slice(step.c0,
+                                                                  step.c0 + step.channels)
+        w = self.layer.parts[part][block.m0:stop, channels, rows.first:rows.first + rows.taps,
+                                   cols.first:cols.first + cols.taps]
+        filters, depth, r, ns = w.shape
+        groups, nc = (1, 1) if self.layer.depthwise else (ceildiv(depth, m.q), m.q)
+        full = np.zeros((block.t * m.p, groups * nc, r, ns), np.int8)
+        full[:filters, :depth] = w
+        packed = np.zeros((block.t, groups, r, m.filters, ns, nc), np.int8)
+        packed[:, :, :, :m.p] = full.reshape(block.t, m.p, groups, nc, r, ns) \
+            .transpose(0, 2, 4, 1, 5, 3)
+        return packed.reshape(block.t, groups * r, m.filters * ns * nc)
+
+    def store(self, step, block):
+        m, y, pool, conv = self.mapping, self.y, self.layer.pooling, self.conv
+        signal = 0
+        if self.stored + m.slots < self.stores:
+            signal |= SLOT
+        if not self.params_once and self.stored + self.param_slots < self.stores:
+            signal |= PARAMS_FREE
+        wait = COMPLETE
+        if not self.params_once or self.stored == 0:
+            wait |= PARAMS
+        steps = step.cols.b - step.cols.a
+        self.emit(
+            "STORE", wait=wait, signal=signal, psum=self.psum(block),
+            params=self.param_word(block),
+            addr=block.m0 // y.g * y.group_stride + step.rows.o0 * y.row_stride
+            + step.cols.o0 * y.g,
+            row_stride=y.row_stride, group_stride=y.group_stride, bank=0, groups=block.t, e=m.e,
+            p=y.g, pw=self.pw, steps=steps, psum_rows=step.rows.b - step.rows.a,
+            zy=conv.y.zero_point & 255, ysigned=conv.y.dtype == np.int8, lo=conv.lo & 255,
+            hi=conv.hi & 255, out_rows=step.rows.o1 - step.rows.o0,
+            out_cols=step.cols.o1 - step.cols.o0, row0=step.rows.first, col0=step.cols.first,
+            pool_r=pool.r, pool_s=pool.s, pool_u=pool.u, pool_v=pool.v,
+            strip_words=steps * self.pw, param_stride=self.pw)
+        self.stored += 1
+
+
+def _row_pieces(tpad, rows, bpad):
+    """Cut a tile's rows into LOADs: first row in the tile, padding above, rows, padding below."""
+    top = 0
+    while tpad > _PAD:
+        take = min(tpad, _PAD)
+        yield top, take, 0, 0
+        top, tpad = top + take, tpad - take
+    take = min(bpad, _PAD)
+    if tpad or rows or take:
+        yield top, tpad, rows, take
+    top, bpad = top + tpad + rows + take, bpad - take
+    while bpad:
+        take = min(bpad, _PAD)
+        yield top, take, 0, 0
+        top, bpad = top + take, bpad - take

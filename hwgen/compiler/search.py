@@ -1,0 +1,185 @@
+"""The mapping search: every mapping that could be best, by the cost model.
+
+What is made smallest is ``cycles + DRAM words / 32``: cycles count, but of two mappings that are
+about as fast the one wins that asks less of the memory.
+"""
+
+import numpy as np
+
+from ..errors import HwgenError
+from .cost import ceildiv, evaluate, lower_bound
+from .mapping import Estimate, Mapping
+
+__all__ = ["search"]
+
+_BATCH = 60_000             # elements evaluated at once
+
+# Wanted psum slots and ifmap buffers, all channels in a step, all blocks resident.
+_VARIANTS = np.array([(2, 2, 1, 0), (1, 2, 1, 0), (2, 1, 1, 0), (1, 1, 1, 0), (2, 2, 0, 0),
+                      (1, 2, 0, 0), (1, 1, 0, 0), (1, 2, 0, 1), (1, 2, 1, 1)])
+
+
+def search(config, layer, g):
+    """The best mapping of ``layer``.
+
+    Parameters
+    ----------
+    config : Config
+    layer : Layer
+    g : int or None
+        Channels of a group of the input in DRAM; None to leave it to the mapping.
+
+    Returns
+    -------
+    (Mapping, Estimate)
+
+    Raises
+    ------
+    HwgenError
+        If the machine is too small for the layer, however it is cut.
+    """
+    _, _, kernel_rows, kernel_cols = layer.conv.weight.shape
+    for r, s in _fold_sizes(kernel_rows, kernel_cols):
+        found = _search_folds(config, layer, g, layer.folds(r, s), r, s)
+        if found:
+            return found
+    channels, height, width = layer.conv.x.shape
+    pool = layer.pooling
+    window = f" with a pooling window of {pool.r}x{pool.s}" if pool.r * pool.s > 1 else ""
+    raise HwgenError(
+        f"layer {layer.conv.name!r} ({channels}x{height}x{width} input, {kernel_rows}x{kernel_cols}"
+        f" kernel{window}) does not fit a {config.rows}x{config.cols} array with ifmap_spad = "
+        f"{config.ifmap_spad}, filter_spad = {config.filter_spad} and {config.bank_depth} words in "
+        f"each GLB bank, however it is cut: raise glb_kib or the spads.")
+
+
+def _halves(n):
+    sizes = [n]
+    while n > 1:
+        n = ceildiv(n, 2)
+        sizes.append(n)
+    return sizes
+
+
+def _fold_sizes(rows, cols):
+    """Sizes of folds, fewest folds first: the whole kernel if it fits."""
+    sizes = [(r, s) for r in _halves(rows) for s in _halves(cols)]
+    return sorted(sizes, key=lambda rs: ceildiv(rows, rs[0]) * ceildiv(cols, rs[1]))
+
+
+def _distinct(n, most=None):
+    """The smallest sizes that cut ``n`` into 1, 2, 3, ... pieces, largest first."""
+    sizes = sorted({ceildiv(n, k) for k in range(1, n + 1)}, reverse=True)
+    if most is None or len(sizes) <= most:
+        return sizes
+    keep = np.unique(np.geomspace(1, len(sizes), most).astype(int)) - 1
+    return [sizes[i] for i in keep]
+
+
+def _array_candidates(config, layer, folds, g):
+    """All ``(q, p, t, e)`` that are worth a look, as an array of four rows."""
+    taps = max(fold.cols.taps for fold in folds)
+    window = max((fold.cols.taps - 1) * fold.cols.d + 1 for fold in folds)
+    most_q = min((config.ifmap_spad - config.bus_bytes) // window, config.filter_spad // taps, 127)
+    need_rows, _ = layer.needed()
+    depthwise = layer.depthwise
+    if depthwise:
+        few = max(layer.channels, 4 * config.lanes + 1)     # enough to space psums out
+        qs = range(1, min(most_q, few) + 1)
+    else:
+        qs = [q for q in _distinct(layer.channels) if q <= most_q]
+        if g is not None and g <= min(most_q, layer.channels) and g not in qs:
+            qs.append(g)
+    columns = [(t, e) for e in _distinct_outputs(need_rows, config.cols)
+               for t in range(1, config.cols // e + 1)]
+    found = []
+    for q in qs:
+        if depthwise:
+            found += [(q, q, t, e) for t, e in columns if (t - 1) * q < layer.channels]
+            continue
+        most_p = min(config.filter_spad // (taps * q), layer.filters)
+        by_t = {t: _filters(layer, config.lanes, t, most_p)
+                for t in range(1, min(config.cols, layer.filters) + 1)}
+        found += [(q, p, t, e) for t, e in columns if t in by_t for p in by_t[t]]
+    return np.array(found, np.int64).reshape(-1, 4).T
+
+
+def _distinct_outputs(rows, cols):
+    """Output rows side by side: for each number of strips the fewest, and every small one."""
+    return [e for e in range(1, min(rows, cols) + 1)
+            if e == 1 or ceildiv(rows, e) < ceildiv(rows, e - 1)]
+
+
+def _filters(layer, lanes, t, most):
+    """Numbers of filters ``p`` for ``t`` groups: for each number of blocks the fewest, also
+    rounded up to whole GLB words. Filters of a grouped convolution are cut evenly, so that its
+    output's groups of channels in DRAM are all alike."""
+    if layer.sets > 1:
+        return [p for p in range(1, most + 1)
+                if layer.filters % p == 0 and (t - 1) * p < layer.filters]
+    even = {ceildiv(n, t) for n in _distinct(layer.filters)}
+    return sorted({p for n in even for p in (n, ceildiv(n, lanes) * lanes)
+                   if p <= most and (t - 1) * p < layer.filters})
+
+
+def _search_folds(config, layer, g, folds, r, s):
+    tuples = _array_candidates(config, layer, folds, g)
+    if tuples.size == 0:
+        return None
+    bounds = lower_bound(config, layer, folds, *tuples)
+    order = np.argsort(bounds, kind="stable")
+    tuples, bounds = tuples[:, order], bounds[order]
+    cuts, tile_cols = _cuts(layer.y.shape[1]), _distinct(layer.y.shape[2], 8)
+    per_tuple = len(cuts) * len(tile_cols) * len(_VARIANTS)
+    batch = max(_BATCH // per_tuple, 1)
+    best, considered = None, 0
+    for start in range(0, tuples.shape[1], batch):
+        if best is not None and bounds[start] > best[0]:
+            break
+        c = _expand(layer, tuples[:, start:start + batch], cuts, tile_cols, len(folds))
+        cost = evaluate(config, layer, folds, g, c)
+        considered += int(cost["ok"].sum())
+        if not cost["ok"].any():
+            continue
+        score = np.where(cost["ok"], cost["cycles"] + cost["bytes"] / (32 * config.bus_bytes),
+                         np.inf)
+        i = int(np.argmin(score))
+        if best is None or score[i] < best[0]:
+            best = score[i], {k: int(v[i]) for k, v in {**c, **cost}.items()}
+    if best is None:
+        return None
+    picked = best[1]
+    mapping = Mapping(fold_r=r, fold_s=s, **{k: picked[k] for k in (
+        "q", "p", "filters", "e", "t", "tile_rows", "tile_cols", "chunk", "buffers", "resident",
+        "slots", "block_words", "tile_words")})
+    estimate = Estimate(considered=considered, **{k: picked[k] for k in (
+        "cycles", "array", "ybus", "xbus", "filter", "compute", "loader", "drain", "dram_read",
+        "dram_write", "serial", "startup", "bytes")})
+    return mapping, estimate
+
+
+def _cuts(rows):
+    """Numbers of tiles into which ``rows`` outputs are cut: 1, 2, 3, ..., thinning out."""
+    return sorted({1, rows} | {k for n in range(24) for k in (round(2 ** (n / 2)),) if k < rows})
+
+
+def _expand(layer, tuples, cuts, tile_cols, folds):
+    """Every combination of the tuples, tiles and variants, flattened."""
+    variants = _VARIANTS if folds > 1 else _VARIANTS[:-1]
+    shape = (tuples.shape[1], len(cuts), len(tile_cols), len(variants))
+
+    def flat(values, axis):
+        values = np.asarray(values, np.int64)
+        index = [None] * 4
+        index[axis] = slice(None)
+        return np.broadcast_to(values[tuple(index)], shape).reshape(-1)
+    slots, buffers, whole, together = (flat(variants[:, k], 3) for k in range(4))
+    q, p, t, e = (flat(row, 0) for row in tuples)
+    # Tiles are cut at strips: as many outputs as a whole number of strips allows.
+    need_rows, _ = layer.needed()
+    rows = ceildiv(ceildiv(need_rows, e), flat(cuts, 1)) * e
+    tile_rows = np.where(rows >= need_rows, layer.y.shape[1],
+                         np.maximum((rows - layer.pooling.r) // layer.pooling.u + 1, 1))
+    return {"q": q, "p": p, "t": t, "e": e, "tile_rows": np.minimum(tile_rows, layer.y.shape[1]),
+            "tile_cols": flat(tile_cols, 2), "slots": slots, "buffers": buffers,
+            "whole": whole.astype(bool), "together": together.astype(bool)}

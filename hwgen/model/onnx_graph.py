@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ..errors import HwgenError
-from .session import session
+from .session import evaluate, session
 
 __all__ = ["Node", "Graph", "read"]
 
@@ -121,8 +121,7 @@ class Graph:
                     node.op != "Constant":
                 rest.append(node)
                 continue
-            values = session(self.submodel([node], {}, node.outputs)).run(None, {})
-            self.constants.update(zip(node.outputs, values, strict=True))
+            self.constants.update(evaluate(self.submodel([node], {}, node.outputs), {}))
         return rest
 
     def submodel(self, nodes, inputs, outputs):
@@ -176,8 +175,12 @@ def read(source, shapes):
     _load_external(proto, what, folder)
     graph = Graph(proto, shapes)
     model = graph.submodel(graph.nodes, graph.inputs, graph.outputs)
+    checked = onnx.load_from_string(model)
+    for output in checked.graph.output:
+        # The checker wants a shape; ONNX Runtime and we do without.
+        output.type.tensor_type.shape.SetInParent()
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(checked)
     except onnx.checker.ValidationError as error:
         raise HwgenError(f"{what} is malformed: {_first_line(error)}") from None
     session(model)

@@ -14,7 +14,7 @@ from . import onnx_graph
 from .graph import Host, Network
 from .onnx_layers import (ALIASES, MACS, Code, Operands, Quantisation, alias_shape, conv_layer,
                           maxpool_layer, pointwise_layer, quantisation)
-from .session import session
+from .session import evaluate
 
 __all__ = ["load"]
 
@@ -274,9 +274,7 @@ class _Importer:
         self._check_host(ordered)
         model = graph.submodel(ordered, inputs, outputs)
         zeros = {k: np.zeros(shape, dtype) for k, (shape, dtype) in inputs.items()}
-        values = session(model).run(list(outputs), zeros)
-        part = Host(name, model, tuple(inputs), tuple(outputs))
-        return part, dict(zip(outputs, values, strict=True))
+        return Host(name, model, tuple(inputs), tuple(outputs)), evaluate(model, zeros)
 
     def _check_host(self, nodes):
         """Refuse what must not run on the host: anything between layers, or meant to be one."""
@@ -311,9 +309,8 @@ def _check_absorbed(node, bounds, quant):
     """
     quant = quant.single(node, "its output")
     info = np.iinfo(quant.dtype)
-    lower = np.float32(info.min - quant.zero.item()) * quant.scale.item()
-    upper = np.float32(info.max - quant.zero.item()) * quant.scale.item()
-    if bounds[0] > lower or bounds[1] < upper:
-        raise HwgenError(f"{node} bounds its result to {bounds[0]}..{bounds[1]} but its "
-                         f"QuantizeLinear spans {lower}..{upper}, so ONNX Runtime computes the "
-                         f"layer in float: quantise the output to just the bounded range.")
+    low, high = (np.rint(np.float32(b) / quant.scale.item()) + quant.zero.item() for b in bounds)
+    if low > info.min or high < info.max:
+        raise HwgenError(f"{node} bounds its result to codes {max(low, info.min):.0f} to "
+                         f"{min(high, info.max):.0f} of {quant.dtype}, so ONNX Runtime computes "
+                         f"the layer in float: quantise its output to just the bounded range.")

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import HwgenError
 from .graph import Conv, MaxPool, Tensor
-from .session import session
+from .session import evaluate
 
 __all__ = ["MACS", "ALIASES", "Quantisation", "Code", "quantisation", "Operands", "conv_layer",
            "maxpool_layer", "pointwise_layer", "alias_shape"]
@@ -225,6 +225,9 @@ def _geometry(node, kernel, x):
     size = x.shape[1:]
     auto = attributes.get("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
+        if max(dilation) > 1:
+            raise HwgenError(f"{node} has auto_pad = {auto} with dilations, which ONNX Runtime "
+                             f"does not compute: export it with explicit pads.")
         total = [max(0, (-(-n // u) - 1) * u + r - n)
                  for n, u, r in zip(size, stride, reach, strict=True)]
         small = [t // 2 for t in total]
@@ -321,5 +324,5 @@ def _runtime_shape(graph, node, x_code):
         if node.inputs[0] in graph.producer else False
     dtype = np.dtype(np.float32) if floating else x_code.dtype
     model = graph.submodel([node], {node.inputs[0]: (x_code.shape, dtype)}, node.outputs[:1])
-    value, = session(model).run(None, {node.inputs[0]: np.zeros(x_code.shape, dtype)})
-    return value.shape
+    values = evaluate(model, {node.inputs[0]: np.zeros(x_code.shape, dtype)})
+    return values[node.outputs[0]].shape

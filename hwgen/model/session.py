@@ -4,7 +4,7 @@ import onnxruntime as ort
 
 from ..errors import HwgenError
 
-__all__ = ["session"]
+__all__ = ["session", "evaluate"]
 
 
 def session(model):
@@ -37,3 +37,20 @@ def session(model):
         except Exception as error:    # its exceptions have no common base of their own
             reason = str(error).splitlines()[0]
     raise HwgenError(f"ONNX Runtime refuses the model: {reason}")
+
+
+def evaluate(model, inputs):
+    """All outputs, by name, of a serialised model for ``inputs`` by name.
+
+    Raises
+    ------
+    HwgenError
+        ONNX Runtime refuses the model, or stops while it runs.
+    """
+    runtime = session(model)
+    names = [o.name for o in runtime.get_outputs()]
+    try:
+        return dict(zip(names, runtime.run(names, inputs), strict=True))
+    except Exception as error:
+        raise HwgenError(f"ONNX Runtime cannot run the model: "
+                         f"{str(error).splitlines()[0]}") from None

@@ -99,14 +99,14 @@ class ErrorCode(IntEnum):
     AXI_READ = 1, "The memory answered a read with an error; ERROR_INFO is the address."
     AXI_WRITE = 2, "The memory answered a write with an error; ERROR_INFO is the address."
     OPCODE = 3, "A command has an illegal opcode; ERROR_INFO is the opcode."
-    MAGIC = 4, ("The program does not begin with BEGIN and its magic number: nothing was compiled "
-                "to this address; ERROR_INFO is the word found.")
+    MAGIC = 4, ("The program does not begin with BEGIN and its magic number: there is no program "
+                "at this address; ERROR_INFO is the magic number found.")
     HASH = 5, ("The program was compiled for another configuration; ERROR_INFO is the hash found, "
                "CONFIG_HASH the one wanted.")
     WATCHDOG = 6, "Nothing moved for WATCHDOG cycles; ERROR_INFO is 0."
     FILTER = 7, "A filter packet lacks its mark, the filter stream is corrupt; ERROR_INFO is 0."
-    SEMAPHORE = 8, ("More than 63 signals of a semaphore stood untaken, or a command signalled one "
-                    "that overflowed; ERROR_INFO is a mask of the semaphores.")
+    SEMAPHORE = 8, ("A semaphore was signalled more than 63 times beyond what was taken; ERROR_INFO "
+                    "is the mask of such semaphores.")
 
 
 _CONST, _RO, _RW, _W1C, _PULSE = Access
@@ -199,9 +199,9 @@ _REGISTERS = [
     Register("ERROR_INFO_HI", 0x068, "More about the error, high part.",
              _word(_RO, "Bits 63 to 32.")),
     Register("ERROR_COMMAND", 0x06C, "Where the controller was at the error.",
-             _word(_RO, "Index of the last command looked at, BEGIN being 0. For ERROR_CODE 3 to 5 "
-                        "it is the culprit; otherwise that is this command or one shortly "
-                        "before.")),
+             _word(_RO, "Index of the command that was being fetched, checked or queued, BEGIN "
+                        "being 0. For ERROR_CODE 3 to 5 it is the culprit; otherwise that is a "
+                        "command shortly before, still in a queue or a unit.")),
 ]
 
 _COUNTERS = [
@@ -229,8 +229,8 @@ COUNTERS = {name: Counter(name, 0x100 + 8 * index, bits, doc)
 for _counter in COUNTERS.values():
     _REGISTERS += [
         Register(f"{_counter.name}_LO", _counter.offset, f"{_counter.doc} Low part.",
-                 _word(_RO, "Bits 31 to 0. Reading it freezes the high part for the next read of "
-                            "a HI register, so that a pair is consistent.")),
+                 _word(_RO, "Bits 31 to 0. Reading it latches the high part, so that a pair is "
+                            "consistent; while BUSY the value may be 40 cycles old.")),
         Register(f"{_counter.name}_HI", _counter.offset + 4, f"{_counter.doc} High part.",
                  (Field("VALUE", 0, COUNTER_BITS - 32, _RO,
                         f"Bits {COUNTER_BITS - 1} to 32 of the counter whose LO was read last."),)),

@@ -1,0 +1,324 @@
+"""The control and status registers: an AXI4-Lite slave over :mod:`hwgen.registers`."""
+
+from amaranth import C, Cat, Module, Mux, Signal
+from amaranth.lib import data
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..registers import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Access
+from .block import Block
+
+__all__ = ["CSR", "EVENTS"]
+
+#: What the core counts: a field for each counter but CYCLES, which the block counts by itself.
+EVENTS = data.StructLayout({counter.name.lower(): counter.bits
+                            for counter in COUNTERS.values() if counter.name != "CYCLES"})
+
+_SLOTS = 16                  # counters that the sweep visits, those that do not exist included
+_COUNTERS_FROM = min(counter.offset for counter in COUNTERS.values())
+_LATE = 16                   # cycles after the end in which events still count
+_SETTLE = 48                 # cycles from the end to its report: the sweep's last sums are made
+_QUIET = 8                   # cycles for which the DMAs must be idle before the core is reset
+_RESET = 8                   # cycles of core reset
+_OKAY, _SLVERR = 0, 2
+
+
+class CSR(Block):
+    """Registers, interrupt, performance counters and soft reset.
+
+    It is reset by the device's reset only, and so outlives a soft reset of the core.
+
+    AXI4-Lite: one read and one write at a time, independent of each other. A write is taken when
+    both address and data are there, byte strobes are respected, and its response comes 2 cycles
+    later; a read's data comes 3 cycles after its address, that of a counter's low part up to 20
+    cycles. An address without a register, and a write to a register that has nothing to write,
+    answer SLVERR without any effect, all else OKAY. The lowest two address bits are ignored.
+
+    A counter is a few bits of its own, and 48 bits in a memory of 16 words to which a sweep over
+    all counters adds those bits, one counter a cycle. So the program's end is reported
+    48 cycles after ``done`` or ``error``: late events are counted for 16 of them, then summed up.
+
+    Soft reset: ``halt`` rises, and once ``dma_idle`` has been high for 8 cycles ``core_reset`` is
+    high for 8. It needs a memory that answers what it has been asked.
+
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    axi_aw*, axi_w*, axi_b*, axi_ar*, axi_r*
+        AXI4-Lite slave, 32 bits of data, 12 of address.
+    start : Out(1)
+        Starts the controller; one cycle.
+    program : Out(32), base : Out(addr_bits), watchdog : Out(32)
+        Registers PROGRAM, BASE and WATCHDOG.
+    done, error : In(1)
+        From the controller, one cycle; ``error`` wins.
+    error_code : In(4), error_info : In(addr_bits), command_index : In(32)
+        Valid with ``error``.
+    halt : Out(1)
+        The DMAs shall begin no new burst.
+    dma_idle : In(1)
+        No AXI transaction is under way.
+    core_reset : Out(1)
+        Resets the core; from a register.
+    busy : Out(1)
+        STATUS.BUSY: from START until the end is reported.
+    irq : Out(1)
+        High while IRQ_STATUS and IRQ_ENABLE have a bit in common; from a register.
+    events : In(EVENTS)
+        How much to add to each counter in this cycle; counts while BUSY.
+    """
+
+    module_name = "csr"
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "axi_awaddr": In(ADDRESS_BITS), "axi_awprot": In(3),
+            "axi_awvalid": In(1), "axi_awready": Out(1),
+            "axi_wdata": In(32), "axi_wstrb": In(4),
+            "axi_wvalid": In(1), "axi_wready": Out(1),
+            "axi_bresp": Out(2), "axi_bvalid": Out(1), "axi_bready": In(1),
+            "axi_araddr": In(ADDRESS_BITS), "axi_arprot": In(3),
+            "axi_arvalid": In(1), "axi_arready": Out(1),
+            "axi_rdata": Out(32), "axi_rresp": Out(2),
+            "axi_rvalid": Out(1), "axi_rready": In(1),
+            "start": Out(1),
+            "program": Out(32),
+            "base": Out(config.addr_bits),
+            "watchdog": Out(32),
+            "done": In(1),
+            "error": In(1),
+            "error_code": In(4),
+            "error_info": In(config.addr_bits),
+            "command_index": In(32),
+            "halt": Out(1),
+            "dma_idle": In(1),
+            "core_reset": Out(1),
+            "busy": Out(1),
+            "irq": Out(1),
+            "events": In(EVENTS),
+        })
+
+    def body(self, platform):
+        m = Module()
+        fields = self._fields()
+        written = self._write(m, fields)
+        running, late, clear = self._control(m, fields, written)
+        visited, count = self._counters(m, running, late, clear)
+        self._read(m, fields, visited, count)
+        return m
+
+    def _fields(self):
+        """The value behind each field but the counters': ``{(register, field): value}``."""
+        fields = {}
+        for register in REGISTERS.values():
+            if register.offset >= _COUNTERS_FROM:
+                continue
+            for field in register.fields:
+                bits = field.bits
+                if register.name in ("BASE_HI", "ERROR_INFO_HI"):
+                    bits = self._config.addr_bits - 32
+                value = field.value(self._config)
+                if field.access in (Access.CONST, Access.PULSE):
+                    fields[register.name, field.name] = C(value, bits)
+                else:
+                    name = f"{register.name}_{field.name}".lower()
+                    fields[register.name, field.name] = Signal(bits, init=value, name=name)
+        return fields
+
+    def _write(self, m, fields):
+        """The write channels; returns the ones written to W1C and PULSE fields, for one cycle."""
+        written = {}
+        accept = Signal()
+        m.d.comb += [self.axi_awready.eq(accept), self.axi_wready.eq(accept)]
+        m.d.sync += accept.eq(self.axi_awvalid & self.axi_wvalid & ~accept & ~self.axi_bvalid)
+        with m.If(self.axi_bready):
+            m.d.sync += self.axi_bvalid.eq(0)
+        with m.If(accept):
+            m.d.sync += [self.axi_bvalid.eq(1), self.axi_bresp.eq(_SLVERR)]
+        with m.Switch(self.axi_awaddr[2:]):
+            for register in REGISTERS.values():
+                if not register.writable:
+                    continue
+                locked = C(0)
+                if register.name in ("BASE_LO", "BASE_HI"):
+                    locked = fields["STATUS", "BUSY"] | fields["STATUS", "RESETTING"]
+                with m.Case(register.offset >> 2), m.If(accept):
+                    m.d.sync += self.axi_bresp.eq(_OKAY)
+                    for field in register.fields:
+                        stored = fields[register.name, field.name]
+                        if field.access == Access.RW:
+                            for bit in range(0, len(stored), 8):
+                                with m.If(self.axi_wstrb[(field.lsb + bit) // 8] & ~locked):
+                                    m.d.sync += stored[bit:bit + 8].eq(
+                                        self.axi_wdata[field.lsb + bit:])
+                        else:
+                            name = f"{register.name}_{field.name}_written".lower()
+                            one = Signal(name=name)
+                            written[register.name, field.name] = one
+                            m.d.comb += one.eq(self.axi_wdata[field.lsb]
+                                               & self.axi_wstrb[field.lsb // 8])
+        return written
+
+    def _control(self, m, fields, written):
+        """START, soft reset, status, errors and interrupt.
+
+        Returns ``(running, late, clear)``: a program runs; it has just ended and its last events
+        still come in; the counters start anew.
+        """
+        def field(path):
+            return fields[tuple(path.split("."))]
+
+        m.d.comb += [
+            self.program.eq(field("PROGRAM.VALUE")),
+            self.base.eq(Cat(field("BASE_LO.VALUE"), field("BASE_HI.VALUE"))),
+            self.watchdog.eq(field("WATCHDOG.VALUE")),
+        ]
+        start, reset = written["CTRL", "START"], written["CTRL", "SOFT_RESET"]
+        ended, failed = field("STATUS.DONE"), field("STATUS.ERROR")
+        info = Cat(field("ERROR_INFO_LO.VALUE"), field("ERROR_INFO_HI.VALUE"))
+        error = Cat(field("ERROR_CODE.CODE"), info, field("ERROR_COMMAND.VALUE"))
+        clear = Signal()
+        failing = Signal(reset_less=True)
+        ending = Signal()
+        timer = Signal(range(_SETTLE), reset_less=True)
+
+        with m.FSM() as fsm:
+            with m.State("Ready"):
+                with m.If(reset):
+                    m.next = "Halt"
+                with m.Elif(start & ~failed):
+                    m.d.comb += clear.eq(1)
+                    m.d.sync += [ended.eq(0), error.eq(0)]
+                    m.next = "Run"
+            with m.State("Run"):
+                m.d.sync += [timer.eq(0), failing.eq(self.error)]
+                with m.If(reset):
+                    m.next = "Halt"
+                with m.Elif(self.error):
+                    m.d.sync += error.eq(Cat(self.error_code, self.error_info, self.command_index))
+                    m.next = "Settle"
+                with m.Elif(self.done):
+                    m.next = "Settle"
+            with m.State("Settle"):
+                m.d.sync += timer.eq(timer + 1)
+                with m.If(reset):
+                    m.next = "Halt"
+                with m.Elif(timer == _SETTLE - 1):
+                    m.d.comb += ending.eq(1)
+                    m.d.sync += [ended.eq(~failing), failed.eq(failing)]
+                    m.next = "Ready"
+            with m.State("Halt"):
+                m.d.sync += [ended.eq(0), failed.eq(0)]
+                m.d.sync += timer.eq(Mux(self.halt & self.dma_idle, timer + 1, 0))
+                with m.If(self.halt & (timer == _QUIET)):
+                    m.d.sync += [timer.eq(0), self.core_reset.eq(1)]
+                    m.next = "Reset"
+            with m.State("Reset"):
+                m.d.sync += timer.eq(timer + 1)
+                with m.If(timer == _RESET - 1):
+                    m.d.sync += self.core_reset.eq(0)
+                    m.next = "Ready"
+
+        resetting = fsm.ongoing("Halt") | fsm.ongoing("Reset")
+        running, late = fsm.ongoing("Run"), fsm.ongoing("Settle") & (timer < _LATE)
+        m.d.comb += [
+            field("STATUS.BUSY").eq(fsm.ongoing("Run") | fsm.ongoing("Settle")),
+            field("STATUS.RESETTING").eq(resetting),
+            self.busy.eq(field("STATUS.BUSY")),
+        ]
+        m.d.sync += [self.start.eq(clear), self.halt.eq(resetting)]
+        m.d.sync += self.irq.eq(0)
+        for cause, stands in (("DONE", ~failing), ("ERROR", failing)):
+            status = field(f"IRQ_STATUS.{cause}")
+            m.d.sync += status.eq(status & ~written["IRQ_STATUS", cause] | ending & stands)
+            with m.If(status & field(f"IRQ_ENABLE.{cause}")):
+                m.d.sync += self.irq.eq(1)
+        return running, late, clear
+
+    def _counters(self, m, running, late, clear):
+        """The performance counters and their sweep.
+
+        Returns ``(visited, count)``: the slot that the sweep has come to, and its counter, but for
+        what has come up since the visit before.
+        """
+        m.submodules.counters = memory = Memory(shape=COUNTER_BITS, depth=_SLOTS, init=[],
+                                                attrs={"no_rw_check": 1})
+        read_port, write_port = memory.read_port(), memory.write_port()
+        slot = Signal(range(_SLOTS))
+        visited = Signal(range(_SLOTS))
+        recent = Signal(max(counter.bits for counter in COUNTERS.values()) + 4, reset_less=True)
+        stale = Signal(range(_SLOTS + 1), init=_SLOTS)     # visits that still find an old value
+        restart = Signal()
+        count = Signal(COUNTER_BITS)
+        m.d.sync += [slot.eq(slot + 1), visited.eq(slot), restart.eq(stale.any())]
+        with m.If(clear):
+            m.d.sync += stale.eq(_SLOTS)
+        with m.Elif(stale.any()):
+            m.d.sync += stale.eq(stale - 1)
+        # The sweep writes the slot before the one that it reads.
+        m.d.comb += [
+            count.eq(Mux(restart, 0, read_port.data)),
+            read_port.addr.eq(slot),
+            write_port.addr.eq(visited),
+            write_port.data.eq(count + recent),
+            write_port.en.eq(1),
+        ]
+        for number, counter in enumerate(COUNTERS.values()):
+            name = counter.name.lower()
+            event = running if name == "cycles" else self.events[name]
+            new = Signal(counter.bits, name=f"{name}_new")
+            since = Signal(counter.bits + 4, name=name)    # the sum since the visit before
+            total = since + new
+            m.d.sync += [new.eq(Mux(running | late, event, 0)), since.eq(total)]
+            with m.If(slot == number):
+                m.d.sync += [since.eq(0), recent.eq(total)]
+            with m.If(clear):
+                m.d.sync += since.eq(0)
+        return visited, count
+
+    def _read(self, m, fields, visited, count):
+        """The read channels."""
+        address = Signal(ADDRESS_BITS - 2, reset_less=True)
+        high = Signal(COUNTER_BITS - 32)
+        value = Signal(32)
+        found = Signal()
+        low = Signal()
+        ready = Signal()
+        m.d.comb += [found.eq(1), ready.eq(1)]
+        with m.Switch(address):
+            for register in REGISTERS.values():
+                if register.offset < _COUNTERS_FROM:
+                    with m.Case(register.offset >> 2):
+                        for field in register.fields:
+                            stored = fields[register.name, field.name]
+                            m.d.comb += value[field.lsb:field.lsb + len(stored)].eq(stored)
+            with m.Case(*(counter.offset >> 2 for counter in COUNTERS.values())):
+                m.d.comb += [value.eq(count), ready.eq(visited == address[1:5]), low.eq(1)]
+            with m.Case(*(counter.offset + 4 >> 2 for counter in COUNTERS.values())):
+                m.d.comb += value.eq(high)
+            with m.Default():
+                m.d.comb += found.eq(0)
+
+        m.d.sync += self.axi_arready.eq(0)
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.sync += address.eq(self.axi_araddr[2:])
+                with m.If(self.axi_rready):
+                    m.d.sync += self.axi_rvalid.eq(0)
+                with m.If(self.axi_arvalid & ~self.axi_rvalid):
+                    m.d.sync += self.axi_arready.eq(1)
+                    m.next = "Look"
+            with m.State("Look"):
+                with m.If(ready):
+                    m.d.sync += [
+                        self.axi_rvalid.eq(1),
+                        self.axi_rdata.eq(value),
+                        self.axi_rresp.eq(Mux(found, _OKAY, _SLVERR)),
+                    ]
+                    with m.If(low):
+                        m.d.sync += high.eq(count[32:])
+                    m.next = "Idle"

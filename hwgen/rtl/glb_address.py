@@ -1,38 +1,44 @@
-"""GLB addresses as mixed-radix numbers: the adder that never divides.
-
-See hwgen/isa.py: ``sub`` counts to ``subwords`` (a power of two), ``bank`` to ``cols``, ``off`` on.
-"""
+"""Arithmetic on GLB addresses, which are mixed-radix numbers (see ``hwgen.isa``)."""
 
 from amaranth import Mux, Signal
 from amaranth.lib import data
+from amaranth.utils import ceil_log2, exact_log2
 
-from .. import isa
+__all__ = ["GLB_ADDRESS", "add"]
 
-__all__ = ["LAYOUT", "ONE", "add"]
-
-#: The 24 bits of a GLB address, as the commands hold them.
-LAYOUT = data.StructLayout({"sub": 3, "bank": 5, "off": 16})
-
-
-def ONE(config):
-    """The address of ifmap word 1, for counting up."""
-    return isa.glb_address(config, 1)
+#: A GLB address: ifmap word in a bank word, bank, bank word.
+GLB_ADDRESS = data.StructLayout({"sub": 3, "bank": 5, "off": 16})
 
 
-def add(m, config, a, b):
-    """The sum of two GLB addresses, combinational, as a 24-bit signal."""
-    left, right = Signal(LAYOUT), Signal(LAYOUT)
-    total = Signal(LAYOUT)
-    sub, bank = Signal(4), Signal(6)
-    wrapped, carry = Signal(7), Signal()
+def add(m, config, a, b, carry=0):
+    """The sum of two GLB addresses (or of an address and a stride) and a carry, as a signal.
+
+    Combinational. ``sub`` counts to ``config.subwords`` and ``bank`` to ``config.cols``; ``off`` is
+    kept to the bits that address a bank, so a sum beyond the GLB wraps.
+
+    Parameters
+    ----------
+    m : amaranth.Module
+        Where the adder goes.
+    a, b : GLB_ADDRESS
+    carry : value
+        One more ifmap word, 0 or 1: ``add(m, config, a, 0, 1)`` is an increment.
+    """
+    a = data.View(GLB_ADDRESS, a) if not isinstance(a, data.View) else a
+    b = data.View(GLB_ADDRESS, b) if not isinstance(b, data.View) else b
+    total = Signal(GLB_ADDRESS)
+    sub_bits = exact_log2(config.subwords)
+    off_bits = ceil_log2(config.bank_depth)
+
+    sub = Signal(sub_bits + 1)
+    bank = Signal(6)
+    wrap = Signal()
     m.d.comb += [
-        left.eq(a), right.eq(b),
-        sub.eq(left.sub + right.sub),
-        total.sub.eq(sub & (config.subwords - 1)),
-        bank.eq(left.bank + right.bank + (sub >= config.subwords)),
-        wrapped.eq(bank - config.cols),
-        carry.eq(~wrapped[-1]),
-        total.bank.eq(Mux(carry, wrapped, bank)),
-        total.off.eq(left.off + right.off + carry),
+        sub.eq(a.sub[:sub_bits] + b.sub[:sub_bits] + carry),
+        bank.eq(a.bank + b.bank + sub[-1]),
+        wrap.eq(bank >= config.cols),
+        total.sub.eq(sub[:-1]),
+        total.bank.eq(Mux(wrap, bank - config.cols, bank)),
+        total.off.eq((a.off + b.off + wrap)[:off_bits]),
     ]
-    return total.as_value()
+    return total

@@ -1,0 +1,75 @@
+"""A stream FIFO in block RAM."""
+
+from amaranth import Module, Shape, Signal
+from amaranth.lib import stream
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from .block import Block
+
+__all__ = ["Fifo"]
+
+
+class Fifo(Block):
+    """First in, first out: ``depth`` words in a memory, and two on the way out of it.
+
+    The memory is read synchronously and its output registered, so that no path starts in a block
+    RAM (which is why this is not ``amaranth.lib.fifo``); it never reads the word being written.
+    A word comes out 3 cycles after it went in; throughput is a word a cycle.
+
+    Parameters
+    ----------
+    shape : shape-like
+        Payload.
+    depth : int
+        Words of the memory, a power of two.
+
+    Members
+    -------
+    i : In(stream.Signature(shape))
+    o : Out(stream.Signature(shape))
+    """
+    def __init__(self, shape, depth):
+        exact_log2(depth)
+        self._shape = shape
+        self._depth = depth
+        self.module_name = f"fifo_{depth}x{Shape.cast(shape).width}"
+        super().__init__({
+            "i": In(stream.Signature(shape)),
+            "o": Out(stream.Signature(shape)),
+        })
+
+    def body(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=self._shape, depth=self._depth, init=[],
+                                              attrs={"no_rw_check": 1})
+        write = memory.write_port()
+        read = memory.read_port()
+
+        level = Signal(range(self._depth + 1))
+        fetched = Signal()
+        push = Signal()
+        fetch = Signal()
+        advance = Signal()
+        m.d.comb += [
+            self.i.ready.eq(level != self._depth),
+            push.eq(self.i.valid & self.i.ready),
+            write.data.eq(self.i.payload),
+            write.en.eq(push),
+            advance.eq(~self.o.valid | self.o.ready),
+            fetch.eq((level != 0) & (~fetched | advance)),
+            read.en.eq(fetch),
+        ]
+        m.d.sync += [
+            level.eq(level + push - fetch),
+            write.addr.eq(write.addr + push),
+            read.addr.eq(read.addr + fetch),
+            fetched.eq(fetch | (fetched & ~advance)),
+        ]
+        with m.If(advance):
+            m.d.sync += [
+                self.o.valid.eq(fetched),
+                self.o.payload.eq(read.data),
+            ]
+        return m

@@ -1,0 +1,153 @@
+"""The core: every unit of the accelerator but the CSRs, wired together."""
+
+from amaranth import Module, Signal
+from amaranth.lib.wiring import In, Out, connect
+
+from .array import Array
+from .block import Block
+from .controller import Controller
+from .csr import EVENTS
+from .dma import ReadDMA, WriteDMA
+from .drain import Drain
+from .feed import Feed
+from .filters import FilterDistributor
+from .glb import GlobalBuffer
+from .loader import Loader
+from .psums import PsumController
+from .row import Cause
+
+__all__ = ["Core", "axi_members"]
+
+#: Read DMA clients, as docs/architecture.md numbers them.
+FETCH, FILTER, LOAD = range(3)
+
+
+def axi_members(config):
+    """The AXI4 master's members, from both DMAs: ``axi_araddr`` and so on."""
+    return {name: member for dma in (ReadDMA, WriteDMA)
+            for name, member in dma(config).signature.members.items() if name.startswith("axi_")}
+
+
+class Core(Block):
+    """Controller, DMAs, loader, feed, filter distributor, array, GLB and drain.
+
+    Members
+    -------
+    start, program, base, watchdog, halt : In
+        From the CSR block: see there.
+    done, error, error_code, error_info, command_index, dma_idle : Out
+        To the CSR block.
+    events : Out(EVENTS)
+        What the performance counters count.
+    axi_ar*, axi_r*, axi_aw*, axi_w*, axi_b*
+        AXI4 master.
+    """
+
+    module_name = "core"
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "start": In(1), "program": In(32), "base": In(config.addr_bits), "watchdog": In(32),
+            "halt": In(1), "done": Out(1), "error": Out(1), "error_code": Out(4),
+            "error_info": Out(config.addr_bits), "command_index": Out(32), "dma_idle": Out(1),
+            "events": Out(EVENTS), **axi_members(config),
+        })
+
+    def body(self, platform):
+        config = self._config
+        m = Module()
+        m.submodules.controller = controller = Controller(config)
+        m.submodules.read_dma = read_dma = ReadDMA(config)
+        m.submodules.write_dma = write_dma = WriteDMA(config)
+        m.submodules.loader = loader = Loader(config)
+        m.submodules.feed = feed = Feed(config)
+        m.submodules.filters = filters = FilterDistributor(config)
+        m.submodules.array = array = Array(config)
+        m.submodules.psums = psums = PsumController(config)
+        m.submodules.glb = glb = GlobalBuffer(config)
+        m.submodules.drain = drain = Drain(config)
+
+        connect(m, controller.load, loader.command)
+        connect(m, controller.filter, filters.command)
+        connect(m, controller.compute, feed.command)
+        connect(m, controller.store, drain.command)
+        connect(m, loader.take, controller.take_load)
+        connect(m, feed.semaphores, controller.take_feed)
+        connect(m, psums.semaphores, controller.take_psum)
+        connect(m, drain.take, controller.take_store)
+        for client, unit in ((FETCH, controller), (FILTER, filters), (LOAD, loader)):
+            connect(m, unit.req, getattr(read_dma, f"req_{client}"))
+            connect(m, getattr(read_dma, f"data_{client}"), unit.data)
+        connect(m, loader.glb, glb.load)
+        connect(m, loader.params, drain.params)
+        connect(m, drain.read, glb.drain)
+        connect(m, drain.segment, write_dma.segment)
+        connect(m, drain.data, write_dma.data)
+        connect(m, feed.passes, psums.passes)
+
+        halt = Signal()
+        m.d.comb += [
+            halt.eq(self.halt | controller.halt),
+            controller.start.eq(self.start), controller.program.eq(self.program),
+            controller.watchdog.eq(self.watchdog),
+            controller.give_load.eq(loader.give), controller.give_feed.eq(feed.give),
+            controller.give_psum.eq(psums.give), controller.give_store.eq(drain.give),
+            controller.give_written.eq(drain.give_written),
+            controller.units_idle.eq(loader.idle & feed.idle & filters.idle & psums.idle
+                                     & drain.idle & write_dma.idle),
+            controller.read_error.eq(read_dma.error),
+            controller.read_error_addr.eq(read_dma.error_addr),
+            controller.write_error.eq(write_dma.error),
+            controller.write_error_addr.eq(write_dma.error_addr),
+            controller.filter_error.eq(filters.error),
+            self.done.eq(controller.done), self.error.eq(controller.error),
+            self.error_code.eq(controller.error_code), self.error_info.eq(controller.error_info),
+            self.command_index.eq(controller.command_index),
+            self.dma_idle.eq(read_dma.idle & write_dma.idle),
+            read_dma.base.eq(self.base), read_dma.halt.eq(halt),
+            write_dma.base.eq(self.base), write_dma.halt.eq(halt),
+            drain.write_idle.eq(write_dma.idle),
+            drain.rdata.eq(glb.drain_data), drain.rvalid.eq(glb.drain_valid),
+            glb.psum.eq(array.psum), glb.control.eq(psums.control),
+            glb.read_soon.eq(psums.read_soon), glb.write_soon.eq(psums.write_soon),
+            glb.feed_read.eq(feed.read), glb.feed_addr.eq(feed.read_addr),
+            feed.read_ready.eq(glb.feed_ready), feed.read_data.eq(glb.feed_data),
+            array.y.eq(feed.y), array.y_valid.eq(feed.y_valid), feed.stop.eq(array.y_stop),
+            array.f.eq(filters.f), array.f_valid.eq(filters.f_valid),
+            filters.stop.eq(array.f_stop),
+            psums.full.eq(array.full), array.take.eq(psums.take),
+        ]
+
+        # The AXI4 master: the channels of the two DMAs.
+        for dma in (read_dma, write_dma):
+            for name, member in dma.signature.members.items():
+                if name.startswith("axi_"):
+                    inside, outside = getattr(dma, name), getattr(self, name)
+                    m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
+
+        beats_in, beats_out = Signal(), Signal()
+        m.d.comb += [
+            beats_in.eq(self.axi_rvalid & self.axi_rready),
+            beats_out.eq(self.axi_wvalid & self.axi_wready),
+        ]
+        idle = ~array.busy
+        m.d.sync += [
+            self.events.macs.eq(array.macs),
+            self.events.array_busy.eq(array.busy),
+            self.events.stall_ifmap.eq(idle & (array.cause == Cause.IFMAP)),
+            self.events.stall_filter.eq(idle & (array.cause == Cause.FILTER)),
+            self.events.stall_psum.eq(idle & (array.cause == Cause.PSUM)),
+            self.events.stall_idle.eq(idle & (array.cause == Cause.IDLE)),
+            self.events.dram_read_words.eq(beats_in),
+            self.events.dram_write_words.eq(beats_out),
+            self.events.glb_reads.eq(glb.reads),
+            self.events.glb_writes.eq(glb.writes),
+            self.events.ybus_words.eq(feed.words),
+            self.events.xbus_writes.eq(array.ifmap_writes),
+            self.events.filter_writes.eq(array.filter_writes),
+            self.events.outputs.eq(drain.outputs),
+            controller.progress.eq(beats_in | beats_out | array.busy | (glb.writes != 0)
+                                   | (glb.reads != 0) | feed.words),
+        ]
+        return m

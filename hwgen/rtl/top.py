@@ -1,0 +1,71 @@
+"""The accelerator: the module that a system instantiates."""
+
+from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
+from amaranth.lib.wiring import In, Out
+
+from .block import Block
+from .core import Core, axi_members
+from .csr import CSR
+
+__all__ = ["Top"]
+
+
+def _lite_members(config):
+    return {name: member for name, member in CSR(config).signature.members.items()
+            if name.startswith("axi_")}
+
+
+class Top(Block):
+    """CSRs and core, behind the ports that AMD's and Arm's tools recognise by name.
+
+    Members
+    -------
+    aclk : In(1)
+        The one clock.
+    aresetn : In(1)
+        Synchronous reset, active low.
+    m_axi_*
+        AXI4 master, one ID.
+    s_axi_*
+        AXI4-Lite slave, 32 bits of data: the CSRs.
+    irq : Out(1)
+        High while an enabled cause stands.
+    """
+
+    module_name = "hwgen"
+    own_clock = True
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "aclk": In(1), "aresetn": In(1),
+            **{f"m_{name}": member for name, member in axi_members(config).items()},
+            **{f"s_{name}": member for name, member in _lite_members(config).items()},
+            "irq": Out(1),
+        })
+
+    def body(self, platform):
+        config = self._config
+        m = Module()
+        m.domains.sync = ClockDomain("sync")
+        m.domains.core = ClockDomain("core")
+        m.submodules.csr = csr = CSR(config)
+        core = Core(config)
+        m.submodules.core = DomainRenamer("core")(core)
+        m.d.comb += [
+            ClockSignal("sync").eq(self.aclk), ResetSignal("sync").eq(~self.aresetn),
+            ClockSignal("core").eq(self.aclk),
+            ResetSignal("core").eq(~self.aresetn | csr.core_reset),
+            core.start.eq(csr.start), core.program.eq(csr.program), core.base.eq(csr.base),
+            core.watchdog.eq(csr.watchdog), core.halt.eq(csr.halt),
+            csr.done.eq(core.done), csr.error.eq(core.error), csr.error_code.eq(core.error_code),
+            csr.error_info.eq(core.error_info), csr.command_index.eq(core.command_index),
+            csr.dma_idle.eq(core.dma_idle), csr.events.eq(core.events),
+            self.irq.eq(csr.irq),
+        ]
+        for prefix, block, members in (("m_", core, axi_members(config)),
+                                       ("s_", csr, _lite_members(config))):
+            for name, member in members.items():
+                inside, outside = getattr(block, name), getattr(self, prefix + name)
+                m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
+        return m

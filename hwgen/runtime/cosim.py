@@ -4,8 +4,10 @@ Icarus runs the testbench of :mod:`hwgen.runtime.cocotb_bus` in a process of its
 models of cocotbext-axi; this side sends it one request at a time over a socket.
 """
 
+import os
 import shutil
 import socket
+import subprocess
 import tempfile
 import threading
 from contextlib import suppress
@@ -14,13 +16,39 @@ from pathlib import Path
 
 from ..errors import HwgenError
 from ..tools import find_icarus
+from . import cache
+from .dram import Dram
 from .driver import SimulationError
-from .verilated import Dram
 
-__all__ = ["IcarusBus"]
+__all__ = ["IcarusBus", "build"]
 
 _TOP = "hwgen"
 _START_SECONDS = 120
+
+
+def build(verilog, *, notice=None):
+    """Compile the design for Icarus, unless the cache has it; returns the ``.vvp`` file.
+
+    ``notice`` is called without arguments before a compilation starts. Raises :exc:`HwgenError` if
+    Icarus Verilog is missing or refuses the design.
+    """
+    icarus = find_icarus()
+    version = subprocess.run([icarus, "-V"], capture_output=True, text=True).stdout
+    entry = cache.Entry(".vvp", verilog, version)
+    if entry.path.exists():
+        return entry.path
+    if notice is not None:
+        notice()
+    with entry.workspace() as work:
+        (work / "design.v").write_text("`timescale 1ns/1ps\n" + verilog)
+        result = subprocess.run([icarus, "-g2012", "-s", _TOP, "-o", "sim.vvp", "design.v"],
+                                cwd=work, capture_output=True, text=True)
+        if result.returncode:
+            raise HwgenError(f"Icarus could not compile the design (exit code "
+                             f"{result.returncode}): its messages are in "
+                             f"{entry.log(result.stdout + result.stderr)}.")
+        os.replace(work / "sim.vvp", entry.path)
+    return entry.path
 
 
 class IcarusBus:
@@ -29,10 +57,20 @@ class IcarusBus:
     About a thousand cycles a second for a 12x14 array: for small networks. Of ``dram``, the base
     address, the stalls and the seed count; the bus models have their own latency.
 
-    Raises :exc:`~hwgen.errors.HwgenError` if Icarus Verilog, cocotb or cocotbext-axi is missing.
+    Parameters
+    ----------
+    image : path
+        What :func:`build` returned.
+    dram : Dram
+
+    Raises
+    ------
+    HwgenError
+        cocotb or cocotbext-axi is missing.
+    SimulationError
+        The simulation did not start.
     """
-    def __init__(self, verilog, *, dram=None):
-        find_icarus()
+    def __init__(self, image, *, dram=None):
         try:
             import cocotbext.axi  # noqa: F401
             from cocotb_tools.runner import get_runner
@@ -42,24 +80,18 @@ class IcarusBus:
         self._dram = dram or Dram()
         self._folder = Path(tempfile.mkdtemp(prefix="hwgen-icarus-"))
         self._log = self._folder / "log"
-        self._thread = self._connection = None
-        source = self._folder / "design.v"
-        source.write_text(verilog)
+        self._connection = None
+        os.symlink(image, self._folder / "sim.vvp")
         runner = get_runner("icarus")
-        try:
-            runner.build(sources=[source], hdl_toplevel=_TOP, build_dir=self._folder,
-                         build_args=["-g2012"], timescale=("1ns", "1ps"), log_file=self._log)
-        except (RuntimeError, SystemExit):
-            raise HwgenError(f"Icarus could not compile the design: its messages are in "
-                             f"{self._log}.") from None
         address = str(self._folder / "socket")
         environment = {"HWGEN_SOCKET": address, "HWGEN_BASE": str(self._dram.base),
                        "HWGEN_STALL": str(self._dram.stall), "HWGEN_SEED": str(self._dram.seed)}
 
         def simulate():
             with suppress(SystemExit, RuntimeError):    # the log tells why
-                runner.test(hdl_toplevel=_TOP, test_module="hwgen.runtime.cocotb_bus",
-                            build_dir=self._folder, test_dir=self._folder, log_file=self._log,
+                runner.test(hdl_toplevel=_TOP, hdl_toplevel_lang="verilog",
+                            test_module="hwgen.runtime.cocotb_bus", build_dir=self._folder,
+                            test_dir=self._folder, log_file=self._log,
                             results_xml=str(self._folder / "results.xml"), extra_env=environment,
                             seed=self._dram.seed)
 

@@ -45,7 +45,14 @@ class Bus(Protocol):
 
 
 class SimulationError(Exception):
-    """The design broke a bus protocol, or did not answer on one."""
+    """The design broke a bus protocol, or did not answer on one.
+
+    Attributes
+    ----------
+    layer : str or None
+        The layer that ran.
+    """
+    layer = None
 
 
 class DeviceError(SimulationError):

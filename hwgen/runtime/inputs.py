@@ -8,9 +8,17 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import HwgenError
 
-__all__ = ["load", "picture"]
+__all__ = ["load", "picture", "shapes"]
 
 _SHADES = " ░▒▓█"
+
+
+def shapes(path):
+    """Shapes by name of the arrays in an ``.npz``, for models that leave dimensions open; of any
+    other file, nothing."""
+    if Path(path).suffix != ".npz" or not Path(path).is_file():
+        return {}
+    return {name: array.shape for name, array in _arrays(Path(path)).items()}
 
 
 def load(path, network, *, mean=(), std=(), notice=lambda text: None):
@@ -48,12 +56,20 @@ def load(path, network, *, mean=(), std=(), notice=lambda text: None):
     return _image(path, network, mean, std, notice)
 
 
-def _numpy(path, network):
+def _arrays(path):
+    """``{name: array}`` of an ``.npz``; the name in an ``.npy`` is empty."""
     try:
         loaded = np.load(path, allow_pickle=False)
-        arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {"": loaded}
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            return {"": loaded}
+        with loaded:
+            return dict(loaded)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise HwgenError(f"{path} is not a NumPy file that can be read: {error}.") from None
+
+
+def _numpy(path, network):
+    arrays = _arrays(path)
     if len(arrays) == 1 and len(network.inputs) == 1:
         arrays = dict(zip(network.inputs, arrays.values(), strict=True))
     elif "" in arrays:
@@ -111,7 +127,7 @@ def picture(array):
     """Text that shows a small greyscale image, or None if ``array`` is none.
 
     ``array`` has shape ``(1, 1, H, W)``, up to 32 x 40; its values are stretched to five shades,
-    two characters a pixel.
+    two characters a pixel, and plain margins are left out.
     """
     if array.ndim != 4 or array.shape[:2] != (1, 1) or array.shape[2] > 32 or array.shape[3] > 40:
         return None
@@ -120,4 +136,6 @@ def picture(array):
     if low == high:
         return None
     levels = np.rint((image - low) / (high - low) * (len(_SHADES) - 1)).astype(int)
+    rows, columns = np.nonzero(levels != levels[0, 0])
+    levels = levels[rows.min():rows.max() + 1, columns.min():columns.max() + 1]
     return "\n".join("".join(_SHADES[level] * 2 for level in row) for row in levels)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..model import golden
 from ..model.graph import Conv, Host
+from .driver import SimulationError
 
 __all__ = ["Difference", "LayerResult", "difference", "execute", "golden_layers", "operator"]
 
@@ -129,7 +130,11 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None):
         if segment.x not in resident:
             place = program.tensors[segment.x]
             driver.bus.write(place.offset, place.pack(values[segment.x].reshape(place.shape)))
-        outcome = driver.run(segment.offset, progress=progress)
+        try:
+            outcome = driver.run(segment.offset, progress=progress)
+        except SimulationError as error:
+            error.layer = segment.name
+            raise
         place = program.tensors[segment.y]
         array = place.unpack(driver.bus.read(place.offset, place.size))
         values[segment.y] = array.reshape(segment.layers[-1].y.onnx_shape)

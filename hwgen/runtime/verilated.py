@@ -1,78 +1,24 @@
 """The design as a shared library: verilated, compiled with harness.cpp, and called by ctypes."""
 
 import ctypes
-import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 import weakref
-from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import HwgenError
 from ..tools import find_verilator
+from . import cache
+from .dram import Dram
 from .driver import SimulationError
 
-__all__ = ["Dram", "VerilatedBus", "build", "cache_folder"]
+__all__ = ["VerilatedBus", "build"]
 
 _TOP = "hwgen"
 _COMPILE = "-O2 -fPIC -fno-plt"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dram:
-    """The memory behind the AXI4 master, as the simulators model it.
-
-    Attributes
-    ----------
-    base : int
-        Address of the first byte, a multiple of 4096.
-    read_latency : int
-        Cycles from a read's address to its first beat.
-    write_latency : int
-        Cycles from a write's last beat to its response.
-    read_bytes, write_bytes, total_bytes : float
-        Bytes a cycle that reads, writes, and both together may move; 0 is no limit, which leaves
-        one beat a cycle each way.
-    outstanding : int
-        Bursts accepted ahead, 1 to 16, for reads and for writes; served in order.
-    stall : float
-        Chance that a channel (of AXI4 and of AXI4-Lite) stands still in a cycle, 0 to 0.9.
-    seed : int
-        Of the stalls.
-    fail_read, fail_write : int or None
-        An address; reading, or writing, the bus word that holds it answers SLVERR.
-    """
-    base: int = 0
-    read_latency: int = 40
-    write_latency: int = 10
-    read_bytes: float = 0
-    write_bytes: float = 0
-    total_bytes: float = 0
-    outstanding: int = 8
-    stall: float = 0
-    seed: int = 1
-    fail_read: int | None = None
-    fail_write: int | None = None
-
-    def __post_init__(self):
-        def check(name, good, allowed):
-            if not good:
-                raise HwgenError(f"{name} = {getattr(self, name)} is not allowed for the simulated "
-                                 f"memory: {allowed}.")
-        check("base", self.base >= 0 and self.base % 4096 == 0, "a multiple of 4096 is wanted")
-        check("outstanding", 1 <= self.outstanding <= 16, "1 to 16 are allowed")
-        check("stall", 0 <= self.stall <= 0.9, "0 to 0.9 are allowed")
-        for name in ("read_latency", "write_latency"):
-            check(name, 0 <= getattr(self, name) < 1 << 20, "0 to 1048575 cycles are allowed")
-        for name in ("read_bytes", "write_bytes", "total_bytes"):
-            rate = getattr(self, name)
-            check(name, rate == 0 or 0.01 <= rate <= 1024,
-                  "0 (no limit) or 0.01 to 1024 bytes a cycle are allowed")
 
 
 class _Settings(ctypes.Structure):
@@ -91,12 +37,6 @@ class _Settings(ctypes.Structure):
                    write_rate=round(dram.write_bytes * 1024),
                    total_rate=round(dram.total_bytes * 1024), outstanding=dram.outstanding,
                    stall=round(dram.stall * 256))
-
-
-def cache_folder():
-    """Where built simulators are kept: ``$XDG_CACHE_HOME/hwgen``, else ``~/.cache/hwgen``."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "hwgen"
 
 
 def _identity(verilator):
@@ -135,26 +75,16 @@ def build(verilog, *, trace=False, notice=None):
     """
     verilator = find_verilator()
     harness = resources.files(__package__).joinpath("harness.cpp").read_text()
-    key = hashlib.sha256("\0".join([verilog, harness, _identity(verilator), _COMPILE, str(trace)])
-                         .encode()).hexdigest()[:32]
-    folder = cache_folder()
-    library = folder / f"{key}.so"
-    if library.exists():
-        return library
+    entry = cache.Entry(".so", verilog, harness, _identity(verilator), _COMPILE, str(trace))
+    if entry.path.exists():
+        return entry.path
     for tool in ("g++", "make", "perl"):
         if not shutil.which(tool):
             raise HwgenError(f"{tool} was not found: it is needed to compile the simulator; "
                              f"install it ('apt-get install g++ make perl').")
     if notice is not None:
         notice()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        work = tempfile.TemporaryDirectory(dir=folder, prefix="build-")
-    except OSError as error:
-        raise HwgenError(f"cannot write the simulator cache {folder}: {error.strerror}; set "
-                         f"XDG_CACHE_HOME to a folder that can be written.") from None
-    with work as name:
-        work = Path(name)
+    with entry.workspace() as work:
         (work / "design.v").write_text(verilog)
         (work / "harness.cpp").write_text(harness)
         command = [verilator.binary, "--cc", "--exe", "--build", "-j", "2", "--prefix", "Vdesign",
@@ -169,12 +99,11 @@ def build(verilog, *, trace=False, notice=None):
         result = subprocess.run(command, cwd=work, env=environ, capture_output=True, text=True)
         built = work / "obj" / "harness.so"
         if result.returncode or not built.exists():
-            log = folder / f"{key}.log"
-            log.write_text(result.stdout + result.stderr)
             raise HwgenError(f"Verilator could not build the simulator (exit code "
-                             f"{result.returncode}): its messages are in {log}.")
-        os.replace(built, library)
-    return library
+                             f"{result.returncode}): its messages are in "
+                             f"{entry.log(result.stdout + result.stderr)}.")
+        os.replace(built, entry.path)
+    return entry.path
 
 
 def _load(library):

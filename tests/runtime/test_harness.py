@@ -9,10 +9,11 @@ import pytest
 from hwgen.config import Config
 from hwgen.errors import HwgenError
 from hwgen.registers import ErrorCode
-from hwgen.runtime import verilated
+from hwgen.runtime import cosim, verilated
 from hwgen.runtime.cosim import IcarusBus
+from hwgen.runtime.dram import Dram
 from hwgen.runtime.driver import DeviceError, Driver, SimulationError
-from hwgen.runtime.verilated import Dram, VerilatedBus
+from hwgen.runtime.verilated import VerilatedBus
 
 _SOURCE = (Path(__file__).parent / "copier.v").read_text()
 _CONFIG = Config()
@@ -171,7 +172,7 @@ def test_icarus_copies_whole_memory_right(stall):
     image = np.random.default_rng(1).integers(0, 256, 0x4000, np.uint8)
     expected = image.copy()
     expected[0x1000 + _TARGET:][:512] = image[0x1000:][:512]
-    with IcarusBus(text, dram=Dram(base=0x70000000, stall=stall)) as bus:
+    with IcarusBus(cosim.build(text), dram=Dram(base=0x70000000, stall=stall)) as bus:
         driver = Driver(bus, _CONFIG)
         driver.load(image.tobytes())
         outcome = driver.run(0x1000)
@@ -182,9 +183,9 @@ def test_icarus_copies_whole_memory_right(stall):
 def test_icarus_missing_is_one_sentence(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(HwgenError, match="apt-get install iverilog"):
-        IcarusBus(_SOURCE)
+        cosim.build(_SOURCE)
 
 
 def test_icarus_that_dies_is_reported():
     with pytest.raises(HwgenError, match="could not compile"):
-        IcarusBus("module hwgen; nonsense")
+        cosim.build("module hwgen; nonsense")

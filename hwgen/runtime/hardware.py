@@ -1,0 +1,55 @@
+"""The accelerators to simulate: generated on the spot, or built before."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import Config, load_toml, parse_pe
+from ..errors import HwgenError
+
+__all__ = ["Design", "built", "configuration", "generated"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """A configuration and its Verilog."""
+    config: Config
+    verilog: str
+
+
+def configuration(pe):
+    """The :class:`Config` of an array written ``RxC``, as ``hwgen build --pe`` makes it."""
+    rows, cols = parse_pe(pe)
+    base = Config()
+    return base.replace(name=f"eyeriss-{pe}", rows=rows, cols=cols,
+                        glb_kib=max(8, round(base.glb_kib * cols / base.cols)))
+
+
+def generated(config):
+    """The :class:`Design` of a configuration."""
+    from ..rtl.block import Emitter
+    from ..rtl.top import Top
+    return Design(config, "\n".join(Emitter().emit(Top(config)).values()))
+
+
+def built(folder):
+    """The :class:`Design` that ``hwgen build`` wrote into ``folder``.
+
+    Raises :exc:`HwgenError` if files are missing, or changed since.
+    """
+    folder = Path(folder)
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        verilog = (folder / "hwgen.v").read_text()
+        wanted = manifest["verilog"]["sha256"]
+    except OSError as error:
+        raise HwgenError(f"--build {folder} is not a built accelerator ({error.strerror}: "
+                         f"{error.filename}): make one with 'hwgen build --out {folder}'.") from None
+    except (ValueError, KeyError, TypeError):
+        raise HwgenError(f"the manifest {folder / 'manifest.json'} is damaged: build the "
+                         f"accelerator again.") from None
+    if hashlib.sha256(verilog.encode()).hexdigest() != wanted:
+        raise HwgenError(f"the Verilog in {folder} is not what its manifest states (sha256): it was "
+                         f"changed; build the accelerator again.")
+    return Design(load_toml(folder / "config.toml"), verilog)

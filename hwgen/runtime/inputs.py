@@ -27,8 +27,8 @@ def load(path, network, *, mean=(), std=(), notice=lambda text: None):
     Parameters
     ----------
     path : path
-        ``.npy`` (the one input), ``.npz`` (every input by name; of one array the name does not
-        matter), or an image, for a network whose one input is ``(1, 1 or 3, H, W)``.
+        ``.npy`` (the one input), ``.npz`` (every input by name), or an image, for a network whose
+        one input is ``(1, 1 or 3, H, W)``.
     network : Network
     mean, std : tuple of float
         For images into a float input: each pixel of channel c becomes ``(pixel / 255 - mean[c]) /
@@ -70,12 +70,12 @@ def _arrays(path):
 
 def _numpy(path, network):
     arrays = _arrays(path)
-    if len(arrays) == 1 and len(network.inputs) == 1:
-        arrays = dict(zip(network.inputs, arrays.values(), strict=True))
-    elif "" in arrays:
+    if "" not in arrays:
+        return arrays
+    if len(network.inputs) != 1:
         raise HwgenError(f"{path} holds one array, but {network.name} has the inputs "
                          f"{', '.join(map(repr, network.inputs))}: give an .npz with all of them.")
-    return arrays
+    return {name: arrays[""] for name in network.inputs}
 
 
 def _image(path, network, mean, std, notice):

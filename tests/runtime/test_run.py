@@ -1,0 +1,200 @@
+"""``hwgen run``: what it prints and writes, and every input that it refuses, by the golden model."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from hwgen.cli import main
+from hwgen.commands.run import command
+from hwgen.errors import HwgenError
+from hwgen.model import golden
+from hwgen.runtime.fuzz import random_case
+from hwgen.runtime.inputs import picture
+
+_LENET = Path(__file__).parents[2] / "examples" / "lenet5"
+_MODEL = str(_LENET / "lenet5.onnx")
+_SEVEN = str(_LENET / "digits" / "7.png")
+
+
+def _run(*arguments):
+    return CliRunner().invoke(command, [*arguments, "--sim", "golden"], standalone_mode=False)
+
+
+def _refused(*arguments):
+    """The sentence with which the command refuses its arguments."""
+    result = _run(*arguments)
+    assert isinstance(result.exception, HwgenError), result.output
+    sentence = str(result.exception)
+    assert "\n" not in sentence and sentence.endswith(".")
+    return sentence
+
+
+@pytest.fixture
+def case(tmp_path):
+    """A random layer: ``(model path, input path, case)``."""
+    case = random_case(3, 100_000)
+    model, x = tmp_path / "layer.onnx", tmp_path / "x.npy"
+    model.write_bytes(case.model)
+    np.save(x, case.inputs["x"])
+    return str(model), str(x), case
+
+
+def test_a_digit_is_shown_and_recognised(tmp_path):
+    report, tensors = tmp_path / "report.json", tmp_path / "out.npz"
+    result = _run(_MODEL, "--input", _SEVEN, "--json", str(report), "--output", str(tensors))
+    assert result.return_value == 0 and result.exception is None
+    assert "█" in result.output and "class 7" in result.output
+    found = json.loads(report.read_text())
+    assert found["network"] == "lenet5" and found["sim"] == "golden"
+    assert [layer["macs"] for layer in found["layers"] if layer["macs"]] == [
+        117600, 240000, 48000, 10080, 840]
+    assert found["totals"]["macs"] == 416520 and found["totals"]["cycles"] is None
+    assert found["totals"]["mismatches_golden"] == 0
+    assert found["totals"]["mismatches_onnxruntime"] == 0
+    (output,) = found["outputs"].values()
+    assert output["top"][0] == 7 and len(output["values"]) == 10
+    with np.load(tensors) as arrays:
+        assert arrays["logits"].shape == (1, 10) and len(arrays) == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.npz", "report.json"]
+
+
+@pytest.mark.parametrize("suffix", (".npy", ".npz"))
+def test_numpy_inputs(case, tmp_path, suffix):
+    model, x, case = case
+    if suffix == ".npz":
+        x = str(tmp_path / "x.npz")
+        np.savez(x, x=case.inputs["x"])
+    result = _run(model, "--input", x)
+    assert result.return_value == 0 and result.exception is None
+
+
+def test_a_difference_is_reported_with_index_and_both_values(case, monkeypatch):
+    model, x, _ = case
+    run = golden.run
+
+    def wrong(network, inputs):
+        values = run(network, inputs)
+        values["y"].flat[5] ^= 1
+        return values
+    monkeypatch.setattr(golden, "run", wrong)
+    result = _run(model, "--input", x)
+    assert result.return_value == 1
+    text = " ".join(result.output.split())
+    assert re.search(r"different: layer '[^']+' against onnxruntime: 1 values differ; the first at "
+                     r"\[[\d, ]+\] is -?\d+ and should be -?\d+\.", text)
+
+
+def test_images_are_resized_with_a_notice_and_normalised(tmp_path, capfd):
+    path = tmp_path / "big.png"
+    Image.open(_SEVEN).resize((56, 56)).convert("RGB").save(path)
+    assert main(["run", _MODEL, "--input", str(path), "--sim", "golden", "--mean", "0",
+                 "--std", "1"]) == 0
+    output = capfd.readouterr()
+    assert "56x56 pixels; resized to 28x28" in " ".join(output.err.split())
+    assert "class 7" in output.out
+
+
+def test_the_command_line_prints_one_sentence_and_exits_with_2(capfd):
+    assert main(["run", _MODEL, "--input", "no-such.png"]) == 2
+    captured = capfd.readouterr()
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda p: None, "is not a file"),
+    (lambda p: p.write_bytes(b""), "neither a NumPy file"),
+    (lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\nrest"), "neither a NumPy|cannot be read"),
+    (lambda p: p.write_bytes(Path(_SEVEN).read_bytes()[:80]), "neither a NumPy|cannot be read"),
+])
+def test_broken_images(tmp_path, make, message):
+    path = tmp_path / "image.png"
+    make(path)
+    assert re.search(message, _refused(_MODEL, "--input", str(path)))
+
+
+@pytest.mark.parametrize("suffix, content", [
+    (".npy", b"no array"), (".npz", b"no archive"), (".npy", b""), (".npz", b"PK\x03\x04 cut")])
+def test_broken_numpy_files(tmp_path, suffix, content):
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(content)
+    assert "is not a NumPy file" in _refused(_MODEL, "--input", str(path))
+
+
+def test_objects_in_numpy_files_are_not_unpickled(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.array([{}], object), allow_pickle=True)
+    assert "is not a NumPy file" in _refused(_MODEL, "--input", str(path))
+
+
+@pytest.mark.parametrize("array, message", [
+    (np.zeros((1, 1, 28, 27), np.float32), r"\(1, 1, 28, 27\).*must have shape \(1, 1, 28, 28\)"),
+    (np.zeros((1, 1, 28, 28), np.float64), "float64; it must have .* float32"),
+])
+def test_wrong_shape_or_type(tmp_path, array, message):
+    path = tmp_path / "x.npy"
+    np.save(path, array)
+    assert re.search(message, _refused(_MODEL, "--input", str(path)))
+
+
+def test_wrong_names(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, a=np.zeros(3), b=np.zeros(3))
+    assert "'a' is not an input" in _refused(_MODEL, "--input", str(path))
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--mean", "x"], "--mean 'x' is not a list of numbers"),
+    (["--mean", "1,2"], "--mean has 2 values: give 1"),
+    (["--std", "0"], "--std 0 is not allowed"),
+    (["--pe", "2x2", "--build", "."], "exclude each other"),
+    (["--output", "/no/such/folder/out.npz"], "--output /no/such/folder/out.npz cannot be written"),
+    (["--json", "/"], "--json / cannot be written"),
+])
+def test_bad_options(options, message):
+    assert message in _refused(_MODEL, "--input", _SEVEN, *options)
+
+
+def test_mean_needs_an_image(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros((1, 1, 28, 28), np.float32))
+    assert "--mean and --std are for images" in _refused(_MODEL, "--input", str(path),
+                                                         "--mean", "0.5")
+
+
+def test_an_image_needs_an_input_that_is_one(case):
+    model, _, case = case
+    assert case.inputs["x"].shape[1] not in (1, 3) or case.inputs["x"].dtype == np.int8
+    assert "cannot serve the input 'x'" in _refused(model, "--input", _SEVEN)
+
+
+def test_integer_images_take_raw_pixels_and_no_mean(tmp_path):
+    model = onnx.load_from_string(next(
+        case.model for case in map(lambda seed: random_case(seed, 100_000), range(200))
+        if case.inputs["x"].shape[1] == 1 and case.inputs["x"].dtype == np.uint8))
+    path = tmp_path / "layer.onnx"
+    onnx.save(model, path)
+    assert _run(str(path), "--input", _SEVEN).return_value == 0
+    assert "--std is for float inputs" in _refused(str(path), "--input", _SEVEN, "--std", "2")
+
+
+def test_models_that_are_none(tmp_path):
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(Path(_MODEL).read_bytes()[:5000])
+    assert "cut.onnx" in _refused(str(path), "--input", _SEVEN)
+    assert "missing.onnx" in _refused(str(tmp_path / "missing.onnx"), "--input", _SEVEN)
+
+
+def test_a_picture_is_cropped_and_shaded():
+    image = np.zeros((1, 1, 5, 5))
+    image[0, 0, 1, 1:3] = 1, 0.5
+    image[0, 0, 2, 1] = 0.25
+    assert picture(image) == "██▒▒\n░░  "
+    assert picture(np.zeros((1, 1, 5, 5))) is None
+    assert picture(np.zeros((1, 3, 5, 5))) is None

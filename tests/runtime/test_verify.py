@@ -1,0 +1,60 @@
+"""``hwgen verify`` and its random layers, by the golden model."""
+
+import json
+
+from click.testing import CliRunner
+
+from hwgen.cli import main
+from hwgen.commands.verify import command
+from hwgen.model import golden
+from hwgen.runtime.fuzz import random_case
+
+
+def _verify(*arguments):
+    return CliRunner().invoke(command, [*arguments, "--sim", "golden"], standalone_mode=False)
+
+
+def test_a_seed_is_one_layer():
+    assert random_case(7, 100_000).model == random_case(7, 100_000).model
+    assert random_case(7, 100_000).model != random_case(8, 100_000).model
+
+
+def test_layers_are_of_every_kind():
+    texts = [random_case(seed, 500_000).text for seed in range(80)]
+    for word in ("conv", "grouped", "depthwise", "pointwise", "fully connected", "maxpool"):
+        assert sum(word in text for text in texts) >= 3
+    assert any("dilation [1, 1]" not in text for text in texts)
+
+
+def test_equal_layers_exit_with_0():
+    result = _verify("--count", "10", "--seed", "100")
+    assert result.return_value == 0 and result.exception is None
+    assert "seeds 100 to 109" in result.output and "10 equal, 0 different" in result.output
+
+
+def test_json_is_all_that_is_printed():
+    result = _verify("--count", "2", "--json")
+    found = json.loads(result.stdout)
+    assert found["failed"] == 0 and [layer["seed"] for layer in found["layers"]] == [1, 2]
+
+
+def test_a_failure_prints_how_to_repeat_it(monkeypatch):
+    run = golden.run
+
+    def wrong(network, inputs):
+        values = run(network, inputs)
+        values["y"].flat[0] ^= 1
+        return values
+    monkeypatch.setattr(golden, "run", wrong)
+    result = _verify("--count", "1", "--seed", "42", "--pe", "2x3")
+    assert result.return_value == 1
+    assert "python -m hwgen verify --count 1 --seed 42 --pe 2x3 --sim golden" in result.output
+    assert "golden model against ONNX Runtime" in result.output
+
+
+def test_bad_options_are_one_sentence(capfd):
+    for options in (["--count", "0"], ["--seed", "-1"], ["--pe", "12"], ["--pe", "40x2"],
+                    ["--sim", "none"]):
+        assert main(["verify", *options]) == 2
+        captured = capfd.readouterr()
+        assert captured.err.startswith("error: ") and captured.err.count("\n") == 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .errors import HwgenError
 
-__all__ = ["Config", "PRESETS", "preset", "load_toml", "parse_pe"]
+__all__ = ["Config", "PRESETS", "preset", "load_toml", "parse_pe", "parse_setting", "resolve"]
 
 
 def _clog2(n):
@@ -194,25 +194,6 @@ class Config:
                                  f"{', '.join(known)}.")
         return dataclasses.replace(self, **changes)
 
-    def set(self, assignment):
-        """A copy with one ``KEY=VALUE`` of the command line applied."""
-        key, eq, text = assignment.partition("=")
-        if not eq:
-            raise HwgenError(f"--set {assignment!r} is not of the form KEY=VALUE.")
-        types = {f.name: f.type for f in dataclasses.fields(self)}
-        kind = types.get(key)
-        value = text
-        if kind is int:
-            try:
-                value = int(text, 0)
-            except ValueError:
-                raise HwgenError(f"--set {assignment!r}: {key} must be a whole number.") from None
-        elif kind is bool:
-            if text.lower() not in ("true", "false"):
-                raise HwgenError(f"--set {assignment!r}: {key} must be true or false.")
-            value = text.lower() == "true"
-        return self.replace(**{key: value})
-
 
 PRESETS = {
     "eyeriss": Config(),
@@ -252,3 +233,50 @@ def load_toml(path):
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HwgenError(f"the configuration {path} is not TOML: {error}.") from None
     return Config().replace(**values)
+
+
+def parse_setting(text):
+    """``(key, value)`` of a parameter written ``KEY=VALUE``, the value in the parameter's type."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise HwgenError(f"--set {text!r} is not of the form KEY=VALUE.")
+    kind = {field.name: field.type for field in dataclasses.fields(Config)}.get(key)
+    if kind is int:
+        try:
+            return key, int(value, 0)
+        except ValueError:
+            raise HwgenError(f"--set {text!r}: {key} must be a whole number.") from None
+    if kind is bool:
+        if value.lower() not in ("true", "false"):
+            raise HwgenError(f"--set {text!r}: {key} must be true or false.")
+        return key, value.lower() == "true"
+    return key, value
+
+
+def resolve(*, preset_name=None, path=None, pe=None, settings=()):
+    """The configuration that the options of the command line describe.
+
+    Parameters
+    ----------
+    preset_name, path : str
+        The base: a preset (``eyeriss`` if neither is given) or a TOML file.
+    pe : str
+        ``RxC`` in place of the base's shape. Unless set as well, the name gets the shape as a
+        suffix, and a preset's GLB grows or shrinks with the columns, so that the banks keep their
+        depth.
+    settings : sequence of str
+        ``KEY=VALUE``, in place of the base's and of what ``pe`` implies.
+    """
+    if preset_name is not None and path is not None:
+        raise HwgenError("--preset and --config exclude each other: give one base.")
+    base = load_toml(path) if path is not None else preset(preset_name or "eyeriss")
+    changes = dict(parse_setting(text) for text in settings)
+    if pe is not None:
+        rows, cols = parse_pe(pe)
+        if (rows, cols) != (base.rows, base.cols):
+            implied = {"rows": rows, "cols": cols, "name": f"{base.name}-{rows}x{cols}"}
+            if path is None:
+                size = base.params_bytes + base.bank_depth * cols * base.bank_bits // 8
+                implied["glb_kib"] = min(max(-(-size // 1024), 2), 4096)
+            changes = implied | changes
+    return base.replace(**changes)

@@ -1,0 +1,74 @@
+"""The register map of an accelerator: SystemRDL from hwgen/registers.py, the rest from SystemRDL."""
+
+import tempfile
+from pathlib import Path
+
+from peakrdl_cheader.exporter import CHeaderExporter
+from peakrdl_html import HTMLExporter
+from peakrdl_markdown import MarkdownExporter
+from systemrdl import RDLCompiler
+
+from ..registers import ADDRESS_BITS, REGISTERS, Access, ErrorCode
+
+__all__ = ["systemrdl", "write", "markdown"]
+
+_PROPERTIES = {
+    Access.CONST: "sw = r; hw = na;",
+    Access.RO: "sw = r; hw = w;",
+    Access.RW: "sw = rw; hw = r;",
+    Access.W1C: "sw = rw; hw = r; onwrite = woclr; hwset;",
+    Access.PULSE: "sw = w; hw = r; singlepulse;",
+}
+
+
+def _string(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def systemrdl(config):
+    """The SystemRDL 2.0 text of the register map of ``config``'s accelerator."""
+    lines = ["enum error_code {"]
+    lines += [f"    {code.name} = 4'd{code.value} {{ desc = {_string(code.doc)}; }};"
+              for code in ErrorCode]
+    lines += ["};", "", "addrmap hwgen {",
+              f"    name = {_string(f'hwgen {config.name}')};",
+              '    desc = "Control and status registers, AXI4-Lite.";',
+              "    default regwidth = 32;",
+              "    default accesswidth = 32;",
+              f"    addressing = compact; // {1 << ADDRESS_BITS} bytes"]
+    for register in REGISTERS.values():
+        lines += ["", "    reg {", f"        name = {_string(register.name)};",
+                  f"        desc = {_string(register.doc)};"]
+        for field in register.fields:
+            encode = " encode = error_code;" if field.name == "CODE" else ""
+            lines += ["        field {", f"            desc = {_string(field.doc)};",
+                      f"            {_PROPERTIES[field.access]}{encode}",
+                      f"        }} {field.name}[{field.lsb + field.bits - 1}:{field.lsb}]"
+                      f" = {field.bits}'h{field.value(config):X};"]
+        lines.append(f"    }} {register.name} @ 0x{register.offset:03X};")
+    return "\n".join([*lines, "};", ""])
+
+
+def write(config, folder):
+    """Write the register map into ``folder``: SystemRDL, C header, Markdown, HTML.
+
+    The files are ``registers.rdl``, ``registers.h``, ``registers.md`` and
+    ``registers/index.html``.
+    """
+    source = folder / "registers.rdl"
+    source.write_text(systemrdl(config))
+    compiler = RDLCompiler()
+    compiler.compile_file(str(source))
+    root = compiler.elaborate()
+    CHeaderExporter().export(root, str(folder / "registers.h"))
+    MarkdownExporter().export(root.top, str(folder / "registers.md"), input_files=[source.name])
+    HTMLExporter(generate_source_links=False).export(
+        root, str(folder / "registers"), title=f"hwgen {config.name}: registers", footer="")
+
+
+def markdown(config):
+    """The Markdown text of the register map."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(config, folder)
+        return (folder / "registers.md").read_text()

@@ -1,0 +1,26 @@
+"""The Verilog of an accelerator."""
+
+import os
+import textwrap
+
+from .. import __version__
+from ..rtl.block import Emitter
+from ..rtl.top import Top
+
+__all__ = ["generate"]
+
+
+def generate(config):
+    """The Verilog of the accelerator of ``config``: every module once, leaves first.
+
+    The text depends on the configuration and on the version of hwgen alone: it is the same on
+    every run and machine. The Yosys that comes with hwgen is used, whatever is on PATH.
+    """
+    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
+    lines = (f"hwgen {__version__}: configuration {config.name}, hash 0x{config.hash:08X}",
+             f"{config.rows} x {config.cols} PEs, {config.glb_kib} KiB GLB, "
+             f"{config.bus_bits}-bit AXI4",
+             "Generated; the parameters are in config.toml.")
+    header = textwrap.indent("\n".join(lines), "// ")
+    modules = Emitter().emit(Top(config))
+    return "\n".join([header + "\n", *modules.values()])

@@ -174,7 +174,7 @@ class _Lowering:
         self.params_once = params <= self.param_words
         self.param_slots = self.param_words // (m.t * self.pw)
         self.stores = sum(len(step.blocks) for step in steps if step.last)
-        self.stored = self.opened = 0
+        self.stored = self.opened = self.fetched = 0
         loaded = 0
         for i, step in enumerate(steps):
             if i == 0:
@@ -182,6 +182,7 @@ class _Lowering:
                 loaded = 1
                 if self.params_once:
                     self.emit("PARAMS", signal=PARAMS, dst=0, count=params, addr=self.param_addr)
+            self.fetch_params(step, 0)
             while loaded < min(i + m.buffers, len(steps)):
                 self.load(steps, loaded)
                 loaded += 1
@@ -263,9 +264,12 @@ class _Lowering:
     def step(self, step, index, reused):
         """Compute on a step's tile; ``reused``: its buffer is wanted again."""
         parts = range(len(self.layer.parts))
-        for block in step.blocks:
+        for n, block in enumerate(step.blocks):
             if step.first:
-                self.open(block)
+                self.number[block] = self.opened
+                self.opened += 1
+            if n:
+                self.fetch_params(step, n)
             for part in parts:
                 first, last = part == 0, part == parts[-1]
                 fields = {"feed_wait": 0, "feed_signal": 0, "psum_wait": 0, "psum_signal": 0}
@@ -283,20 +287,22 @@ class _Lowering:
             if step.last:
                 self.store(step, block)
 
-    def open(self, block):
-        """Give a block a psum slot, and fetch its parameters unless they are there."""
-        self.number[block] = self.opened
-        if not self.params_once:
-            reuse = self.opened >= self.param_slots
-            self.emit("PARAMS", wait=PARAMS_FREE if reuse else 0, signal=PARAMS,
-                      dst=self.param_word(block), count=block.t * self.pw,
-                      addr=self.param_addr + block.params * 8 * self.config.lanes)
-        self.opened += 1
+    def fetch_params(self, step, n):
+        """Fetch the parameters of a step's block ``n``, about to be complete, unless there."""
+        if self.params_once or not step.last:
+            return
+        block = step.blocks[n]
+        reuse = self.fetched >= self.param_slots
+        self.emit("PARAMS", wait=PARAMS_FREE if reuse else 0, signal=PARAMS,
+                  dst=self.fetched % self.param_slots * self.mapping.t * self.pw,
+                  count=block.t * self.pw,
+                  addr=self.param_addr + block.params * 8 * self.config.lanes)
+        self.fetched += 1
 
     def param_word(self, block):
         if self.params_once:
             return block.params
-        return self.number[block] % self.param_slots * self.mapping.t * self.pw
+        return self.stored % self.param_slots * self.mapping.t * self.pw
 
     def psum(self, block):
         """First bank word of a block."""

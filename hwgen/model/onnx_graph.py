@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ..errors import HwgenError
-from .session import evaluate, session
+from .session import evaluate
 
 __all__ = ["Node", "Graph", "read"]
 
@@ -63,15 +63,15 @@ class Graph:
         for tensor in graph.initializer:
             try:
                 self.constants[tensor.name] = numpy_helper.to_array(tensor)
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, KeyError) as error:
                 raise HwgenError(f"the initialiser {tensor.name!r} cannot be read: "
                                  f"{_first_line(error)}.") from None
-        self.inputs = {i.name: _input_shape(i, shapes) for i in graph.input
-                       if i.name not in self.constants}
+        inputs = {i.name: i for i in graph.input if i.name not in self.constants}
         for name in shapes:
-            if name not in self.inputs:
+            if name not in inputs:
                 raise HwgenError(f"{name!r} is not an input of {self.name}: its inputs are "
-                                 f"{', '.join(map(repr, self.inputs))}.")
+                                 f"{', '.join(map(repr, inputs))}.")
+        self.inputs = {name: _input_shape(i, shapes) for name, i in inputs.items()}
         self.nodes = self._fold(self._ordered([_node(n) for n in graph.node]))
         self.producer = {o: n for n in self.nodes for o in n.outputs}
         self.consumers = defaultdict(list)
@@ -124,6 +124,10 @@ class Graph:
             self.constants.update(evaluate(self.submodel([node], {}, node.outputs), {}))
         return rest
 
+    def serialise(self):
+        """The whole graph as a model, with its shapes fixed."""
+        return self.submodel(self.nodes, self.inputs, self.outputs)
+
     def submodel(self, nodes, inputs, outputs):
         """A serialised model of ``nodes``; ``inputs`` maps names to (shape, dtype)."""
         needed = {i for n in nodes for i in n.inputs}
@@ -174,8 +178,7 @@ def read(source, shapes):
                          f"supported: export it without them.")
     _load_external(proto, what, folder)
     graph = Graph(proto, shapes)
-    model = graph.submodel(graph.nodes, graph.inputs, graph.outputs)
-    checked = onnx.load_from_string(model)
+    checked = onnx.load_from_string(graph.serialise())
     for output in checked.graph.output:
         # The checker wants a shape; ONNX Runtime and we do without.
         output.type.tensor_type.shape.SetInParent()
@@ -183,7 +186,6 @@ def read(source, shapes):
         onnx.checker.check_model(checked)
     except onnx.checker.ValidationError as error:
         raise HwgenError(f"{what} is malformed: {_first_line(error)}") from None
-    session(model)
     return graph
 
 

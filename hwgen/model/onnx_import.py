@@ -14,7 +14,7 @@ from . import onnx_graph
 from .graph import Host, Network
 from .onnx_layers import (ALIASES, MACS, Code, Operands, Quantisation, alias_shape, conv_layer,
                           maxpool_layer, pointwise_layer, quantisation)
-from .session import evaluate
+from .session import evaluate, session
 
 __all__ = ["load"]
 
@@ -37,7 +37,10 @@ def load(source, shapes=None):
         The file is not a well-formed ONNX model, or holds something that cannot be computed
         exactly as ONNX Runtime does.
     """
-    return _Importer(onnx_graph.read(source, shapes or {})).network()
+    graph = onnx_graph.read(source, shapes or {})
+    network = _Importer(graph).network()
+    session(graph.serialise())    # what we accept but ONNX Runtime does not has no reference
+    return network
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,7 @@ class _Importer:
                 self.integers.update(node.outputs[:1])
         self.layers = [m for m in self.matches.values() if m.kind != "alias"]
         if not self.layers:
+            self._check_host(graph.nodes)
             raise HwgenError(f"{graph.name} holds no quantised layer: quantise it statically with "
                              f"onnxruntime.quantization first.")
 
@@ -141,10 +145,9 @@ class _Importer:
 
     def _qdq_operands(self, node, x, x_quant, y, y_quant):
         weights = self.graph.producer.get(node.input(1))
-        if weights is None or weights.op != "DequantizeLinear" or \
-                weights.input(0) not in self.graph.constants:
+        if weights is None or weights.op != "DequantizeLinear":
             return None
-        weight = self.graph.constants[weights.input(0)]
+        weight = self._constant(node, weights.input(0), "weights")
         w_quant = self._node_quantisation(weights)
         for name in "alpha", "beta":
             used = name == "alpha" or node.input(2)

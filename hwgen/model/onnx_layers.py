@@ -124,6 +124,11 @@ def conv_layer(ops, x_code):
     weight = ops.weight
     if weight.dtype not in _CODES:
         raise HwgenError(f"{node} has {weight.dtype} weights; uint8 and int8 are supported.")
+    types = ops.x_quant.dtype, weight.dtype, ops.y_quant.dtype
+    if types[0] != types[2] or types[:2] == (np.int8, np.uint8):
+        raise HwgenError(f"{node} takes {types[0]}, has {types[1]} weights and gives {types[2]}, "
+                         f"which ONNX Runtime does not compute in integers: quantise to uint8 in "
+                         f"and out, or to int8 in and out with int8 weights.")
     if ops.op == "Conv":
         if weight.ndim not in (3, 4):
             raise HwgenError(f"{node} has weights of shape {weight.shape}; 1-D and 2-D "
@@ -228,8 +233,11 @@ def _geometry(node, kernel, x):
         if max(dilation) > 1:
             raise HwgenError(f"{node} has auto_pad = {auto} with dilations, which ONNX Runtime "
                              f"does not compute: export it with explicit pads.")
-        total = [max(0, (-(-n // u) - 1) * u + r - n)
-                 for n, u, r in zip(size, stride, reach, strict=True)]
+        total = [(-(-n // u) - 1) * u + r - n for n, u, r in zip(size, stride, reach, strict=True)]
+        if min(total) < 0:
+            raise HwgenError(f"{node} has auto_pad = {auto} but windows that pass over values, "
+                             f"which ONNX Runtime's kernels pad differently: export it with "
+                             f"explicit pads.")
         small = [t // 2 for t in total]
         large = [t - s for t, s in zip(total, small, strict=True)]
         pads = (*small, *large) if auto == "SAME_UPPER" else (*large, *small)
@@ -269,6 +277,10 @@ def maxpool_layer(graph, node, x_code, x_quant, y_name):
         raise HwgenError(f"{node} has kernel_shape = {list(kernel)} for a tensor of shape "
                          f"{x_code.shape}.")
     geometry = _geometry(node, tuple(kernel), x)
+    pads = attributes.get("pads", [])
+    if any(p >= k for p, k in zip(pads, (*kernel, *kernel), strict=False)):
+        raise HwgenError(f"{node} has pads = {list(pads)}, which leave windows of "
+                         f"{list(kernel)} without a value: pads must be smaller than the kernel.")
     shape = _runtime_shape(graph, node, x_code)
     e, f = shape[2:] if len(shape) == 4 else (1, shape[2])
     # ceil_mode may add windows that pass the end: the pads there are what the last one needs.

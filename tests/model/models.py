@@ -49,7 +49,7 @@ class Builder:
         return self.model(opset).SerializeToString()
 
 
-def float_network(rng, relu="Relu", depth=1):
+def float_network(rng, relu="Relu"):
     """A float network with every supported operator; input ``x`` of shape (1, 3, 14, 14)."""
     b = Builder()
     x = b.input("x", ["batch", 3, 14, 14])

@@ -1,0 +1,510 @@
+"""Drain: reads finished psums from the GLB, through the output stage, to the write DMA."""
+
+from amaranth import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from . import command
+from .block import Block
+from .fifo import Fifo
+from .requant import Requant
+
+__all__ = ["Drain"]
+
+#: Outputs that may be on their way from a read to the write DMA, in words: more than the cycles of
+#: that way, so that a word is read each cycle.
+_OUTPUTS = 32
+#: Reads whose data may be outstanding.
+_READS = 8
+
+
+class Drain(Block):
+    """Runs STORE: requantises a block of psums, takes the largest of each window, and stores it.
+
+    A psum word (``lanes`` outputs) is read in each cycle in which the GLB grants it, without gaps
+    between windows, columns, rows and filter groups, as long as a row reads at least ``pool_u + 1``
+    words. Positions of a window outside the block cost nothing. The first word of a STORE is read
+    4 cycles after the last word of the one before it has arrived; an output is offered to the write
+    DMA 15 cycles after the last psum of its window has arrived.
+
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    command : In(COMMAND)
+        STORE commands.
+    take : Out(Take)
+        Semaphores to take before a command starts.
+    give : Out(8)
+        Semaphores given, for one cycle, when the psums of a command have been read.
+    give_written : Out(8)
+        Semaphores given when the data of a command has been written. The next command starts after
+        that. If it gives none, the command does not wait for its data to be written.
+    idle : Out(1)
+        No command is held and no output is on its way.
+    read : Out(stream.Signature(StructLayout({"bank": 5, "off": 16})))
+        Psum words wanted.
+    rdata, rvalid : In(bank_bits), In(1)
+        Their data, in order.
+    params : In(stream.Signature(StructLayout({"word": 12, "chunk": ..., "data": bus_bits})))
+        Writes of the parameter memory: ``chunk`` is the bus word within the parameter word. Always
+        ready.
+    segment : Out(stream.Signature(StructLayout({"addr": 32, "size": 24})))
+        Runs of bytes in DRAM, one for each output row.
+    data : Out(stream.Signature(StructLayout({"bytes": 8 * lanes, "count": range(lanes + 1)})))
+        The bytes that fill them.
+    write_idle : In(1)
+        The write DMA has nothing to do: low from the cycle after a segment is handed over until its
+        data has been written and acknowledged.
+    outputs : Out(range(lanes + 1))
+        Psums requantised in this cycle.
+    """
+
+    module_name = "drain"
+
+    def __init__(self, config):
+        self._config = config
+        self._lanes_log2 = exact_log2(config.lanes)
+        lanes = config.lanes
+        super().__init__({
+            "command": In(command.COMMAND),
+            "take": Out(command.Take),
+            "give": Out(8),
+            "give_written": Out(8),
+            "idle": Out(1),
+            "read": Out(stream.Signature(data.StructLayout({"bank": 5, "off": 16}))),
+            "rdata": In(config.bank_bits),
+            "rvalid": In(1),
+            "params": In(stream.Signature(data.StructLayout({
+                "word": 12, "chunk": range(64 * lanes // config.bus_bits),
+                "data": config.bus_bits}))),
+            "segment": Out(stream.Signature(data.StructLayout({"addr": 32, "size": 24}))),
+            "data": Out(stream.Signature(data.StructLayout({
+                "bytes": 8 * lanes, "count": range(lanes + 1)}))),
+            "write_idle": In(1),
+            "outputs": Out(range(lanes + 1)),
+        })
+
+    def body(self, platform):
+        m = Module()
+        self._jobs(m)
+        self._rows(m)
+        self._columns(m)
+        self._reader(m)
+        self._parameters(m)
+        self._outputs(m)
+        self._segments(m)
+        return m
+
+    def _jobs(self, m):
+        """Accept commands one at a time, and tell when they are done.
+
+        ``self._job`` holds the fields of the command that runs; ``self._start`` is high in the
+        first cycle of that. Products of fields are worked out by shifts and additions while the
+        command waits.
+        """
+        names = ("signal", "signal_written", "psum", "params", "addr", "row_stride", "group_stride",
+                 "e", "p", "pw", "steps", "psum_rows", "zy", "ysigned", "lo", "hi", "out_rows",
+                 "out_cols", "row0", "col0", "pool_r", "pool_s", "pool_u", "pool_v", "strip_words",
+                 "param_stride", "bank", "groups")
+        store = Signal(command.layout("STORE"))
+        m.d.comb += store.eq(self.command.payload)
+        self._job = job = Signal(data.StructLayout({
+            **{name: store[name].shape() for name in names},
+            "size": 22, "col_step": 16, "col_first": 16}), reset_less=True)
+        products = Signal(data.StructLayout({"size": 22, "col_step": 16, "col_first": 16}))
+
+        bits = len(store.out_cols)
+        step = Signal(range(bits + 1), init=bits)
+        with m.If(self.command.valid & (step != 0)):
+            m.d.sync += step.eq(step - 1)
+
+        def multiply(name, factor, multiplier):
+            """Horner's rule over the multiplier's bits, from the highest: the sign counts -1."""
+            lowest_first = [multiplier[i] for i in range(len(multiplier))]
+            bit = Signal(name=f"{name}_bit")
+            with m.Switch(step):
+                for i, value in enumerate(lowest_first):
+                    with m.Case(i + 1):
+                        m.d.comb += bit.eq(value)
+            if multiplier.shape().signed:
+                factor = Mux(step == len(multiplier), -factor, factor)
+            with m.If(self.command.valid & (step != 0)):
+                m.d.sync += products[name].eq((products[name] << 1) + Mux(bit, factor, 0))
+        multiply("size", store.p, store.out_cols)
+        multiply("col_step", store.pw, store.pool_v)
+        multiply("col_first", store.pw, store.col0)
+
+        taken = Signal()
+        self._start = Signal()
+        self._given = Signal()             # every psum has arrived
+        self._segments_done = Signal()
+        self._fresh_range = Signal()       # the output range is still that of the last command
+        self._drained = Signal()           # no output is on its way
+        idle = Signal()
+        m.d.comb += [
+            self.take.valid.eq(self.command.valid & ~taken),
+            self.take.payload.eq(store.wait),
+            self.command.ready.eq(idle & taken & (step == 0)),
+            self.idle.eq(idle & self._drained),
+        ]
+        with m.If(self.take.valid & self.take.ready):
+            m.d.sync += taken.eq(1)
+        m.d.sync += self._start.eq(0)
+
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.comb += idle.eq(1)
+                with m.If(self.command.valid & self.command.ready):
+                    m.d.sync += [job[name].eq(store[name]) for name in names]
+                    m.d.sync += [job[name].eq(products[name]) for name in products.shape().members]
+                    m.d.sync += [products.eq(0), step.eq(bits), taken.eq(0), self._start.eq(1)]
+                    m.next = "Read"
+            with m.State("Read"):
+                with m.If(self._given & ~self._start):
+                    m.d.comb += self.give.eq(job.signal)
+                    m.next = "Finish"
+            with m.State("Finish"):
+                with m.If(self._segments_done & ~self._fresh_range):
+                    with m.If(job.signal_written == 0):
+                        m.next = "Idle"
+                    with m.Elif(self._drained & self.write_idle):
+                        m.d.comb += self.give_written.eq(job.signal_written)
+                        m.next = "Idle"
+
+    def _rows(self, m):
+        """Walk over filter groups and output rows, a window row a cycle, ahead of the reader.
+
+        ``self._row`` describes the window rows of an output row that lie in the block: address of
+        the first one's strip, its bank, the banks of the strip's first and last row, number of rows
+        less one, and whether it is the last output row of its group.
+        """
+        job = self._job
+        self._row = row = Signal(data.StructLayout({
+            "strip": 16, "bank": 5, "first_bank": 5, "last_bank": 5, "count": 5, "turn": 1}),
+            reset_less=True)
+        self._row_valid = Signal()
+        self._row_ready = Signal()
+        self._rows_done = Signal()
+
+        above = Signal(8, reset_less=True)         # window rows above the block
+        left = Signal(14, reset_less=True)         # rows of the block from the first one on
+        ahead = Signal(7, reset_less=True)         # rows still to walk
+        rows = Signal(14, reset_less=True)         # output rows that follow in this group
+        groups = Signal(6, reset_less=True)        # filter groups that follow
+        m.d.comb += [
+            row.count.eq(_overlap(job.pool_r - above, left)),
+            row.turn.eq(rows == 0),
+        ]
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.comb += self._rows_done.eq(~self._start)
+                m.d.sync += [
+                    groups.eq(job.groups - 1),
+                    row.first_bank.eq(job.bank),
+                    row.last_bank.eq(job.bank + job.e - 1),
+                ]
+                with m.If(self._start):
+                    m.next = "Group"
+            with m.State("Group"):
+                m.d.sync += [
+                    row.strip.eq(job.psum),
+                    row.bank.eq(row.first_bank),
+                    above.eq(Mux(job.row0 < 0, -job.row0, 0)),
+                    ahead.eq(Mux(job.row0 < 0, 0, job.row0)),
+                    left.eq(job.psum_rows),
+                    rows.eq(job.out_rows - 1),
+                ]
+                m.next = "Row"
+            with m.State("Row"):
+                with m.If(ahead != 0):
+                    m.d.sync += ahead.eq(ahead - 1)
+                    with m.If(above != 0):
+                        m.d.sync += above.eq(above - 1)
+                    with m.Else():
+                        m.d.sync += left.eq(left - 1)
+                        m.d.sync += row.bank.eq(row.bank + 1)
+                        with m.If(row.bank == row.last_bank):
+                            m.d.sync += row.bank.eq(row.first_bank)
+                            m.d.sync += row.strip.eq(row.strip + job.strip_words)
+                with m.Else():
+                    m.d.comb += self._row_valid.eq(1)
+                    with m.If(self._row_ready):
+                        m.d.sync += [rows.eq(rows - 1), ahead.eq(job.pool_u)]
+                        with m.If(row.turn):
+                            m.d.sync += [
+                                groups.eq(groups - 1),
+                                row.first_bank.eq(row.first_bank + job.e),
+                                row.last_bank.eq(row.last_bank + job.e),
+                            ]
+                            m.next = "Group"
+                            with m.If(groups == 0):
+                                m.next = "Idle"
+
+    def _columns(self, m):
+        """Walk over the output columns of a row, and again for the next row.
+
+        ``self._column`` describes the window columns that lie in the block: address of the first
+        within a strip, number of columns less one, and whether it is the row's last window. It
+        moves on when ``self._column_next``.
+        """
+        job = self._job
+        self._column = column = Signal(data.StructLayout({"address": 16, "count": 5, "last": 1}),
+                                       reset_less=True)
+        self._column_valid = Signal()
+        self._column_next = Signal()
+        x = Signal(signed(14), reset_less=True)            # of the window after that
+        address = Signal(16, reset_less=True)
+        left = Signal(12, reset_less=True)
+        prime = Signal()
+        outside = x[-1]
+        with m.If(prime | self._column_next):
+            m.d.sync += [
+                self._column_valid.eq(1),
+                column.address.eq(Mux(outside, 0, address)),
+                column.count.eq(_overlap((job.pool_s + Mux(outside, x, 0))[:5],
+                                         (job.steps - Mux(outside, 0, x))[:12])),
+                column.last.eq(left == 0),
+                x.eq(x + job.pool_v), address.eq(address + job.col_step), left.eq(left - 1),
+            ]
+        with m.If(self._start | ((prime | self._column_next) & (left == 0))):
+            m.d.sync += [x.eq(job.col0), address.eq(job.col_first), left.eq(job.out_cols - 1)]
+        m.d.sync += prime.eq(self._start)
+        with m.If(self._start):
+            m.d.sync += self._column_valid.eq(0)
+
+    def _reader(self, m):
+        """Read the psum words: for each window and filter word, window rows, window columns.
+
+        ``self._tag`` describes the word whose data arrives: ``first`` and ``last`` of its window,
+        ``tail`` if it holds the last channels of its group, ``turn`` if it is its group's last.
+        """
+        job, row, column = self._job, self._row, self._column
+        self._tag = tag = Signal(data.StructLayout({"first": 1, "last": 1, "tail": 1, "turn": 1}))
+        self._taken_away = Signal()                # an output has left for the write DMA
+        m.submodules.tags = tags = SyncFIFO(width=len(tag.as_value()), depth=_READS)
+        now = Signal.like(tag)
+        first = Signal()
+
+        # Addresses of the word, of the window row and of the window, in the running filter word.
+        word, line, window = (Signal(16, name=name, reset_less=True)
+                              for name in ("word", "line", "window"))
+        bank = Signal(5, reset_less=True)
+        of = Signal.like(row, reset_less=True)     # the output row that the window is of
+        last_column = Signal(reset_less=True)
+        columns, column_count = Signal(5, reset_less=True), Signal(5, reset_less=True)
+        rows = Signal(5, reset_less=True)
+        words = Signal(10 - self._lanes_log2, reset_less=True)
+        active = Signal()
+        room = Signal(range(_OUTPUTS + 1), init=_OUTPUTS)
+
+        read = Signal()
+        column_end, row_end, word_end = columns == 0, rows == 0, words == 0
+        m.d.comb += [
+            now.first.eq(first),
+            now.last.eq(column_end & row_end),
+            now.tail.eq(word_end),
+            now.turn.eq(word_end & last_column & of.turn),
+            self.read.valid.eq(active & (room != 0) & tags.w_rdy),
+            self.read.p.bank.eq(bank),
+            self.read.p.off.eq(word),
+            read.eq(self.read.valid & self.read.ready),
+            tags.w_en.eq(read),
+            tags.w_data.eq(now),
+            tags.r_en.eq(self.rvalid),
+            tag.eq(tags.r_data),
+            self._given.eq(self._rows_done & ~active & ~tags.r_rdy),
+            self._drained.eq(room == _OUTPUTS),
+        ]
+        m.d.sync += room.eq(room - (read & now.last) + self._taken_away)
+
+        # One adder makes every next address; what moves on takes it.
+        base, offset, total = Signal(16), Signal(16), Signal(16)
+        m.d.comb += total.eq(base + offset)
+        advance = read | ~active
+        with m.If(advance):
+            m.d.sync += [word.eq(total), first.eq(~active | now.last)]
+
+        with m.If(active & ~column_end):
+            m.d.comb += [base.eq(word), offset.eq(job.pw)]
+            with m.If(advance):
+                m.d.sync += columns.eq(columns - 1)
+        with m.Elif(active & ~row_end):
+            wrap = bank == of.last_bank
+            m.d.comb += [base.eq(line), offset.eq(Mux(wrap, job.strip_words, 0))]
+            with m.If(advance):
+                m.d.sync += [line.eq(total), bank.eq(Mux(wrap, of.first_bank, bank + 1)),
+                             columns.eq(column_count), rows.eq(rows - 1)]
+        with m.Elif(active & ~word_end):
+            m.d.comb += [base.eq(window), offset.eq(1)]
+            with m.If(advance):
+                m.d.sync += [window.eq(total), line.eq(total), bank.eq(of.bank),
+                             columns.eq(column_count), rows.eq(of.count), words.eq(words - 1)]
+        with m.Else():
+            turn = ~active | last_column
+            source = Signal.like(row)
+            enter = Signal()
+            m.d.comb += [
+                source.eq(Mux(turn, row, of)),
+                base.eq(source.strip),
+                offset.eq(column.address),
+                enter.eq(advance & self._column_valid & (~turn | self._row_valid)),
+                self._column_next.eq(enter),
+                self._row_ready.eq(enter & turn),
+            ]
+            with m.If(advance):
+                m.d.sync += [of.eq(source), window.eq(total), line.eq(total), bank.eq(source.bank),
+                             columns.eq(column.count), column_count.eq(column.count),
+                             rows.eq(source.count), words.eq((job.p - 1)[self._lanes_log2:10]),
+                             last_column.eq(column.last), active.eq(enter)]
+
+    def _parameters(self, m):
+        """The parameter memory, read with the address of the word that arrives next.
+
+        Bias and scale are memories of their own, as the scale is wanted later.
+        """
+        config, job, tag = self._config, self._job, self._tag
+        depth = config.params_depth // config.lanes
+        part = 32 * max(1, config.bus_bits // 64)  # what a bus word holds of each memory's word
+        self._bias, self._scale = Signal(config.bank_bits), Signal(config.bank_bits)
+
+        m.d.comb += self.params.ready.eq(1)
+        chunk, bus = self.params.p.chunk, self.params.p.data
+        ports = []
+        for index, (name, value) in enumerate((("bias", self._bias), ("scale", self._scale))):
+            m.submodules[name] = memory = Memory(shape=config.bank_bits, depth=depth, init=[],
+                                                 attrs={"no_rw_check": 1})
+            write, read = memory.write_port(granularity=part), memory.read_port()
+            if config.bus_bits == 32:
+                words, chosen = bus, (chunk[0] == index).replicate(len(write.en))
+                position = chunk >> 1
+            else:
+                words = Cat(bus.word_select(2 * i + index, 32) for i in range(part // 32))
+                chosen, position = ~Const(0, len(write.en)), chunk
+            m.d.comb += [
+                write.addr.eq(self.params.p.word),
+                write.data.eq(words.replicate(len(write.en))),
+                write.en.eq(Mux(self.params.valid, chosen & (1 << position), 0)),
+                value.eq(read.data),
+            ]
+            ports.append(read)
+
+        # A parameter word of a filter word; back at the end of a column, on at that of a group.
+        address, group = Signal(range(depth)), Signal(range(depth))
+        following = Signal(range(depth))
+        next_group = Signal(range(depth))
+        m.d.comb += [next_group.eq(group + job.param_stride), following.eq(address)]
+        with m.If(self._start):
+            m.d.comb += following.eq(job.params)
+            m.d.sync += group.eq(job.params)
+        with m.Elif(self.rvalid & tag.last):
+            m.d.comb += following.eq(Mux(tag.turn, next_group, Mux(tag.tail, group, address + 1)))
+            with m.If(tag.turn):
+                m.d.sync += group.eq(next_group)
+        m.d.sync += address.eq(following)
+        bias, scale = ports
+        m.d.comb += bias.addr.eq(following)
+        m.d.comb += scale.addr.eq(_delay(m, address, Requant.SCALE_DELAY - 1, "address"))
+
+    def _outputs(self, m):
+        """Requantise the words that arrive, keep the largest of each window, and queue them."""
+        config, job = self._config, self._job
+        lanes = config.lanes
+        most = lanes - 1
+        tag = self._tag
+
+        # The range in which outputs lie changes between the words of two commands.
+        bounds = Signal(data.StructLayout({"zy": 8, "lo": 8, "hi": 8, "ysigned": 1}),
+                        reset_less=True)
+        fresh = Signal()
+        with m.If(self._start):
+            m.d.sync += [fresh.eq(1), self._fresh_range.eq(1)]
+        with m.Elif(self.rvalid):
+            m.d.sync += fresh.eq(0)
+        with m.If(_delay(m, self.rvalid & fresh, Requant.RANGE_DELAY - 1, "fresh")):
+            m.d.sync += [bounds[name].eq(job[name]) for name in bounds.shape().members]
+            m.d.sync += self._fresh_range.eq(0)
+
+        # What is known of a word goes along with it.
+        flags = Signal(data.StructLayout({"valid": 1, "first": 1, "last": 1,
+                                          "more": range(lanes)}))
+        m.d.comb += [
+            flags.valid.eq(self.rvalid),
+            flags.first.eq(tag.first),
+            flags.last.eq(tag.last),
+            flags.more.eq(Mux(tag.tail, (job.p - 1)[:self._lanes_log2], most)),
+        ]
+        done = data.View(flags.shape(), _delay(m, flags.as_value(), Requant.LATENCY, "flags"))
+
+        best = [Signal(8, name=f"best_{lane}", reset_less=True) for lane in range(lanes)]
+        for lane in range(lanes):
+            m.submodules[f"requant_{lane}"] = requant = Requant()
+            m.d.comb += [
+                requant.en.eq(1),
+                requant.acc.eq(self.rdata.word_select(lane, 32)),
+                requant.bias.eq(self._bias.word_select(lane, 32)),
+                requant.scale.eq(self._scale.word_select(lane, 32)),
+                requant.zy.eq(bounds.zy), requant.lo.eq(bounds.lo), requant.hi.eq(bounds.hi),
+                requant.ysigned.eq(bounds.ysigned),
+            ]
+            sign = bounds.ysigned << 7             # turns int8 into uint8 of the same order
+            with m.If(done.valid & (done.first | (requant.y ^ sign > best[lane] ^ sign))):
+                m.d.sync += best[lane].eq(requant.y)
+
+        m.submodules.queue = queue = Fifo(self.data.payload.shape(), _OUTPUTS)
+        connect(m, queue.o, flipped(self.data))
+        count = Signal(range(lanes + 1), reset_less=True)
+        m.d.sync += [queue.i.valid.eq(done.valid & done.last), count.eq(done.more + 1)]
+        m.d.comb += [
+            queue.i.p.bytes.eq(Cat(best)),
+            queue.i.p.count.eq(count),
+            self.outputs.eq(Mux(done.valid, done.more + 1, 0)),
+            self._taken_away.eq(self.data.valid & self.data.ready),
+        ]
+
+    def _segments(self, m):
+        """Announce every output row to the write DMA."""
+        job = self._job
+        group_addr = Signal(32, reset_less=True)
+        rows, groups = Signal(14, reset_less=True), Signal(6, reset_less=True)
+        next_row, next_group = Signal(32), Signal(32)
+        m.d.comb += [
+            next_row.eq(self.segment.p.addr + job.row_stride),
+            next_group.eq(group_addr + job.group_stride),
+            self.segment.p.size.eq(job.size),
+            self._segments_done.eq(~self._start & ~self.segment.valid),
+        ]
+        with m.If(self._start):
+            m.d.sync += [
+                self.segment.valid.eq(1),
+                self.segment.p.addr.eq(job.addr), group_addr.eq(job.addr),
+                rows.eq(job.out_rows - 1), groups.eq(job.groups - 1),
+            ]
+        with m.Elif(self.segment.valid & self.segment.ready):
+            m.d.sync += [self.segment.p.addr.eq(next_row), rows.eq(rows - 1)]
+            with m.If(rows == 0):
+                m.d.sync += [
+                    self.segment.p.addr.eq(next_group), group_addr.eq(next_group),
+                    rows.eq(job.out_rows - 1), groups.eq(groups - 1),
+                ]
+                with m.If(groups == 0):
+                    m.d.sync += self.segment.valid.eq(0)
+
+
+def _delay(m, value, cycles, name):
+    """``value``, some cycles later."""
+    for cycle in range(cycles):
+        later = Signal.like(value, name=f"{name}_{cycle}")
+        m.d.sync += later.eq(value)
+        value = later
+    return value
+
+
+def _overlap(window, block):
+    """The smaller of two lengths, less one; the first has at most 5 bits."""
+    return (Mux(block < window, block, window) - 1)[:5]

@@ -1,10 +1,11 @@
-"""The cost model: feasibility and cycles of many mappings of a layer at once."""
+"""The cost model: which mappings of a layer fit, and what they cost; many at once."""
 
 import numpy as np
 
-__all__ = ["evaluate", "lower_bound", "ceildiv", "MAX_RESIDENT"]
+__all__ = ["fit", "estimate", "lower_bound", "ceildiv"]
 
-MAX_RESIDENT = 32           # blocks of psums at a time; the semaphores count to 63
+_MAX_RESIDENT = 32          # blocks of psums at a time; the semaphores count to 63
+_PROGRAM = 16               # bytes of a row program on the Y-bus
 _LATENCY = 150              # cycles from start to first data, and from last data to done
 
 
@@ -63,8 +64,17 @@ def _tiles(outputs, tile, kernel, stride, pad, size, need):
     return count, whole, last, np.minimum(np.minimum(first, last), whole)
 
 
-def evaluate(config, layer, folds, g, c):
-    """Cost of mappings.
+def _cut(layer, c):
+    """Tiles of both directions, see :func:`_tiles`."""
+    pool = layer.pooling
+    (_, height, width), (_, out_rows, out_cols) = layer.conv.y.shape, layer.y.shape
+    need_rows, need_cols = layer.needed()
+    return (_tiles(out_rows, c["tile_rows"], pool.r, pool.u, pool.top, height, need_rows),
+            _tiles(out_cols, c["tile_cols"], pool.s, pool.v, pool.left, width, need_cols))
+
+
+def fit(config, layer, folds, g, c):
+    """Which mappings fit the machine.
 
     Parameters
     ----------
@@ -80,31 +90,23 @@ def evaluate(config, layer, folds, g, c):
 
     Returns
     -------
-    dict of str to numpy.ndarray
-        ``ok``, and the fields of Mapping and Estimate that follow from it. Elements that are not
-        ``ok`` hold nothing of use.
+    (numpy.ndarray, dict of str to numpy.ndarray)
+        Whether each fits, and the mappings completed: the fields of Mapping, ``g``, ``pw``.
     """
-    conv, pool, dw = layer.conv, layer.pooling, layer.depthwise
-    word, lanes, rows = config.bus_bytes, config.lanes, config.rows
+    dw, word, lanes, rows = layer.depthwise, config.bus_bytes, config.lanes, config.rows
     q, p, e, t = c["q"], c["p"], c["e"], c["t"]
-    g = np.minimum(q, conv.x.shape[0]) if g is None else np.full_like(q, g)
+    g = np.minimum(q, layer.conv.x.shape[0]) if g is None else np.full_like(q, g)
     parts, sets, nfolds = len(layer.parts), layer.sets, len(folds)
     shapes = _shapes(folds)
-    need_rows, need_cols = layer.needed()
-    _, out_rows, out_cols = layer.y.shape
-    _, e_size, f_size = conv.y.shape
 
     # Tiles, in convolution outputs.
-    nrow, whole_rows, last_rows, least_rows = _tiles(out_rows, c["tile_rows"], pool.r, pool.u,
-                                                     pool.top, e_size, need_rows)
-    ncol, whole_cols, last_cols, least_cols = _tiles(out_cols, c["tile_cols"], pool.s, pool.v,
-                                                     pool.left, f_size, need_cols)
+    (nrow, whole_rows, _, least_rows), (ncol, whole_cols, _, least_cols) = _cut(layer, c)
     tiles = nrow * ncol
     strips, steps = ceildiv(whole_rows, e), whole_cols
 
     # Channels, filters, passes.
     ncg = ceildiv(layer.channels, q)
-    groups, blocks = _blocks(layer, q, p, t)
+    _, blocks = _blocks(layer, q, p, t)
     taps_least = min(f.cols.taps for f in folds) * (1 if dw else q)
     pairs = max(f.rows.taps for f in folds) * (1 if dw else ncg)
     several = (pairs > rows) | (nfolds * parts > 1)
@@ -129,7 +131,7 @@ def evaluate(config, layer, folds, g, c):
     total_blocks = blocks * tiles * sets
     resident = np.where(c["together"], blocks, 1)
     slots = np.minimum(np.where(c["together"], blocks, c["slots"]), total_blocks)
-    ok &= (resident <= MAX_RESIDENT) & (~c["together"] | (blocks > 1))
+    ok &= (resident <= _MAX_RESIDENT) & (~c["together"] | (blocks > 1))
     block_words = strips * steps * pw
     room = (config.bank_depth - slots * block_words) * config.cols * config.subwords
     ok &= room > 0
@@ -166,12 +168,40 @@ def evaluate(config, layer, folds, g, c):
     chunk = np.where(c["whole"], ncg, np.where(aligned > 0, aligned, np.maximum(ragged, 0)))
     ok &= np.where(c["whole"], held <= limit, (chunk >= 1) & (chunk < ncg))
     chunk = np.maximum(chunk, 1)
-    chunks = ceildiv(ncg, chunk)
     tile_words = np.where(c["whole"], held, limit) * group_words
+    if dw:
+        resident = np.minimum(resident, ceildiv(np.minimum(chunk, ncg), t))
+    return ok, {**c, "g": g, "pw": pw, "filters": filters, "chunk": chunk, "buffers": buffers,
+                "resident": resident, "slots": slots, "block_words": block_words,
+                "tile_words": tile_words}
+
+
+def estimate(config, layer, folds, m):
+    """Cost of mappings that fit, as :func:`fit` completed them.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The numbers of Estimate.
+    """
+    conv, pool, dw = layer.conv, layer.pooling, layer.depthwise
+    word, lanes, rows = config.bus_bytes, config.lanes, config.rows
+    q, p, e, t, g = (m[key] for key in ("q", "p", "e", "t", "g"))
+    filters, pw, chunk, resident = (m[key] for key in ("filters", "pw", "chunk", "resident"))
+    parts, sets, nfolds = len(layer.parts), layer.sets, len(folds)
+    shapes = _shapes(folds)
+    _, out_rows, out_cols = layer.y.shape
+    (nrow, whole_rows, last_rows, _), (ncol, whole_cols, last_cols, _) = _cut(layer, m)
+    tiles = nrow * ncol
+    groups, blocks = _blocks(layer, q, p, t)
+    total_blocks = blocks * tiles * sets
+
+    # Steps.
+    ncg = ceildiv(layer.channels, q)
+    chunks = ceildiv(ncg, chunk)
     last_chunk = ncg - (chunks - 1) * chunk
     if dw:
         set_blocks = ceildiv(np.minimum(chunk, ncg), t)
-        resident = np.minimum(resident, set_blocks)
         repeats = ceildiv(set_blocks, resident) if nfolds > 1 else np.ones_like(q)
         loads = chunks * tiles * nfolds * repeats
     else:
@@ -182,10 +212,10 @@ def evaluate(config, layer, folds, g, c):
     keys = ("array", "ybus", "xbus", "filter", "compute", "loader", "load_words", "drain",
             "dram_write", "filter_words")
     cost = {key: np.zeros(q.shape, np.int64) for key in keys}
-    row_kinds = ((whole_rows, c["tile_rows"], nrow - 1),
-                 (last_rows, out_rows - (nrow - 1) * c["tile_rows"], np.ones_like(nrow)))
-    col_kinds = ((whole_cols, c["tile_cols"], ncol - 1),
-                 (last_cols, out_cols - (ncol - 1) * c["tile_cols"], np.ones_like(ncol)))
+    row_kinds = ((whole_rows, m["tile_rows"], nrow - 1),
+                 (last_rows, out_rows - (nrow - 1) * m["tile_rows"], np.ones_like(nrow)))
+    col_kinds = ((whole_cols, m["tile_cols"], ncol - 1),
+                 (last_cols, out_cols - (ncol - 1) * m["tile_cols"], np.ones_like(ncol)))
     dram_groups = ceildiv(layer.channels, g) if sets == 1 or layer.channels == 1 \
         else ceildiv(layer.channels + g - 1, g)
     first_load = first_filters = skew = 0
@@ -210,9 +240,13 @@ def evaluate(config, layer, folds, g, c):
                 many = folds_alike * parts
                 weights = filters * taps
                 packets = passes * (2 if word == 4 else 1) + pass_pairs * ceildiv(weights, word)
-                busy["array"] += many * blocks * passes * n_strips * n_cols * filters \
-                    * np.where(taps > 1, taps, 2)
-                busy["ybus"] += many * blocks * fed * streams * n_strips * rounds * r.span(e)
+                psums = n_strips * n_cols * filters
+                busy["array"] += many * blocks * passes * (psums * np.where(taps > 1, taps, 2) + 1)
+                # The Y-bus also carries tags and row programs, and stands still while psums are
+                # read from the GLB.
+                busy["ybus"] += many * blocks * (
+                    fed * streams * n_strips * rounds * r.span(e) + passes * (1 + _PROGRAM // word)
+                    + pass_pairs + passes * n_strips * n_cols * pw)
                 busy["xbus"] += many * blocks * passes * streams * n_strips * rounds * e \
                     * (word // config.xbus_bytes)
                 busy["filter_words"] += many * groups * packets
@@ -246,17 +280,15 @@ def evaluate(config, layer, folds, g, c):
     cost["dram_read"] = cost["load_words"] + cost["filter_words"] + params + commands
 
     # What does not overlap.
-    serial = np.where((buffers == 1) & (loads > 1), cost["loader"] * (loads - 1) // loads, 0)
-    serial += np.where((slots == 1) & (total_blocks > 1),
+    serial = np.where((m["buffers"] == 1) & (loads > 1), cost["loader"] * (loads - 1) // loads, 0)
+    serial += np.where((m["slots"] == 1) & (total_blocks > 1),
                        cost["drain"] * (total_blocks - 1) // total_blocks, 0)
     last_block = np.maximum(cost["drain"], cost["dram_write"]) // total_blocks
     startup = first_load + first_filters + skew + last_block + _LATENCY
     busiest = cost["compute"] + serial
     for key in ("loader", "drain", "dram_read", "dram_write"):
         busiest = np.maximum(busiest, cost[key])
-    return {"ok": ok, "filters": filters, "chunk": chunk, "buffers": buffers,
-            "resident": resident, "slots": slots, "block_words": block_words,
-            "tile_words": tile_words, "cycles": busiest + startup, "serial": serial,
-            "startup": startup, "bytes": (cost["dram_read"] + cost["dram_write"]) * word,
+    return {"cycles": busiest + startup, "serial": serial, "startup": startup,
+            "bytes": (cost["dram_read"] + cost["dram_write"]) * word,
             **{key: cost[key] for key in ("array", "ybus", "xbus", "filter", "compute", "loader",
                                           "drain", "dram_read", "dram_write")}}

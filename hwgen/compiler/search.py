@@ -4,10 +4,12 @@ What is made smallest is ``cycles + DRAM words / 32``: cycles count, but of two 
 about as fast the one wins that asks less of the memory.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..errors import HwgenError
-from .cost import ceildiv, evaluate, lower_bound
+from .cost import ceildiv, estimate, fit, lower_bound
 from .mapping import Estimate, Mapping
 
 __all__ = ["search"]
@@ -67,6 +69,7 @@ def _fold_sizes(rows, cols):
     return sorted(sizes, key=lambda rs: ceildiv(rows, rs[0]) * ceildiv(cols, rs[1]))
 
 
+@lru_cache
 def _distinct(n, most=None):
     """The smallest sizes that cut ``n`` into 1, 2, 3, ... pieces, largest first."""
     sizes = sorted({ceildiv(n, k) for k in range(1, n + 1)}, reverse=True)
@@ -136,26 +139,29 @@ def _search_folds(config, layer, g, folds, r, s):
     for start in range(0, tuples.shape[1], batch):
         if best is not None and bounds[start] > best[0]:
             break
-        c = _expand(layer, tuples[:, start:start + batch], cuts, tile_cols, len(folds))
-        cost = evaluate(config, layer, folds, g, c)
-        considered += int(cost["ok"].sum())
-        if not cost["ok"].any():
+        c = _expand(layer, tuples[:, start:start + batch], cuts, tile_cols)
+        ok, mappings = fit(config, layer, folds, g, c)
+        ok &= ~c["repeated"]
+        by_variant = ok.reshape(-1, len(_VARIANTS))
+        by_variant[:, 1:4] &= ~by_variant[:, :1]        # buffers cost nothing if there is room
+        if not ok.any():
             continue
-        score = np.where(cost["ok"], cost["cycles"] + cost["bytes"] / (32 * config.bus_bytes),
-                         np.inf)
+        mappings = {key: value[ok] for key, value in mappings.items()}
+        cost = estimate(config, layer, folds, mappings)
+        considered += len(cost["cycles"])
+        score = cost["cycles"] + cost["bytes"] / (32 * config.bus_bytes)
         i = int(np.argmin(score))
         if best is None or score[i] < best[0]:
-            best = score[i], {k: int(v[i]) for k, v in {**c, **cost}.items()}
+            best = score[i], {k: int(v[i]) for k, v in {**mappings, **cost}.items()}
     if best is None:
         return None
     picked = best[1]
     mapping = Mapping(fold_r=r, fold_s=s, **{k: picked[k] for k in (
         "q", "p", "filters", "e", "t", "tile_rows", "tile_cols", "chunk", "buffers", "resident",
         "slots", "block_words", "tile_words")})
-    estimate = Estimate(considered=considered, **{k: picked[k] for k in (
+    return mapping, Estimate(considered=considered, **{k: picked[k] for k in (
         "cycles", "array", "ybus", "xbus", "filter", "compute", "loader", "drain", "dram_read",
         "dram_write", "serial", "startup", "bytes")})
-    return mapping, estimate
 
 
 def _cuts(rows):
@@ -163,23 +169,28 @@ def _cuts(rows):
     return sorted({1, rows} | {k for n in range(24) for k in (round(2 ** (n / 2)),) if k < rows})
 
 
-def _expand(layer, tuples, cuts, tile_cols, folds):
-    """Every combination of the tuples, tiles and variants, flattened."""
-    variants = _VARIANTS if folds > 1 else _VARIANTS[:-1]
-    shape = (tuples.shape[1], len(cuts), len(tile_cols), len(variants))
+def _expand(layer, tuples, cuts, tile_cols):
+    """Every combination of the tuples, tiles and variants, flattened; ``repeated`` marks those
+    that are there already."""
+    shape = (tuples.shape[1], len(cuts), len(tile_cols), len(_VARIANTS))
 
     def flat(values, axis):
         values = np.asarray(values, np.int64)
         index = [None] * 4
         index[axis] = slice(None)
         return np.broadcast_to(values[tuple(index)], shape).reshape(-1)
-    slots, buffers, whole, together = (flat(variants[:, k], 3) for k in range(4))
+    slots, buffers, whole, together = (flat(_VARIANTS[:, k], 3) for k in range(4))
     q, p, t, e = (flat(row, 0) for row in tuples)
     # Tiles are cut at strips: as many outputs as a whole number of strips allows.
     need_rows, _ = layer.needed()
     rows = ceildiv(ceildiv(need_rows, e), flat(cuts, 1)) * e
     tile_rows = np.where(rows >= need_rows, layer.y.shape[1],
                          np.maximum((rows - layer.pooling.r) // layer.pooling.u + 1, 1))
-    return {"q": q, "p": p, "t": t, "e": e, "tile_rows": np.minimum(tile_rows, layer.y.shape[1]),
+    tile_rows = np.minimum(tile_rows, layer.y.shape[1])
+    repeated = np.zeros(shape, bool)
+    by_cut = tile_rows.reshape(shape)
+    repeated[:, 1:] = by_cut[:, 1:] == by_cut[:, :-1]
+    return {"q": q, "p": p, "t": t, "e": e, "tile_rows": tile_rows,
             "tile_cols": flat(tile_cols, 2), "slots": slots, "buffers": buffers,
-            "whole": whole.astype(bool), "together": together.astype(bool)}
+            "whole": whole.astype(bool), "together": together.astype(bool),
+            "repeated": repeated.reshape(-1)}

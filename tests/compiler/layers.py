@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from hwgen.config import Config
 from hwgen.model import golden
 from hwgen.model.graph import Conv, MaxPool, Network, Tensor
 from sim.machine import Machine
 
-__all__ = ["tensor", "conv", "pool", "network", "check", "random_conv", "random_pool"]
+__all__ = ["tensor", "conv", "pool", "dense", "network", "load", "check", "random_conv",
+           "random_pool", "random_network", "random_config"]
 
 
 def tensor(name, shape, rng):
@@ -46,13 +48,19 @@ def pool(x, kernel, stride, pads=(0, 0, 0, 0), name="pool"):
     return MaxPool(name, x, y, kernel, stride, pads)
 
 
+def dense(rng, x, filters, name="dense"):
+    """A fully connected layer over all of ``x``, flattened if it is not a vector."""
+    vector = replace(x, shape=(int(np.prod(x.shape)), 1, 1))
+    return conv(rng, vector, filters, (1, 1), name=name)
+
+
 def network(*layers):
     last = layers[-1].y
     return Network("test", list(layers), {}, {last.name: (last.onnx_shape, last.dtype)})
 
 
-def check(net, program, rng):
-    """Run a program on the machine model; every tensor must equal the golden model's."""
+def load(net, program, rng):
+    """DRAM with the program and random inputs in it, and the inputs by name."""
     produced = {layer.y.name for layer in net.layers}
     memory = rng.integers(0, 256, program.memory_bytes, np.uint8)
     memory[:len(program.image)] = np.frombuffer(program.image, np.uint8)
@@ -63,6 +71,12 @@ def check(net, program, rng):
             values[name] = rng.integers(limits.min, limits.max + 1, place.shape, place.dtype)
             memory[place.offset:place.offset + place.size] = np.frombuffer(
                 program.pack(name, values[name]), np.uint8)
+    return memory, values
+
+
+def check(net, program, rng):
+    """Run a program on the machine model; every tensor must equal the golden model's."""
+    memory, values = load(net, program, rng)
     machine = Machine(program.config, memory, int(rng.integers(2 ** 31)))
     for segment in program.segments:
         machine.run(segment.offset)
@@ -108,3 +122,32 @@ def random_pool(rng, x, name="pool"):
         pads.append([int(rng.integers(0, k)), int(rng.integers(0, k))])
     stride = tuple(int(u) for u in rng.integers(1, 4, 2))
     return pool(x, tuple(kernel), stride, (pads[0][0], pads[1][0], pads[0][1], pads[1][1]), name)
+
+
+def random_network(rng, most=24):
+    """One to three random layers, each on the one before."""
+    x = tensor("x", (int(rng.integers(1, most + 1)), int(rng.integers(1, most + 1)),
+                     int(rng.integers(1, most + 1))), rng)
+    layers = []
+    for n in range(rng.integers(1, 4)):
+        kind = rng.choice(["conv", "pool", "dense"], p=[0.6, 0.25, 0.15])
+        make = {"conv": random_conv, "pool": random_pool,
+                "dense": lambda rng, x, name: dense(rng, x, int(rng.integers(1, most)), name)}[kind]
+        layer = make(rng, x, name=f"{kind}{n}")
+        layers.append(layer)
+        x = layer.y
+    return network(*layers)
+
+
+def random_config(rng):
+    """Any configuration: arrays from 1x1, tiny spads and buffers, every bus width."""
+    def pick(*values):
+        return int(rng.choice(values))
+    lanes = pick(1, 2, 4, 8)
+    bus_bits = pick(*(b for b in (32, 64, 128, 256) if b <= 32 * lanes))
+    rows, cols = ((1, 1), (2, 3), (3, 2), (4, 4), (12, 14), (1, 5), (6, 1))[rng.integers(7)]
+    spads = [n for n in (16, 32, 64) if n >= bus_bits // 8 + 8]
+    least = -(-(8 * 64 + 32 * cols * 4 * lanes) // 1024)
+    return Config(rows=rows, cols=cols, lanes=lanes, bus_bits=bus_bits, ifmap_spad=pick(*spads),
+                  filter_spad=pick(8, 16, 64, 224), glb_kib=max(least, pick(2, 4, 8, 27, 108)),
+                  xbus_bytes=pick(1, 2, 4), params_depth=pick(32, 64))

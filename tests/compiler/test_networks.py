@@ -1,0 +1,114 @@
+"""Compiled networks on the machine model give the golden model's tensors."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hwgen.compiler import compile_network
+from hwgen.config import PRESETS, Config
+
+from .layers import (check, conv, dense, network, pool, random_config, random_network, tensor)
+
+SEED = int(os.environ.get("HWGEN_SEED", 1))
+SMALL = Config(rows=3, cols=4, glb_kib=4, params_depth=64, lanes=2, filter_spad=32, ifmap_spad=32)
+
+
+@pytest.fixture
+def rng():
+    print(f"HWGEN_SEED={SEED}")
+    return np.random.default_rng(SEED)
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_random(number):
+    print(f"HWGEN_SEED={SEED}")
+    rng = np.random.default_rng((SEED, number))
+    config, net = random_config(rng), random_network(rng)
+    check(net, compile_network(net, config), rng)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets(name, rng):
+    x = tensor("x", (3, 20, 20), rng)
+    a = conv(rng, x, 10, (5, 5), name="a", pads=(2, 2, 2, 2))
+    b = pool(a.y, (2, 2), (2, 2), name="b")
+    c = conv(rng, b.y, 10, (3, 3), name="c", groups=10, pads=(1, 1, 1, 1))
+    d = conv(rng, c.y, 16, (1, 1), name="d", stride=(2, 2))
+    net = network(a, b, c, d, dense(rng, d.y, 12))
+    program = compile_network(net, PRESETS[name])
+    check(net, program, rng)
+    assert [s.name for s in program.segments if len(s.layers) == 1][-3:] == ["c", "d", "dense"]
+
+
+@pytest.mark.parametrize("config", [SMALL, Config()], ids=["small", "eyeriss"])
+@pytest.mark.parametrize("case", [
+    dict(filters=3, kernel=(11, 11), stride=(4, 4)),
+    dict(filters=2, kernel=(12, 32), pads=(0, 5, 0, 5)),
+    dict(filters=2, kernel=(40, 39), pads=(12, 8, 12, 8)),              # beyond the spads
+    dict(filters=5, kernel=(1, 1), stride=(3, 2)),
+    dict(filters=5, kernel=(2, 3), stride=(20, 13)),                    # strides beyond the fields
+    dict(filters=5, kernel=(3, 3), dilation=(4, 6), stride=(2, 3)),
+    dict(filters=2, kernel=(3, 3), dilation=(14, 13)),
+    dict(filters=3, kernel=(2, 2), pads=(150, 40, 80, 3)),              # more than a LOAD pads
+    dict(filters=4, kernel=(3, 2), limit=255),                          # weights beyond int8
+], ids=lambda case: "-".join(f"{v}" for v in case.values()).replace(" ", ""))
+def test_shapes(case, config, rng):
+    case = dict(case)
+    x = tensor("x", (2, 30, 33), rng)
+    net = network(conv(rng, x, case.pop("filters"), case.pop("kernel"), **case))
+    check(net, compile_network(net, config), rng)
+
+
+@pytest.mark.parametrize("groups, filters", [(2, 6), (3, 21), (12, 12), (12, 24), (6, 42)])
+def test_groups_read_from_any_layout(groups, filters, rng):
+    first = conv(rng, tensor("x", (4, 9, 9), rng), 12, (1, 1), name="first")
+    net = network(first, conv(rng, first.y, filters, (3, 3), groups=groups))
+    check(net, compile_network(net, SMALL), rng)
+
+
+def test_vector_given_a_shape(rng):
+    first = dense(rng, tensor("x", (7, 1, 1), rng), 60, "first")
+    image = replace(first.y, shape=(5, 4, 3))
+    net = network(first, conv(rng, image, 4, (3, 3), pads=(1, 1, 1, 1)))
+    check(net, compile_network(net, SMALL), rng)
+
+
+def test_output_read_twice(rng):
+    a = conv(rng, tensor("x", (3, 12, 12), rng), 6, (3, 3), name="a")
+    b = pool(a.y, (2, 2), (2, 2), name="b")
+    c = conv(rng, a.y, 5, (3, 3), name="c")
+    net = network(a, b, c)
+    program = compile_network(net, SMALL)
+    assert [segment.name for segment in program.segments] == ["a", "b", "c"]
+    assert program.segments[1].estimate.pooling == "standalone"
+    check(net, program, rng)
+
+
+def test_pooling_is_fused_and_says_so(rng):
+    a = conv(rng, tensor("x", (3, 14, 14), rng), 8, (3, 3), name="a")
+    b = pool(a.y, (3, 3), (2, 2), (1, 1, 0, 0), name="b")
+    net = network(a, b)
+    program = compile_network(net, Config())
+    assert len(program.segments) == 1
+    assert program.segments[0].layers == (a, b)
+    assert "pooling fused" in str(program.segments[0].estimate)
+    assert "a_y" not in program.tensors
+    check(net, program, rng)
+
+
+def test_pooling_that_does_not_fit_stands_alone(rng):
+    a = conv(rng, tensor("x", (2, 26, 26), rng), 40, (3, 3), name="a")
+    b = pool(a.y, (13, 13), (1, 1), name="b")
+    net = network(a, b)
+    program = compile_network(net, SMALL)
+    assert len(program.segments) == 2
+    assert "fused" in program.segments[1].estimate.note
+    check(net, program, rng)
+
+
+def test_same_program_every_time(rng):
+    a = conv(rng, tensor("x", (5, 13, 13), rng), 9, (3, 3))
+    images = {compile_network(network(a), SMALL).image for _ in range(2)}
+    assert len(images) == 1

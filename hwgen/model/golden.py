@@ -16,7 +16,7 @@ __all__ = ["accumulate", "requantise", "conv", "maxpool", "host", "run"]
 
 
 def _windows(x, layer, kernel, dilation, pad_value):
-    """Yield ``(r, s, taps)``: for each kernel position the ``(C, E, F)`` values it meets."""
+    """Yield ``(r, taps)``: for each kernel row the ``(S, C, E, F)`` values that it meets."""
     (top, left, _, _), (u, v) = layer.pads, layer.stride
     _, e, f = layer.y.shape
     # Rows and columns up to the last that a window reaches; those beyond the pads are cut off.
@@ -26,9 +26,9 @@ def _windows(x, layer, kernel, dilation, pad_value):
                      pad_value, x.dtype)
     padded[:, top:top + x.shape[1], left:left + x.shape[2]] = x
     for r in range(kernel[0]):
-        for s in range(kernel[1]):
-            y0, x0 = r * dilation[0], s * dilation[1]
-            yield r, s, padded[:, y0:y0 + (e - 1) * u + 1:u, x0:x0 + (f - 1) * v + 1:v]
+        band = padded[:, r * dilation[0]:][:, :(e - 1) * u + 1:u]
+        yield r, np.stack([band[:, :, s * dilation[1]:][:, :, :(f - 1) * v + 1:v]
+                           for s in range(kernel[1])])
 
 
 def accumulate(layer, x):
@@ -55,8 +55,9 @@ def accumulate(layer, x):
     weight = layer.weight.astype(np.float64)
     weight = weight.reshape(groups, m // groups, *weight.shape[1:])
     acc = np.zeros((groups, m // groups, e * f))
-    for r, s, taps in _windows(x, layer, weight.shape[3:], layer.dilation, 0):
-        acc += weight[..., r, s] @ taps.reshape(groups, -1, e * f)
+    for r, taps in _windows(x, layer, weight.shape[3:], layer.dilation, 0):
+        taps = np.moveaxis(taps, 0, 1).reshape(groups, -1, e * f)    # (c, s) as in weight's row r
+        acc += weight[:, :, :, r].reshape(groups, m // groups, -1) @ taps
     acc = acc.reshape(m, e, f).astype(np.int64) + layer.bias.reshape(m, 1, 1)
     return acc.astype(np.int32)
 
@@ -93,7 +94,7 @@ def maxpool(layer, x):
     _expect(layer, x)
     least = np.iinfo(x.dtype).min
     windows = _windows(x, layer, layer.kernel, (1, 1), least)
-    return functools.reduce(np.maximum, (taps for _, _, taps in windows))
+    return functools.reduce(np.maximum, (taps.max(axis=0) for _, taps in windows))
 
 
 _session = functools.lru_cache(maxsize=16)(session)

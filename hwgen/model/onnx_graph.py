@@ -55,7 +55,7 @@ class Graph:
     def __init__(self, proto, shapes):
         self._proto = proto
         graph = proto.graph
-        self.name = graph.name or "network"
+        self.name = " ".join(graph.name.split()) or "network"
         self.outputs = [o.name for o in graph.output]
         if not self.outputs:
             raise HwgenError(f"the network {self.name} has no outputs: name one in the file.")
@@ -176,6 +176,7 @@ def read(source, shapes):
     if proto.functions or proto.graph.sparse_initializer:
         raise HwgenError(f"{what} uses model-local functions or sparse initialisers; neither is "
                          f"supported: export it without them.")
+    _check_names(proto.graph, what)
     _load_external(proto, what, folder)
     graph = Graph(proto, shapes)
     checked = onnx.load_from_string(graph.serialise())
@@ -187,6 +188,16 @@ def read(source, shapes):
     except onnx.checker.ValidationError as error:
         raise HwgenError(f"{what} is malformed: {_first_line(error)}") from None
     return graph
+
+
+def _check_names(graph, what):
+    names = [graph.name, *(v.name for v in (*graph.initializer, *graph.input, *graph.output))]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+    for name in names:
+        if isinstance(name, bytes):    # how protobuf gives a string that is not UTF-8
+            raise HwgenError(f"{what} is malformed: the name {name!r} is not UTF-8.")
 
 
 def _load_external(proto, what, folder):

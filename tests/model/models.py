@@ -1,8 +1,8 @@
-"""Small float networks and single quantised layers as ONNX models, for the tests of the importer."""
+"""Small float networks, single layers and the quantiser, for the tests of the importer."""
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
 TYPES = {np.dtype(t): helper.np_dtype_to_tensor_dtype(np.dtype(t))

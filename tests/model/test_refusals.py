@@ -1,5 +1,7 @@
 """Bad and unsupported models: one sentence each, and nothing but HwgenError."""
 
+import os
+
 import numpy as np
 import onnx
 import pytest
@@ -10,8 +12,8 @@ from hwgen.errors import HwgenError
 from hwgen.model import onnx_import
 
 
-def qdq(op="Conv", *, shape=(1, 4, 6, 6), zx=np.uint8(3), wtype=np.int8, sw=np.float32(0.01), zw=None,
-        bias=True, bias_factor=1.0, zy=np.uint8(0), sx=np.float32(0.1), sy=np.float32(0.2),
+def qdq(op="Conv", *, shape=(1, 4, 6, 6), zx=np.uint8(3), wtype=np.int8, sw=np.float32(0.01),
+        zw=None, bias=True, bias_factor=1.0, zy=np.uint8(0), sx=np.float32(0.1), sy=np.float32(0.2),
         between=None, weight=(5, 4, 3, 3), weight_extra=None, **attributes):
     """A builder with one layer; ``between`` adds nodes between the layer and its quantiser."""
     b = Builder()
@@ -293,6 +295,27 @@ def test_malformed_graphs():
     b.nodes[0].op_type = "Nonsense"
     with pytest.raises(HwgenError, match="is malformed: No Op registered for Nonsense"):
         onnx_import.load(b.bytes())
+
+
+def test_names_that_are_not_text():
+    with pytest.raises(HwgenError, match=r"the name b'n_\\xfff' is not UTF-8"):
+        onnx_import.load(qdq().bytes().replace(b"n_yf", b"n_\xfff"))
+
+
+def test_damaged_anywhere():
+    """A model with a few wrong bytes is imported or refused; nothing else happens."""
+    rng = np.random.default_rng(int(os.environ.get("HWGEN_SEED", "1")))
+    whole, refused = qdq().bytes(), 0
+    for _ in range(300):
+        data = bytearray(whole)
+        for index in rng.integers(len(data), size=3):
+            data[index] = rng.integers(256)
+        try:
+            onnx_import.load(bytes(data))
+        except HwgenError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 200
 
 
 def test_nodes_in_any_order():

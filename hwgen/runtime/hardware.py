@@ -28,9 +28,8 @@ def configuration(pe):
 
 def generated(config):
     """The :class:`Design` of a configuration."""
-    from ..rtl.block import Emitter
-    from ..rtl.top import Top
-    return Design(config, "\n".join(Emitter().emit(Top(config)).values()))
+    from ..emit.verilog import generate     # Amaranth takes long to import
+    return Design(config, generate(config))
 
 
 def built(folder):

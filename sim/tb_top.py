@@ -1,0 +1,49 @@
+"""The whole design on cocotbext-axi's bus models: random layers, driven as by a host.
+
+``HWGEN_CONFIG`` is the configuration as JSON, ``HWGEN_MACS`` the most multiply-accumulates of a
+layer, ``HWGEN_COUNT`` the number of layers, which run one after another without a reset.
+"""
+
+import json
+import os
+
+import cocotb
+import numpy as np
+from cocotb.task import bridge, resume
+
+from hwgen.compiler import compile_network
+from hwgen.config import Config
+from hwgen.model import golden, onnx_import
+from hwgen.runtime.cocotb_bus import CocotbBus
+from hwgen.runtime.driver import Driver
+from hwgen.runtime.fuzz import random_case
+from hwgen.runtime.session import execute
+
+
+class _Blocking:
+    """A :class:`CocotbBus` for code that blocks: the driver's ``Bus``."""
+    def __init__(self, bus):
+        self.base = bus.base
+        for name in ("reset", "read32", "write32", "read", "write", "wait"):
+            setattr(self, name, resume(getattr(bus, name)))
+
+
+def _run(bus, config, seed, count, max_macs):
+    driver = Driver(bus, config)
+    for index in range(seed, seed + count):
+        case = random_case(index, max_macs)
+        network = onnx_import.load(case.model)
+        expected = golden.run(network, case.inputs)
+        program = compile_network(network, config)
+        for layer in execute(network, program, driver, case.inputs):
+            np.testing.assert_array_equal(layer.value, expected[layer.tensor],
+                                          f"seed {index}: {case.text}")
+
+
+@cocotb.test()
+async def random_layers(dut):
+    seed = int(os.environ["HWGEN_SEED"])
+    bus = CocotbBus(dut, base=0x4000_0000, stall=0.2, seed=seed)
+    config = Config(**json.loads(os.environ["HWGEN_CONFIG"]))
+    await bridge(_run)(_Blocking(bus), config, seed, int(os.environ["HWGEN_COUNT"]),
+                       int(os.environ["HWGEN_MACS"]))

@@ -1,0 +1,159 @@
+"""The whole accelerator: random layers, errors and recovery, counters against other counts."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hwgen import isa
+from hwgen.compiler import compile_network
+from hwgen.config import Config
+from hwgen.model import golden, onnx_import
+from hwgen.registers import ErrorCode
+from hwgen.rtl.top import Top
+from hwgen.runtime import verilated
+from hwgen.runtime.dram import Dram
+from hwgen.runtime.driver import DeviceError, Driver
+from hwgen.runtime.fuzz import random_case
+from hwgen.runtime.hardware import generated
+from hwgen.runtime.session import execute
+from hwgen.runtime.verilated import VerilatedBus
+from sim.runner import run_block
+
+_SMALL = Config(name="small", rows=2, cols=3, glb_kib=24)
+_CONFIGS = {
+    "2x3": _SMALL,
+    "1x1, 32-bit bus, 1 lane": Config(name="tiny", rows=1, cols=1, glb_kib=8, lanes=1, bus_bits=32,
+                                      xbus_bytes=1, ifmap_spad=32, params_depth=64, burst=8),
+    "5x4, 256-bit bus, 8 lanes": Config(name="wide", rows=5, cols=4, glb_kib=40, lanes=8,
+                                        bus_bits=256, xbus_bytes=8, ifmap_spad=128,
+                                        params_depth=256),
+}
+
+
+class _Prepared:
+    """A random layer, compiled, with what its tensors must be."""
+    def __init__(self, config, seed, max_macs):
+        self.case = random_case(seed, max_macs)
+        self.network = onnx_import.load(self.case.model)
+        self.expected = golden.run(self.network, self.case.inputs)
+        self.program = compile_network(self.network, config)
+
+    def check(self, driver):
+        """Run it; returns the layers."""
+        layers = []
+        for layer in execute(self.network, self.program, driver, self.case.inputs):
+            np.testing.assert_array_equal(layer.value, self.expected[layer.tensor],
+                                          self.case.text)
+            layers.append(layer)
+        return layers
+
+
+def _library(config):
+    return verilated.build(generated(config).verilog)
+
+
+@pytest.mark.parametrize("name", _CONFIGS)
+def test_random_layers(name):
+    config = _CONFIGS[name]
+    library = _library(config)
+    for seed in range(12):
+        layer = _Prepared(config, seed, 20_000 * config.rows * config.cols)
+        with VerilatedBus(library, layer.program.memory_bytes, dram=layer.case.dram) as bus:
+            layer.check(Driver(bus, config))
+
+
+def test_layers_follow_one_another_without_a_reset():
+    layers = [_Prepared(_SMALL, seed, 50_000) for seed in range(20, 26)]
+    size = max(layer.program.memory_bytes for layer in layers)
+    with VerilatedBus(_library(_SMALL), size) as bus:
+        driver = Driver(bus, _SMALL)
+        for layer in layers:
+            layer.check(driver)
+
+
+@pytest.mark.parametrize("simulator", ("icarus", "verilator"))
+def test_random_layers_on_cocotbext_axi(simulator):
+    run_block(Top(_SMALL), "sim.tb_top", simulator=simulator,
+              env={"HWGEN_CONFIG": json.dumps(_SMALL.to_dict()), "HWGEN_COUNT": "3",
+                   "HWGEN_MACS": "6000"})
+
+
+# A stop with an error, then a soft reset, then a program that runs right.
+
+@pytest.fixture
+def device():
+    """``(bus, driver, layer)``: the layer's program is in memory, and nothing has run."""
+    layer = _Prepared(_SMALL, 5, 50_000)
+    with VerilatedBus(_library(_SMALL), layer.program.memory_bytes + 4096) as bus:
+        driver = Driver(bus, _SMALL)
+        driver.load(layer.program.image)
+        yield bus, driver, layer
+
+
+def _stopped(driver, program, code):
+    with pytest.raises(DeviceError) as caught:
+        driver.run(program, watchdog=5000)
+    assert caught.value.code is code
+    return caught.value
+
+
+def _begin(**changes):
+    return isa.pack("BEGIN", **{"magic": isa.MAGIC, "hash": _SMALL.hash, **changes})
+
+
+@pytest.mark.parametrize("fault", ("fail_read", "fail_write"))
+def test_bus_errors(device, fault):
+    bus, driver, layer = device
+    segment = layer.program.segments[0]
+    tensor = layer.program.tensors[segment.x if fault == "fail_read" else segment.y]
+    bus.dram = Dram(**{fault: tensor.offset})
+    with pytest.raises(DeviceError) as caught:
+        layer.check(driver)
+    assert caught.value.code is (ErrorCode.AXI_READ if fault == "fail_read"
+                                 else ErrorCode.AXI_WRITE)
+    assert caught.value.info == tensor.offset
+    bus.dram = Dram()
+    driver.recover()
+    layer.check(driver)
+
+
+def test_an_address_outside_of_the_memory(device):
+    bus, driver, layer = device
+    error = _stopped(driver, len(bus.memory), ErrorCode.AXI_READ)
+    assert error.info == len(bus.memory)
+    driver.recover()
+    layer.check(driver)
+
+
+@pytest.mark.parametrize("commands, code, info, index", [
+    ([isa.pack("END")], ErrorCode.MAGIC, None, 0),
+    ([_begin(hash=_SMALL.hash ^ 1)], ErrorCode.HASH, _SMALL.hash ^ 1, 0),
+    ([_begin(), b"\xEE".ljust(64, b"\0")], ErrorCode.OPCODE, 0xEE, 1),
+    ([_begin(), isa.pack("LOAD", wait=1, q=1, g=1, groups=1, cols=1, wstep=1), isa.pack("END")],
+     ErrorCode.WATCHDOG, 0, None),
+])
+def test_bad_programs(device, commands, code, info, index):
+    bus, driver, layer = device
+    place = len(bus.memory) - 4096
+    place -= place % 64
+    bus.write(place, b"".join(commands))
+    error = _stopped(driver, place, code)
+    assert info is None or error.info == info
+    assert index is None or error.command == index
+    driver.recover()
+    layer.check(driver)
+
+
+def test_counters_agree_with_the_memory(device):
+    bus, driver, layer = device
+    layer.check(driver)
+    before = bus.statistics()
+    outcome = driver.run(layer.program.segments[0].offset)
+    after = bus.statistics()
+    counters = outcome.counters
+    assert counters["DRAM_READ_WORDS"] == after["read_beats"] - before["read_beats"]
+    assert counters["DRAM_WRITE_WORDS"] == after["write_beats"] - before["write_beats"]
+    assert 0 < counters["CYCLES"] <= after["cycles"] - before["cycles"]
+    assert counters["MACS"] >= layer.program.segments[0].macs
+    assert counters["ARRAY_BUSY"] <= counters["CYCLES"]

@@ -21,9 +21,21 @@ def test_map():
         assert free <= 32, register.name
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-@pytest.mark.parametrize("addr_bits", [32, 40, 64])
-def test_csr(simulator, addr_bits):
-    long = simulator == "verilator" and addr_bits == 32
+def run(simulator, addr_bits, tests):
     run_block(CSR(Config(addr_bits=addr_bits)), "sim.tb_csr", simulator=simulator,
-              env={"CSR_ADDR_BITS": str(addr_bits), "CSR_LONG": str(int(long))})
+              env={"CSR_ADDR_BITS": str(addr_bits), "COCOTB_TEST_FILTER": tests})
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_csr(simulator):
+    run(simulator, 40, "registers|concurrent|programs|soft_reset|running_counts")
+
+
+@pytest.mark.parametrize("addr_bits", [32, 64])
+def test_address_widths(addr_bits):
+    run("icarus", addr_bits, "registers")
+
+
+@pytest.mark.long
+def test_carry():
+    run("verilator", 40, "carry")

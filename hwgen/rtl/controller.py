@@ -1,0 +1,370 @@
+"""The controller: fetches a program, queues its commands, keeps the semaphores, ends or stops."""
+
+from amaranth import Array, C, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from .. import isa
+from ..registers import ErrorCode
+from .block import Block
+from .command import COMMAND, Take
+
+__all__ = ["Controller", "QUEUES", "TAKERS", "GIVERS", "DEPTH", "AHEAD"]
+
+#: Command queues, by the port that each leaves at.
+QUEUES = ("load", "filter", "compute", "store")
+
+#: Units that take semaphores, first served first, and those that give them.
+TAKERS = ("load", "feed", "psum", "store")
+GIVERS = (*TAKERS, "written")
+
+#: Commands that a queue holds, and commands that are fetched before they are needed.
+DEPTH = 4
+AHEAD = 4
+
+_WORDS = isa.COMMAND_BYTES // 8
+_SEMAPHORE_BITS = 6
+_QUIET = 8                   # cycles for which all must be idle before END ends
+
+
+def _used_bits(queue):
+    """Mask of the command bits that the fields of a queue's commands and the opcode occupy."""
+    mask = 0xFF
+    for command in isa.COMMANDS.values():
+        if command.queue == queue:
+            for field, lsb in command.fields():
+                mask |= (1 << field.bits) - 1 << lsb
+    return mask
+
+
+class Controller(Block):
+    """Runs programs of :mod:`hwgen.isa` commands.
+
+    From ``start`` on, commands are fetched in order, up to :data:`AHEAD` of them ahead, so up to
+    ``64 * AHEAD`` bytes after END are read and dropped. A command is checked and written to its
+    queue in 9 cycles, waiting while the queue holds :data:`DEPTH`; it leaves a queue 10 cycles
+    after its turn has come. END ends the program when the queues are empty and ``units_idle`` has
+    been high for 8 cycles. The next ``start`` may come in the cycle after ``done``.
+
+    The first error of a program ends it: ``error`` is high for a cycle, ``halt`` from the next
+    cycle until reset, and nothing more is fetched.
+
+    The four queues share one memory of 128 words of 64 bits; a command is offered to its unit from
+    a register that holds just the bits that its queue's fields occupy. The other bits are 0.
+
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    start : In(1)
+        Starts the program at ``program``, clears the semaphores; ignored unless ready.
+    program : In(32)
+        Byte offset of BEGIN, a multiple of the bus word; read with ``start``.
+    req, data
+        To and from client 0 of the read DMA; each request is one command.
+    load, filter, compute, store : Out(COMMAND)
+        Commands to the units.
+    take_load, take_feed, take_psum, take_store : In(Take)
+        Wait masks. One of those that can be granted is granted each second cycle, the first in
+        this order; it takes a cycle at least.
+    give_load, give_feed, give_psum, give_store, give_written : In(8)
+        Each bit high for a cycle adds one to that semaphore, all at once if need be; it can be
+        taken 2 cycles later. Beyond 63: error.
+    units_idle : In(1)
+        No unit holds a command or has anything in flight.
+    read_error, write_error : In(1); read_error_addr, write_error_addr : In(addr_bits)
+        From the DMAs, one cycle; no later than the failing beat's data.
+    filter_error : In(1)
+        A filter packet has no mark.
+    watchdog : In(32)
+        Cycles without progress that are an error; 0: never.
+    progress : In(1)
+        Something moved in the core. The controller adds what it does itself.
+    done : Out(1)
+        The program has ended; one cycle.
+    error : Out(1)
+        The program was stopped; one cycle, in which the next three members are valid.
+    error_code : Out(ErrorCode), error_info : Out(addr_bits), command_index : Out(32)
+        As ERROR_CODE, ERROR_INFO and ERROR_COMMAND of :mod:`hwgen.registers`.
+    halt : Out(1)
+        Stopped by an error; until reset.
+    """
+
+    module_name = "controller"
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "start": In(1),
+            "program": In(32),
+            "req": Out(stream.Signature(data.StructLayout({"addr": 32, "beats": 24}))),
+            "data": In(stream.Signature(data.StructLayout({"data": config.bus_bits, "last": 1}))),
+            **{queue: Out(COMMAND) for queue in QUEUES},
+            **{f"take_{unit}": In(Take) for unit in TAKERS},
+            **{f"give_{unit}": In(isa.SEMAPHORES) for unit in GIVERS},
+            "units_idle": In(1),
+            "read_error": In(1),
+            "read_error_addr": In(config.addr_bits),
+            "write_error": In(1),
+            "write_error_addr": In(config.addr_bits),
+            "filter_error": In(1),
+            "watchdog": In(32),
+            "progress": In(1),
+            "done": Out(1),
+            "error": Out(1),
+            "error_code": Out(4),
+            "error_info": Out(config.addr_bits),
+            "command_index": Out(32),
+            "halt": Out(1),
+        })
+
+    def body(self, platform):
+        m = Module()
+        starting = Signal()
+        word, word_valid, word_taken, fetching, fetch_idle = self._fetch(m, starting)
+        queue = Signal(range(len(QUEUES)), reset_less=True)
+        position = Signal(range(_WORDS))
+        copying = Signal()
+        room, queues_empty = self._queues(m, queue, position, word, copying)
+        granted, overflow = self._semaphores(m, starting)
+
+        first = Signal()
+        last_word = position == _WORDS - 1
+        quiet = Signal(range(_QUIET))
+        fault = Signal(ErrorCode)        # found in the program itself
+        fault_info = Signal(32)
+        opcode, magic, found_hash = word[:8], word[8:40], word[:32]
+
+        with m.If(word_taken):
+            m.d.sync += position.eq(position + 1)
+            with m.If(last_word & fetching):
+                m.d.sync += self.command_index.eq(self.command_index + 1)
+
+        with m.FSM() as fsm:
+            with m.State("Ready"):
+                m.d.comb += starting.eq(self.start)
+                with m.If(self.start):
+                    m.d.sync += [first.eq(1), fetching.eq(1), self.command_index.eq(0)]
+                    m.next = "Decode"
+            with m.State("Decode"):
+                with m.If(word_valid & first):
+                    m.d.sync += first.eq(0)
+                    with m.If((opcode == isa.COMMANDS["BEGIN"].opcode) & (magic == isa.MAGIC)):
+                        m.next = "Begin"
+                    with m.Else():
+                        m.d.comb += [fault.eq(ErrorCode.MAGIC), fault_info.eq(magic)]
+                with m.Elif(word_valid):
+                    with m.Switch(opcode):
+                        for command in isa.COMMANDS.values():
+                            if command.queue in QUEUES:
+                                with m.Case(command.opcode):
+                                    m.d.sync += queue.eq(QUEUES.index(command.queue))
+                                    m.next = "Copy"
+                        with m.Case(isa.COMMANDS["END"].opcode):
+                            m.d.sync += fetching.eq(0)
+                            m.next = "Drop"
+                        with m.Default():
+                            m.d.comb += [fault.eq(ErrorCode.OPCODE), fault_info.eq(opcode)]
+            with m.State("Begin"):
+                m.d.comb += word_taken.eq(word_valid)
+                with m.If(word_valid & (position == 1) & (found_hash != self._config.hash)):
+                    m.d.comb += [fault.eq(ErrorCode.HASH), fault_info.eq(found_hash)]
+                with m.If(word_valid & last_word):
+                    m.next = "Decode"
+            with m.State("Copy"):
+                m.d.comb += copying.eq(word_valid & room & ~self.halt)
+                m.d.comb += word_taken.eq(copying)
+                with m.If(copying & last_word):
+                    m.next = "Decode"
+            with m.State("Drop"):        # the rest of END, and what was fetched after it
+                m.d.comb += word_taken.eq(word_valid)
+                with m.If(fetch_idle & ~word_valid):
+                    m.d.sync += quiet.eq(0)
+                    m.next = "Drain"
+            with m.State("Drain"):
+                idle = queues_empty & self.units_idle
+                m.d.sync += quiet.eq(Mux(idle, quiet + 1, 0))
+                with m.If(idle & (quiet == _QUIET - 1) & ~self.halt & ~self.error):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "Ready"
+
+        running = ~fsm.ongoing("Ready") & ~self.halt
+        expired = self._watchdog(m, running, self.progress | word_taken | granted)
+        m.d.comb += self.error.eq(1)
+        with m.If(~running):
+            m.d.comb += self.error.eq(0)
+        with m.Elif(self.read_error):
+            m.d.comb += self.error_code.eq(ErrorCode.AXI_READ)
+            m.d.comb += self.error_info.eq(self.read_error_addr)
+        with m.Elif(self.write_error):
+            m.d.comb += self.error_code.eq(ErrorCode.AXI_WRITE)
+            m.d.comb += self.error_info.eq(self.write_error_addr)
+        with m.Elif(self.filter_error):
+            m.d.comb += self.error_code.eq(ErrorCode.FILTER)
+        with m.Elif(overflow.any()):
+            m.d.comb += self.error_code.eq(ErrorCode.SEMAPHORE)
+            m.d.comb += self.error_info.eq(overflow)
+        with m.Elif(fault != ErrorCode.NONE):
+            m.d.comb += self.error_code.eq(fault)
+            m.d.comb += self.error_info.eq(fault_info)
+        with m.Elif(expired):
+            m.d.comb += self.error_code.eq(ErrorCode.WATCHDOG)
+        with m.Else():
+            m.d.comb += self.error.eq(0)
+        with m.If(self.error):
+            m.d.sync += [self.halt.eq(1), fetching.eq(0)]
+        return m
+
+    def _fetch(self, m, starting):
+        """Request commands while ``fetching``, and turn bus words into 64-bit words.
+
+        Returns ``(word, word_valid, word_taken, fetching, idle)``; ``idle`` when nothing that was
+        requested is still to come.
+        """
+        fetching = Signal()
+        address = Signal(32, reset_less=True)
+        pending = Signal(range(AHEAD + 1))
+        request_done = self.req.valid & self.req.ready
+        answer_done = self.data.valid & self.data.ready & self.data.payload.last
+        m.d.comb += [
+            self.req.payload.addr.eq(address),
+            self.req.payload.beats.eq(isa.COMMAND_BYTES // self._config.bus_bytes),
+        ]
+        # A request counts as pending from the cycle in which it is first offered.
+        begin = fetching & (pending != AHEAD) & (~self.req.valid | self.req.ready)
+        with m.If(begin):
+            m.d.sync += self.req.valid.eq(1)
+        with m.Elif(self.req.ready):
+            m.d.sync += self.req.valid.eq(0)
+        m.d.sync += pending.eq(pending + begin - answer_done)
+        with m.If(starting):
+            m.d.sync += address.eq(self.program)
+        with m.Elif(request_done):
+            m.d.sync += address.eq(address + isa.COMMAND_BYTES)
+
+        word = Signal(64, reset_less=True)
+        word_valid = Signal()
+        word_taken = Signal()
+        free = ~word_valid | word_taken
+        beat = self.data.payload.data
+        if len(beat) < 64:
+            upper = Signal()
+            m.d.comb += self.data.ready.eq(free)
+            with m.If(free):
+                m.d.sync += word_valid.eq(self.data.valid & upper)
+                with m.If(self.data.valid):
+                    m.d.sync += [word.eq(Cat(word[32:], beat)), upper.eq(~upper)]
+        else:
+            parts = len(beat) // 64
+            part = Signal(range(parts))
+            m.d.comb += self.data.ready.eq(free & (part == parts - 1))
+            with m.If(free):
+                m.d.sync += word_valid.eq(self.data.valid)
+                with m.If(self.data.valid):
+                    m.d.sync += [word.eq(beat.word_select(part, 64)), part.eq(part + 1)]
+        return word, word_valid, word_taken, fetching, (pending == 0)
+
+    def _queues(self, m, queue, position, word, copying):
+        """The four queues: write ``word`` while ``copying``, offer commands to the units.
+
+        Returns ``(room, empty)``: whether ``queue`` takes a command, and whether all are empty.
+        """
+        count = len(QUEUES)
+        slots = range(2 * DEPTH)         # pointers have a lap bit
+        m.submodules.queue = memory = Memory(
+            shape=64, depth=count * DEPTH * _WORDS, init=[], attrs={"no_rw_check": 1})
+        write_port, read_port = memory.write_port(), memory.read_port()
+        filled = Array(Signal(slots, name=f"{name}_filled") for name in QUEUES)
+        emptied = Array(Signal(slots, name=f"{name}_emptied") for name in QUEUES)
+
+        room = (filled[queue] ^ emptied[queue]) != DEPTH
+        m.d.comb += [
+            write_port.addr.eq(Cat(position, filled[queue][:-1], queue)),
+            write_port.data.eq(word),
+            write_port.en.eq(copying),
+        ]
+        with m.If(copying & (position == _WORDS - 1)):
+            m.d.sync += filled[queue].eq(filled[queue] + 1)
+
+        # Only whole commands are read, so a word is never read in the cycle it is written.
+        reading = Signal()
+        source = Signal(range(count), reset_less=True)
+        index = Signal(range(_WORDS))
+        m.d.comb += read_port.addr.eq(Cat(index, emptied[source][:-1], source))
+        arriving = Signal()
+        arriving_index = Signal(range(_WORDS), reset_less=True)
+        m.d.sync += [arriving.eq(reading), arriving_index.eq(index)]
+        with m.If(reading):
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == _WORDS - 1):
+                m.d.sync += [reading.eq(0), emptied[source].eq(emptied[source] + 1)]
+        with m.Elif(~arriving):
+            for number, name in reversed(list(enumerate(QUEUES))):
+                with m.If((filled[number] != emptied[number]) & ~getattr(self, name).valid):
+                    m.d.sync += [reading.eq(1), source.eq(number)]
+
+        for number, name in enumerate(QUEUES):
+            unit = getattr(self, name)
+            used = _used_bits(name)
+            here = arriving & (source == number)
+            for i in range(_WORDS):
+                mask = C(used >> 64 * i & (1 << 64) - 1, 64)
+                head = Signal(64, name=f"{name}_{i}", reset_less=True)
+                with m.If(here & (arriving_index == i)):
+                    m.d.sync += head.eq(read_port.data & mask)
+                m.d.comb += unit.payload[64 * i:64 * (i + 1)].eq(head)
+            with m.If(here & (arriving_index == _WORDS - 1)):
+                m.d.sync += unit.valid.eq(1)
+            with m.Elif(unit.ready):
+                m.d.sync += unit.valid.eq(0)
+
+        empty = ~reading & ~arriving & Cat(
+            (filled[i] == emptied[i]) & ~getattr(self, name).valid
+            for i, name in enumerate(QUEUES)).all()
+        return room, empty
+
+    def _semaphores(self, m, starting):
+        """The semaphores; returns ``(granted, overflow)``, the latter a mask of semaphores.
+
+        One taker is granted at a time, and none is chosen while one is, so that no two can take
+        the same signal.
+        """
+        counts = [Signal(_SEMAPHORE_BITS, name=f"count_{i}") for i in range(isa.SEMAPHORES)]
+        overflow = Signal(isa.SEMAPHORES)
+        takes = [getattr(self, f"take_{unit}") for unit in TAKERS]
+        gives = [getattr(self, f"give_{unit}") for unit in GIVERS]
+
+        available = Cat(count.any() for count in counts)
+        granted = Cat(take.ready for take in takes).any()
+        taken = Signal(isa.SEMAPHORES, reset_less=True)
+        with m.If(granted):
+            m.d.sync += Cat(take.ready for take in takes).eq(0)
+        for take in takes:
+            with m.Elif(take.valid & ~(take.payload & ~available).any()):
+                m.d.sync += [take.ready.eq(1), taken.eq(take.payload)]
+
+        for i, count in enumerate(counts):
+            given = Signal(range(len(GIVERS) + 1), name=f"given_{i}")
+            total = Signal(_SEMAPHORE_BITS + 1, name=f"total_{i}")
+            m.d.sync += given.eq(sum(give[i] for give in gives))
+            m.d.comb += total.eq(count + given - (taken[i] & granted))
+            m.d.sync += [count.eq(total), overflow[i].eq(total[-1])]
+            with m.If(starting):
+                m.d.sync += [count.eq(0), given.eq(0), overflow[i].eq(0)]
+        return granted, overflow
+
+    def _watchdog(self, m, running, progress):
+        """High when ``watchdog`` cycles have gone by without progress."""
+        left = Signal(32, reset_less=True)
+        moved = Signal()
+        expired = Signal()
+        m.d.sync += moved.eq(progress | ~running)
+        with m.If(moved):
+            m.d.sync += left.eq(self.watchdog)
+        with m.Elif(left.any()):
+            m.d.sync += left.eq(left - 1)
+        m.d.sync += expired.eq(~moved & (left == 1))
+        return expired

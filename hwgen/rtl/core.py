@@ -7,7 +7,7 @@ from .array import Array
 from .block import Block
 from .controller import Controller
 from .csr import EVENTS
-from .dma import ReadDMA, WriteDMA
+from .dma import ReadDma, WriteDma
 from .drain import Drain
 from .feed import Feed
 from .filters import FilterDistributor
@@ -22,10 +22,10 @@ __all__ = ["Core", "axi_members"]
 FETCH, FILTER, LOAD = range(3)
 
 
-def axi_members(config):
-    """The AXI4 master's members, from both DMAs: ``axi_araddr`` and so on."""
-    return {name: member for dma in (ReadDMA, WriteDMA)
-            for name, member in dma(config).signature.members.items() if name.startswith("axi_")}
+def axi_members(*blocks):
+    """The AXI members of some blocks, ``axi_araddr`` and so on."""
+    return {name: member for block in blocks for name, member in block.signature.members.items()
+            if name.startswith("axi_")}
 
 
 class Core(Block):
@@ -47,19 +47,21 @@ class Core(Block):
 
     def __init__(self, config):
         self._config = config
+        self._read_dma = ReadDma(config)
+        self._write_dma = WriteDma(config)
         super().__init__({
             "start": In(1), "program": In(32), "base": In(config.addr_bits), "watchdog": In(32),
             "halt": In(1), "done": Out(1), "error": Out(1), "error_code": Out(4),
             "error_info": Out(config.addr_bits), "command_index": Out(32), "dma_idle": Out(1),
-            "events": Out(EVENTS), **axi_members(config),
+            "events": Out(EVENTS), **axi_members(self._read_dma, self._write_dma),
         })
 
     def body(self, platform):
         config = self._config
         m = Module()
         m.submodules.controller = controller = Controller(config)
-        m.submodules.read_dma = read_dma = ReadDMA(config)
-        m.submodules.write_dma = write_dma = WriteDMA(config)
+        m.submodules.read_dma = read_dma = self._read_dma
+        m.submodules.write_dma = write_dma = self._write_dma
         m.submodules.loader = loader = Loader(config)
         m.submodules.feed = feed = Feed(config)
         m.submodules.filters = filters = FilterDistributor(config)
@@ -121,10 +123,9 @@ class Core(Block):
 
         # The AXI4 master: the channels of the two DMAs.
         for dma in (read_dma, write_dma):
-            for name, member in dma.signature.members.items():
-                if name.startswith("axi_"):
-                    inside, outside = getattr(dma, name), getattr(self, name)
-                    m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
+            for name, member in axi_members(dma).items():
+                inside, outside = getattr(dma, name), getattr(self, name)
+                m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
 
         beats_in, beats_out = Signal(), Signal()
         m.d.comb += [

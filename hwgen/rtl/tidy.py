@@ -5,6 +5,7 @@ spelling only, and leave what they do not recognise as it is.
 """
 
 import re
+import textwrap
 from collections import Counter
 
 __all__ = ["tidy"]
@@ -36,7 +37,7 @@ _NAME = r"(\\\S+ |[\w$]+)"
 _SHORTEST_LOOP = 4
 
 
-def tidy(text):
+def tidy(text, name, ports=None):
     """The text of one module, tidied.
 
     * Names are plain identifiers: ``\\$7`` becomes ``_7``, ``\\ready$3`` becomes ``ready$3``, and the
@@ -44,21 +45,40 @@ def tidy(text):
     * A register has the name that the source gave it, not that of an alias.
     * Signals that nothing reads, aliases mostly, are left out. Nets that stand for an output of an
       instance that nothing reads are named ``unused_*``, which linters understand.
+    * Equal expressions have one signal, and one-bit expressions that are read once have none.
     * Initial values stand in ``initial`` statements, those of memories in loops.
     * Every ``case`` has a default. Attributes that only repeat the code are left out.
     * ``always @*`` blocks run once at time 0 under every language standard. Yosys makes each of
       them read a dummy register, whose initial value is to wake them; as an initialiser of a
       declaration it makes no event in SystemVerilog, as an ``initial`` statement after them it
       does.
+
+    Parameters
+    ----------
+    text : str
+        From ``module`` to ``endmodule``.
+    name : str
+        Name for the module.
+    ports : list of str
+        Order of its ports; Yosys's if not given.
     """
     text = re.sub(r"^ *\(\* (?:full_case|parallel_case|enum_\w+) = .*\*\)\n", "", text, flags=re.M)
     text = _plain_names(text)
     text = _name_registers(text)
     text = re.sub(r"^ *\(\* init = .*\*\)\n", "", text, flags=re.M)
     text = _drop_unread(text)
+    text = _share(text)
+    text = _inline(text)
     text = _default_cases(text)
     text = _loop_memories(text)
     text = _initial_statement(text)
+    text = _declare_ports_once(text)
+    text = _join_clocked(text)
+    text = _join_wires(text)
+    header = re.match(r"module [^(]*\(([^;]*)\);\n", text)
+    ports = ports or re.split(r",\s*", header[1])
+    text = textwrap.fill(f"module {name}({', '.join(ports)});", 96, subsequent_indent="    ",
+                         break_on_hyphens=False) + "\n" + text[header.end():]
     return _substitute(text, {f"{dot}{word}": f"{dot}\\{word} "
                               for word in _RESERVED for dot in ("", ".")})
 
@@ -137,6 +157,68 @@ def _drop_unread(text):
         if name in declarations and name not in ports and name not in drivers and reads[name] == 1})
 
 
+def _share(text):
+    """Give equal expressions one signal."""
+    widths = {name: width for width, name in
+              re.findall(rf"^  (?:wire|output) ({_RANGE}){_NAME};$", text, re.M)}
+    first, names = {}, {}
+    for name, value in re.findall(rf"^  assign {_NAME} = (.*);$", text, re.M):
+        other = first.setdefault((widths[name], _substitute(value, names)), name)
+        if other != name and re.fullmatch(r"_\d+", name):
+            names[name] = other
+    return _substitute(_drop_signals(text, names), names)
+
+
+def _drop_signals(text, names):
+    """``text`` without the declarations and assignments of some signals."""
+    return re.sub(rf"^  (?:wire {_RANGE}|assign )(_\d+)(?: = .*)?;\n",
+                  lambda match: "" if match[1] in names else match[0], text, flags=re.M)
+
+
+def _inline(text):
+    """Write one-bit expressions that are read once where they are read.
+
+    Only into ``if`` conditions and one-bit bitwise expressions, where they keep their width.
+    """
+    bits = set(re.findall(rf"^  (?:wire|reg|input|output) {_NAME}(?: = \S+)?;$", text, re.M))
+    reads = Counter(_TOKEN.findall(text))
+
+    def one_bit(term):
+        return term in bits or re.fullmatch(rf"{_NAME}\[\d+\]|1'h[01]", term)
+
+    def bitwise(value):
+        terms = re.fullmatch(r"~ (\S+ ?)|(\S+ ?) [&|^] (\S+ ?)", value)
+        return terms and all(one_bit(term) for term in terms.groups() if term)
+
+    values = {}     # of the signals that may be written elsewhere
+    inlined = set()
+
+    def insert(value, length):
+        """``value`` with the signals in it written out, if that makes at most 96 characters."""
+        for name in _TOKEN.findall(value):
+            if name in values and length + len(values[name]) + 2 <= 96:
+                value = _substitute(value, {name: f"({values[name]})"})
+                length += len(values[name]) + 2
+                inlined.add(name)
+        return value
+
+    def assignment(match):
+        name, value = match.groups()
+        simple = name in bits and bitwise(value)
+        if simple or re.match(r"[!&|^] \S+$", value) or re.search(r" (?:[=!<>]=|<|>) ", value):
+            if simple:
+                value = insert(value, len(match[0]))
+            if re.fullmatch(r"_\d+", name) and name in bits and reads[name] == 3:
+                values[name] = value
+        return f"  assign {name} = {value};"
+
+    text = re.sub(rf"^  assign {_NAME} = (.*);$", assignment, text, flags=re.M)
+    text = re.sub(r"^( *(?:end else )?if \()(_\d+)\)",
+                  lambda match: f"{match[1]}{insert(match[2], len(match[0]))})", text, flags=re.M)
+    text = re.sub(r"^( *(?:end else )?if \()\((.*)\)\)( begin)?$", r"\1\2)\3", text, flags=re.M)
+    return _drop_signals(text, inlined)
+
+
 def _default_cases(text):
     lines, defaults = [], []
     for line in text.splitlines(keepends=True):
@@ -189,3 +271,38 @@ def _initial_statement(text):
         body = "".join(values)
         text = text.replace("\nendmodule\n", f"\n  initial begin\n{body}  end\nendmodule\n")
     return text
+
+
+def _declare_ports_once(text):
+    return re.sub(rf"^  (input|output) ({_RANGE})({_NAME});\n  (wire|reg) .*;\n",
+                  lambda match: f"  {match[1]} {'reg ' if match[5] == 'reg' else ''}{match[2]}"
+                                f"{match[3]};\n", text, flags=re.M)
+
+
+def _join_clocked(text):
+    """One ``always`` block a clock for all registers that have nothing but their next value."""
+    pattern = r"^  always @\(posedge (\w+)\)\n(    .*;\n)"
+    bodies = {}
+    for clock, body in re.findall(pattern, text, re.M):
+        bodies.setdefault(clock, []).append(body)
+
+    def first(match):
+        body = bodies.pop(match[1], None)
+        return f"  always @(posedge {match[1]}) begin\n{''.join(body)}  end\n" if body else ""
+
+    return re.sub(pattern, first, text, flags=re.M)
+
+
+def _join_wires(text):
+    """Declare the numbered wires of a width together."""
+    pattern = rf"^  wire ({_RANGE})(_\d+);\n"
+    wires = {}
+    for width, name in re.findall(pattern, text, re.M):
+        wires.setdefault(width, []).append(name)
+
+    def first(match):
+        names = wires.pop(match[1], None)
+        return textwrap.fill(f"{match[1]}{', '.join(names)};", 96, initial_indent="  wire ",
+                             subsequent_indent="    ") + "\n" if names else ""
+
+    return re.sub(pattern, first, text, flags=re.M)

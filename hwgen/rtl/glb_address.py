@@ -4,10 +4,16 @@ from amaranth import Mux, Signal
 from amaranth.lib import data
 from amaranth.utils import ceil_log2, exact_log2
 
-__all__ = ["GLB_ADDRESS", "add"]
+__all__ = ["GLB_ADDRESS", "glb_write", "add"]
 
 #: A GLB address: ifmap word in a bank word, bank, bank word.
 GLB_ADDRESS = data.StructLayout({"sub": 3, "bank": 5, "off": 16})
+
+
+def glb_write(config):
+    """A masked write of one ifmap word: GLB address, the word, a bit for each byte."""
+    return data.StructLayout({"addr": GLB_ADDRESS.size, "data": config.bus_bits,
+                              "mask": config.bus_bytes})
 
 
 def add(m, config, a, b, carry=0):

@@ -24,11 +24,11 @@ def run(name, simulator, count):
               env={"TB_CONFIG": json.dumps(config), "TB_COUNT": str(count)})
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", list(CONFIGS)[1:])
 def test_loader(name):
-    run(name, "icarus", 12)
+    run(name, "icarus", 15)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_loader_eyeriss(simulator):
-    run("bus64-lanes4-cols14", simulator, 60)
+def test_loader_more(simulator):
+    run("bus64-lanes4-cols14", simulator, 40)

@@ -70,7 +70,8 @@ COMMANDS = {c.name: c for c in (
             )),
     Command("END", 2, "controller",
             "Last command: waits until all queues are empty and all units idle (every write "
-            "acknowledged), then sets DONE and raises the interrupt.", ()),
+            "acknowledged), then sets DONE and raises the interrupt. Commands are fetched ahead: the "
+            "256 bytes after END must be memory that can be read; they are ignored.", ()),
     Command("LOAD", 3, "load",
             "Reads a block of an ifmap from DRAM and writes it into the GLB, regrouped.\n\n"
             "In DRAM the block is ``groups`` x ``rows`` x ``cols`` x ``g`` bytes, the last two "

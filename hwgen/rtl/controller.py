@@ -72,7 +72,7 @@ class Controller(Block):
         this order; it takes a cycle at least.
     give_load, give_feed, give_psum, give_store, give_written : In(8)
         Each bit high for a cycle adds one to that semaphore, all at once if need be; it can be
-        taken 2 cycles later. Beyond 63: error.
+        granted 3 cycles later. Beyond 63: error.
     units_idle : In(1)
         No unit holds a command or has anything in flight.
     read_error, write_error : In(1); read_error_addr, write_error_addr : In(addr_bits)

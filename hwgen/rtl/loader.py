@@ -36,8 +36,8 @@ class Requests(Block):
     -------
     command : In(512)
         LOAD or PARAMS, as long as it runs.
-    row_bytes : In(24)
-        Bytes of a row, or of the parameters.
+    row_last : In(24)
+        Bytes of a row, or of the parameters, less one.
     start : In(1)
     req : Out(stream.Signature(REQUEST))
     """
@@ -47,7 +47,7 @@ class Requests(Block):
         self._config = config
         super().__init__({
             "command": In(8 * isa.COMMAND_BYTES),
-            "row_bytes": In(24),
+            "row_last": In(24),
             "start": In(1),
             "req": Out(stream.Signature(REQUEST)),
         })
@@ -64,7 +64,7 @@ class Requests(Block):
         groups = Signal(16, reset_less=True)
         m.d.comb += [
             self.req.payload.addr.eq(Cat(Const(0, word_bits), addr[word_bits:])),
-            self.req.payload.beats.eq((self.row_bytes + addr[:word_bits] + n - 1) >> word_bits),
+            self.req.payload.beats.eq((self.row_last + addr[:word_bits] + n) >> word_bits),
         ]
         with m.If(self.start):
             m.d.sync += [
@@ -157,14 +157,14 @@ class Loader(Block):
         wiring.connect(m, wiring.flipped(self.req), requests.req)
         wiring.connect(m, addresses.glb, wiring.flipped(self.glb))
 
-        # The bytes of a DRAM row: cols * g, or those of all the parameters; one bit a cycle.
+        # The bytes of a DRAM row, less one: cols * g - 1, a bit a cycle; or those of all parameters.
         factor = Signal(16, reset_less=True)
         scaled = Signal(24, reset_less=True)
-        row_bytes = Signal(24, reset_less=True)
+        row_last = Signal(24, reset_less=True)
         multiplied = factor == 0
         m.d.comb += [
-            requests.row_bytes.eq(row_bytes),
-            walk.row_bytes.eq(row_bytes),
+            requests.row_last.eq(row_last),
+            walk.row_last.eq(row_last),
         ]
 
         place = Signal(12 + exact_log2(_chunks(config)), reset_less=True)
@@ -179,7 +179,7 @@ class Loader(Block):
                 m.d.sync += [
                     factor.eq(Mux(is_params, 0, load.cols)),
                     scaled.eq(load.g),
-                    row_bytes.eq(Mux(is_params, params.count << exact_log2(8 * config.lanes), 0)),
+                    row_last.eq(Mux(is_params, params.count << exact_log2(8 * config.lanes), 0) - 1),
                     place.eq(params.dst << exact_log2(_chunks(config))),
                 ]
                 with m.If(self.command.valid):
@@ -189,7 +189,7 @@ class Loader(Block):
                 m.d.sync += [
                     factor.eq(factor >> 1),
                     scaled.eq(scaled << 1),
-                    row_bytes.eq(row_bytes + Mux(factor[0], scaled, 0)),
+                    row_last.eq(row_last + Mux(factor[0], scaled, 0)),
                 ]
                 with m.If(multiplied & addresses.ready):
                     m.next = "Take"

@@ -11,6 +11,9 @@ column goes on in the next channel group. The addresses follow the same two, eac
 the group's, the row's, the column's, and the run's.
 """
 
+import functools
+import operator
+
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
@@ -24,8 +27,35 @@ from .glb_address import GLB_ADDRESS, add, glb_write
 __all__ = ["Walk", "Addresses"]
 
 
-def _least(a, b):
-    return Mux(a < b, a, b)
+def _nearest(m, bits, ends):
+    """The smallest of some distances, and which of them are that small.
+
+    Parameters
+    ----------
+    bits : int
+        Width of the distances.
+    ends : sequence of (enable, distance)
+        A distance that is not enabled counts as the largest, and is never reached.
+
+    Returns
+    -------
+    distance : Signal(bits)
+    reached : list of Signal(1)
+    """
+    enables, distances = zip(*ends)
+    limits = [Signal(bits, name=f"limit_{i}") for i in range(len(ends))]
+    least = [Signal(name=f"least_{i}") for i in range(len(ends))]
+    reached = [Signal(name=f"reached_{i}") for i in range(len(ends))]
+    distance = Signal(bits)
+    for i, limit in enumerate(limits):
+        m.d.comb += [
+            limit.eq(Mux(enables[i], distances[i], ~0)),
+            least[i].eq(Cat(limit <= other for other in limits if other is not limit).all()),
+            reached[i].eq(least[i] & enables[i]),
+        ]
+    m.d.comb += distance.eq(functools.reduce(operator.or_, (
+        limit & least[i].replicate(bits) for i, limit in enumerate(limits))))
+    return distance, reached
 
 
 class _Part(enum.Enum, shape=2):
@@ -60,7 +90,7 @@ class Walk(Block):
 
     Members
     -------
-    command, row_bytes, start
+    command, row_last, start
         As for the requests.
     busy : Out(1)
         There are runs to come.
@@ -75,7 +105,7 @@ class Walk(Block):
         self._config = config
         super().__init__({
             "command": In(8 * isa.COMMAND_BYTES),
-            "row_bytes": In(24),
+            "row_last": In(24),
             "start": In(1),
             "busy": Out(1),
             "word": In(config.bus_bits),
@@ -91,17 +121,21 @@ class Walk(Block):
         word_bits = exact_log2(n)
 
         # Where the walk is: group, row and column count down within their part.
+        turn = Signal()                              # between two groups
         groups = Signal(16, reset_less=True)
         row_part = Signal(_Part, reset_less=True)
         rows = Signal(12, reset_less=True)
         col_part = Signal(_Part, reset_less=True)
         cols = Signal(16, reset_less=True)
         skip = Signal(3, reset_less=True)            # columns until the next one that is kept
-        left = Signal(24, reset_less=True)           # bytes of the column
-        channels = Signal(8, reset_less=True)        # channels of the channel group
         first = Signal(reset_less=True)              # in the group's first column
         whole = Signal()                             # a row's columns are one run
         m.d.sync += whole.eq((load.g == load.q) & (load.off0 == 0) & (load.wstep == 1))
+
+        # Bytes to come, less one: of the column, of the column in the channel group.
+        left = Signal(24, reset_less=True)
+        short = Signal(reset_less=True)              # the column has no more than a word
+        channels = Signal(8, reset_less=True)
 
         # Bytes within the word: of the source, of the run, and of its column's start and base.
         source = Signal(word_bits, reset_less=True)
@@ -109,132 +143,139 @@ class Walk(Block):
         start = Signal(word_bits, reset_less=True)
         base = Signal(word_bits, reset_less=True)
 
-        # The run, and what ends with it.
+        # The run goes to the nearest of four ends; ``extra`` is its length less one.
         padding = Signal()
         kept = Signal()
-        fire = Signal()
-        length = Signal(range(n + 1))
-        lane_end = Signal(word_bits + 1)
-        source_end = Signal(word_bits + 1)
-        channels_end = Signal()
-        col_end = Signal()
-        data_end = Signal()
-        row_end = Signal()
-        group_end = Signal()
-        in_word = n - Mux(kept & (padding | (lane > source)), lane, Mux(padding, 0, source))
-        in_channels = Mux(kept & ~whole, _least(channels, n), n)
         m.d.comb += [
             padding.eq((row_part != _Part.DATA) | (col_part != _Part.DATA)),
             kept.eq((col_part != _Part.DATA) | (skip == 0)),
-            fire.eq(self.busy & (padding | self.word_valid) & (~self.run.valid | self.run.ready)),
-            length.eq(_least(_least(in_word, in_channels), _least(left, n))),
-            lane_end.eq(lane + length),
-            source_end.eq(source + length),
-            channels_end.eq(kept & ~whole & (channels == length)),
-            col_end.eq(left == length),
+        ]
+        extra, (word_end, source_end, channels_end, col_end) = _nearest(m, word_bits, (
+            (kept, ~lane),
+            (~padding, ~source),
+            (kept & ~whole & (channels[word_bits:] == 0), channels[:word_bits]),
+            (short, left[:word_bits])))
+
+        free = Signal()
+        fire = Signal()
+        data_end = Signal()
+        row_end = Signal()
+        m.d.comb += [
+            free.eq(self.busy & (~self.run.valid | self.run.ready)),
+            fire.eq(free & ~turn & (padding | self.word_valid)),
             data_end.eq(col_end & (cols == 1) & (col_part == _Part.DATA)),
-            row_end.eq(Mux(col_part == _Part.DATA, data_end & (load.rpad == 0),
-                           col_end & (cols == 1) & (col_part == _Part.AFTER))),
-            group_end.eq(row_end & (rows == 1) & ((row_part == _Part.AFTER) | (load.bpad == 0)
-                         & ((row_part == _Part.DATA) | (load.rows == 0)))),
-            self.word_ready.eq(fire & ~padding & (source_end[-1] | data_end)),
+            row_end.eq(col_end & (cols == 1) & ((col_part == _Part.AFTER) |
+                                                (col_part == _Part.DATA) & (load.rpad == 0))),
+            self.word_ready.eq(fire & ~padding & (source_end | data_end)),
         ]
 
-        # Where the first column ends, the next group starts.
-        position = data.StructLayout({"channels": 8, "lane": word_bits, "hop": 1, "carry": 1})
-        ends = Signal(position)
-        kept_ends = Signal(position, reset_less=True)
-        begin = Signal(position, reset_less=True)
-        with m.If(first):
-            m.d.comb += [
-                ends.channels.eq(Mux(channels_end, load.q, channels - length)),
-                ends.hop.eq(channels_end | whole),
-                ends.lane.eq(Mux(ends.hop, 0, lane_end)),
-                ends.carry.eq(lane_end[-1] & ~ends.hop),
-            ]
-        with m.Else():
-            m.d.comb += ends.eq(kept_ends)
-
-        enter_row = [
-            col_part.eq(Mux(load.lpad != 0, _Part.BEFORE, _Part.DATA)),
-            cols.eq(Mux(load.lpad != 0, load.lpad, Mux(whole, 1, load.cols))),
-            left.eq(Mux(whole & (load.lpad == 0), self.row_bytes, load.g)),
-            skip.eq(0),
-            base.eq(0),
-        ]
-        enter_group = [
-            row_part.eq(Mux(load.tpad != 0, _Part.BEFORE,
-                            Mux(load.rows != 0, _Part.DATA, _Part.AFTER))),
-            rows.eq(Mux(load.tpad != 0, load.tpad, Mux(load.rows != 0, load.rows, load.bpad))),
-            first.eq(1),
+        # Columns: padding, data, padding.
+        padded = load.lpad != 0
+        after = Signal(24)
+        borrow = Signal()
+        m.d.comb += [
+            after.eq(left - extra - 1),
+            borrow.eq(left[:word_bits] <= extra),
         ]
         with m.If(fire):
-            m.d.sync += [
-                left.eq(left - length),
-                lane.eq(lane_end),
-                channels.eq(Mux(kept, channels - length, channels)),
-            ]
-            with m.If(channels_end):
-                m.d.sync += [
-                    lane.eq(base),
-                    channels.eq(load.q),
-                ]
+            m.d.sync += left.eq(after)
+            with m.If(borrow):
+                m.d.sync += short.eq(left[word_bits:] == 1)
             with m.If(col_end):
                 m.d.sync += [
                     first.eq(0),
-                    kept_ends.eq(ends),
                     cols.eq(cols - 1),
-                    left.eq(load.g),
-                    channels.eq(begin.channels),
+                    skip.eq(Mux(kept, load.wstep - 1, skip - 1)),
+                    *self._enter_column(load, left, short, 0),
                 ]
-                with m.If(kept & ~whole):
-                    m.d.sync += [
-                        lane.eq(start + load.q),
-                        start.eq(start + load.q),
-                        base.eq(base + load.q),
-                    ]
-                with m.If(col_part == _Part.DATA):
-                    m.d.sync += skip.eq(Mux(skip == 0, load.wstep - 1, skip - 1))
                 with m.If((cols == 1) & (col_part == _Part.BEFORE)):
                     m.d.sync += [
                         col_part.eq(_Part.DATA),
                         cols.eq(Mux(whole, 1, load.cols)),
-                        left.eq(Mux(whole, self.row_bytes, load.g)),
+                        skip.eq(0),
+                        *self._enter_column(load, left, short, whole),
                     ]
                 with m.If(data_end):
                     m.d.sync += [
                         col_part.eq(_Part.AFTER),
                         cols.eq(load.rpad),
                     ]
-            with m.If(~kept):
-                m.d.sync += lane.eq(lane)
-            with m.If(row_end):
+        with m.If((fire & row_end) | turn):
+            m.d.sync += [
+                col_part.eq(Mux(padded, _Part.BEFORE, _Part.DATA)),
+                cols.eq(Mux(padded, load.lpad, Mux(whole, 1, load.cols))),
+                skip.eq(0),
+                *self._enter_column(load, left, short, whole & ~padded),
+            ]
+
+        # Rows: padding, data, padding; then the group turns.
+        with m.If(fire & row_end):
+            m.d.sync += rows.eq(rows - 1)
+            with m.If((rows == 1) & (row_part == _Part.BEFORE) & (load.rows != 0)):
                 m.d.sync += [
-                    *enter_row,
-                    rows.eq(rows - 1),
-                    lane.eq(begin.lane),
-                    start.eq(begin.lane),
+                    row_part.eq(_Part.DATA),
+                    rows.eq(load.rows),
                 ]
-                with m.If((rows == 1) & (row_part == _Part.BEFORE) & (load.rows != 0)):
-                    m.d.sync += [
-                        row_part.eq(_Part.DATA),
-                        rows.eq(load.rows),
-                    ]
-                with m.Elif(rows == 1):
-                    m.d.sync += [
-                        row_part.eq(_Part.AFTER),
-                        rows.eq(load.bpad),
-                    ]
-            with m.If(group_end):
+            with m.Elif((rows == 1) & (row_part != _Part.AFTER) & (load.bpad != 0)):
                 m.d.sync += [
-                    *enter_group,
-                    groups.eq(groups - 1),
-                    self.busy.eq(groups != 1),
-                    begin.eq(ends),
-                    channels.eq(ends.channels),
-                    lane.eq(ends.lane),
-                    start.eq(ends.lane),
+                    row_part.eq(_Part.AFTER),
+                    rows.eq(load.bpad),
                 ]
+            with m.Elif(rows == 1):
+                m.d.sync += turn.eq(1)
+        with m.If(free & turn):
+            m.d.sync += [
+                turn.eq(0),
+                first.eq(1),
+                groups.eq(groups - 1),
+                self.busy.eq(groups != 0),
+                row_part.eq(Mux(load.tpad != 0, _Part.BEFORE,
+                                Mux(load.rows != 0, _Part.DATA, _Part.AFTER))),
+                rows.eq(Mux(load.tpad != 0, load.tpad,
+                            Mux(load.rows != 0, load.rows, load.bpad))),
+            ]
+
+        # Channels and lanes. Where the first column ends, the next group begins.
+        begin = data.StructLayout({"channels": 8, "lane": word_bits, "hop": 1, "carry": 1})
+        this_group = Signal(begin, reset_less=True)
+        next_group = Signal(begin, reset_less=True)
+        with m.If(fire & kept):
+            m.d.sync += [
+                lane.eq(lane + extra + 1),
+                channels.eq(channels - extra - 1),
+            ]
+            with m.If(channels_end):
+                m.d.sync += [
+                    lane.eq(base),
+                    channels.eq(load.q - 1),
+                ]
+            with m.If(col_end & ~whole):
+                m.d.sync += [
+                    lane.eq(start + load.q),
+                    start.eq(start + load.q),
+                    base.eq(base + load.q),
+                    channels.eq(this_group.channels),
+                ]
+            with m.If(col_end & first):
+                m.d.sync += [
+                    next_group.channels.eq(Mux(channels_end, load.q, channels - extra) - 1),
+                    next_group.lane.eq(Mux(channels_end | whole, 0, lane + extra + 1)),
+                    next_group.hop.eq(channels_end | whole),
+                    next_group.carry.eq(word_end & ~channels_end & ~whole),
+                ]
+        with m.If(fire & row_end):
+            m.d.sync += [
+                lane.eq(this_group.lane),
+                start.eq(this_group.lane),
+                base.eq(0),
+            ]
+        with m.If(turn):
+            m.d.sync += [
+                this_group.eq(next_group),
+                channels.eq(next_group.channels),
+                lane.eq(next_group.lane),
+                start.eq(next_group.lane),
+            ]
 
         # The byte at which each row starts in DRAM.
         row_source = Signal(word_bits, reset_less=True)
@@ -243,7 +284,7 @@ class Walk(Block):
         m.d.comb += next_source.eq(Mux(rows == 1, group_source + load.group_stride,
                                        row_source + load.row_stride))
         with m.If(fire & ~padding):
-            m.d.sync += source.eq(source_end)
+            m.d.sync += source.eq(source + extra + 1)
             with m.If(data_end):
                 m.d.sync += [
                     source.eq(next_source),
@@ -254,28 +295,37 @@ class Walk(Block):
 
         with m.If(self.start):
             m.d.sync += [
-                *enter_row,
-                *enter_group,
-                groups.eq(load.groups),
                 self.busy.eq(1),
-                channels.eq(load.q - load.off0),
-                lane.eq(load.off0),
-                start.eq(load.off0),
-                begin.channels.eq(load.q - load.off0),
-                begin.lane.eq(load.off0),
+                turn.eq(1),
+                groups.eq(load.groups),
+                next_group.channels.eq(load.q - load.off0 - 1),
+                next_group.lane.eq(load.off0),
+                next_group.hop.eq(0),
+                next_group.carry.eq(0),
+                base.eq(0),
                 source.eq(load.addr),
                 row_source.eq(load.addr),
                 group_source.eq(load.addr),
             ]
 
-        self._emit(m, load, fire=fire, source=source, lane=lane, padding=padding, kept=kept,
-                   lane_end=lane_end)
+        # The run in its place, and the step that follows it.
         out = self.run.payload
-        with m.If(fire):
+        rotation = (lane - source)[:word_bits]
+        word = self.word
+        for bit in range(word_bits):
+            word = Mux(rotation[bit], word.rotate_left(8 << bit), word)
+        with m.If(free):
+            m.d.sync += self.run.valid.eq(fire | turn)
+        with m.Elif(self.run.ready):
+            m.d.sync += self.run.valid.eq(0)
+        with m.If(free):
             m.d.sync += [
+                out.data.eq(Mux(padding, load.pad.replicate(n), word)),
+                out.mask.eq(Cat((i >= lane) & (i <= lane + extra) for i in range(n))),
+                out.write.eq(kept & ~turn),
                 out.first.eq(first),
                 out.hop.eq(channels_end),
-                out.carry_start.eq(kept & lane_end[-1]),
+                out.carry_start.eq(word_end),
                 out.carry_base.eq(0),
                 out.level.eq(_Level.RUN),
             ]
@@ -293,32 +343,20 @@ class Walk(Block):
                     out.carry_base.eq(0),
                     out.level.eq(_Level.ROW),
                 ]
-            with m.If(group_end):
+            with m.If(turn):
                 m.d.sync += [
-                    out.hop.eq(ends.hop),
-                    out.carry_start.eq(ends.carry),
+                    out.hop.eq(next_group.hop),
+                    out.carry_start.eq(next_group.carry),
+                    out.carry_base.eq(0),
                     out.level.eq(_Level.GROUP),
                 ]
         return m
 
-    def _emit(self, m, load, *, fire, source, lane, padding, kept, lane_end):
-        """Rotate the source word into place, and register the run."""
+    def _enter_column(self, load, left, short, whole):
+        """Assignments that set the bytes of a new column, or of a whole row of them."""
         n = self._config.bus_bytes
-        word_bits = exact_log2(n)
-        out = self.run.payload
-        rotation = (lane - source)[:word_bits]
-        word = self.word
-        for bit in range(word_bits):
-            word = Mux(rotation[bit], word.rotate_left(8 << bit), word)
-        with m.If(fire):
-            m.d.sync += [
-                self.run.valid.eq(1),
-                out.data.eq(Mux(padding, load.pad.replicate(n), word)),
-                out.mask.eq(Cat(kept & (i >= lane) & (i < lane_end) for i in range(n))),
-                out.write.eq(kept),
-            ]
-        with m.Elif(self.run.ready):
-            m.d.sync += self.run.valid.eq(0)
+        return (left.eq(Mux(whole, self.row_last, load.g - 1)),
+                short.eq(Mux(whole, self.row_last < n, load.g <= n)))
 
 
 class Addresses(Block):

@@ -1,24 +1,84 @@
-"""Counts the test digits that the quantised LeNet-5 recognises, computed by ONNX Runtime.
+"""Counts the test digits that the quantised LeNet-5 recognises, in ONNX Runtime or on the RTL.
 
-    python examples/lenet5/evaluate.py
+    python examples/lenet5/evaluate.py [--rtl COUNT] [--pe RxC]
+
+With ``--rtl`` the first COUNT test digits also go through the simulated accelerator, and every
+tensor of each is compared with ONNX Runtime's and the golden model's.
 """
 
 from pathlib import Path
 
+import click
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
+from hwgen.compiler import compile_network
+from hwgen.config import resolve
+from hwgen.model import golden, onnx_import
+from hwgen.model.reference import Reference
 from hwgen.model.session import session
+from hwgen.runtime.driver import Driver
+from hwgen.runtime.hardware import generated
+from hwgen.runtime.session import difference, execute
+from hwgen.runtime.simulators import prepare
 
 HERE = Path(__file__).parent
 
 
-def main():
+def on_rtl(model, images, labels, pe):
+    """Run every digit on the RTL; returns ``(correct, differing values, cycles)``."""
+    console = Console(stderr=True)
+    network = onnx_import.load(model)
+    reference = Reference(model, network)
+    design = generated(resolve(pe=pe))
+    program = compile_network(network, design.config)
+    start = prepare("verilator", design.verilog, console=console)
+    correct = differing = cycles = 0
+    with start(program.memory_bytes) as bus:
+        for image, label in track(list(zip(images, labels, strict=True)), "digits on the RTL",
+                                  console=console):
+            inputs = {"image": image[None, None] / np.float32(255)}
+            expected, onnx = golden.run(network, inputs), reference.run(inputs)
+            run = execute(network, program, Driver(bus, design.config), inputs)
+            while True:
+                try:
+                    layer = next(run)
+                except StopIteration as end:
+                    values = end.value
+                    break
+                cycles += layer.cycles
+                for wanted in (expected, onnx):
+                    found = difference(layer.value, wanted[layer.tensor])
+                    differing += found.count if found else 0
+            found = difference(values["logits"], onnx["logits"])
+            differing += found.count if found else 0
+            correct += int(values["logits"].argmax() == label)
+    return correct, differing, cycles
+
+
+@click.command()
+@click.option("--rtl", "count", type=click.IntRange(1, 1000), metavar="COUNT",
+              help="Digits that go through the RTL.")
+@click.option("--pe", default="12x14", show_default=True, metavar="RxC",
+              help="Shape of the PE array.")
+def main(count, pe):
+    """Count the test digits that the quantised LeNet-5 recognises."""
     with np.load(HERE / "test_digits.npz") as data:
         images, labels = data["images"], data["labels"]
-    lenet5 = session((HERE / "lenet5.onnx").read_bytes())
-    answers = [lenet5.run(None, {"image": image[None, None] / np.float32(255)})[0].argmax()
-               for image in images]
+    model = (HERE / "lenet5.onnx").read_bytes()
+    lenet5 = session(model)
+    answers = np.array([lenet5.run(None, {"image": image[None, None] / np.float32(255)})[0].argmax()
+                        for image in images])
     print(f"int8 accuracy in ONNX Runtime: {np.sum(answers == labels)} of {len(labels)}")
+    if count is None:
+        return
+    # The test set is sorted by class: take digits from all over it.
+    chosen = np.random.default_rng(1).permutation(len(images))[:count]
+    correct, differing, cycles = on_rtl(model, images[chosen], labels[chosen], pe)
+    print(f"int8 accuracy on the RTL ({pe}): {correct} of {count}; differing values in all tensors: "
+          f"{differing}; {cycles / count:,.0f} cycles a digit")
+    raise SystemExit(1 if differing else 0)
 
 
 if __name__ == "__main__":

@@ -56,15 +56,16 @@ def compile_network(network, config):
         If a layer does not fit the machine, or its tensors the 4 GiB that a program can address.
     """
     plans, groups = _Planner(network, config).run()
-    codes = []
     tensors = {}
     for plan in plans:
         x, y = plan.layers[0].x, plan.y
         for tensor in (replace(x, shape=groups[x.name][1]), y):
             tensors.setdefault(tensor.name, Placement.place(tensor, groups[tensor.name][0], 0,
                                                             config.bus_bytes))
-        codes.append(lower(config, plan.layer, plan.mapping,
-                           _view(tensors[x.name], plan.layer.conv.x.shape), tensors[y.name]))
+    _check_memory(network, sum(placement.size for placement in tensors.values()))
+    codes = [lower(config, plan.layer, plan.mapping,
+                   _view(tensors[plan.x], plan.layer.conv.x.shape), tensors[plan.y.name])
+             for plan in plans]
 
     # Memory: code, then filters and parameters, then tensors.
     cursor, code_at, data_at = 0, [], []
@@ -80,9 +81,7 @@ def compile_network(network, config):
     for name, placement in tensors.items():
         tensors[name] = replace(placement, offset=cursor)
         cursor = align(cursor + placement.size, 64)
-    if cursor > _MEMORY:
-        raise HwgenError(f"network {network.name!r} needs {cursor} bytes of DRAM; a program can "
-                         f"address {_MEMORY}: use a smaller input or fewer layers.")
+    _check_memory(network, cursor)
 
     image = bytearray(image_bytes)
     segments = []
@@ -94,6 +93,12 @@ def compile_network(network, config):
             plan.layers[0].name, plan.layers, plan.x, plan.y.name, at, len(program),
             sum(layer.macs for layer in plan.layers), plan.mapping, plan.estimate))
     return Program(config, bytes(image), cursor, tuple(segments), tensors)
+
+
+def _check_memory(network, size):
+    if size > _MEMORY:
+        raise HwgenError(f"network {network.name!r} needs {size} bytes of DRAM or more; a program "
+                         f"can address {_MEMORY}: use a smaller input or fewer layers.")
 
 
 def _view(placement, shape):
@@ -184,8 +189,8 @@ class _Planner:
         g, shape = self._source(conv.x)
         lowered = _reshaped(conv, shape)
         depthwise = 1 < conv.groups == conv.x.shape[0] == conv.y.shape[0]
-        layer, mapping, estimate = self._search(
-            Layer(lowered, _pooling(pool), pool.y if pool else conv.y, depthwise), g)
+        layer = Layer(lowered, _pooling(pool), pool.y if pool else conv.y, depthwise)
+        mapping, estimate = self._search(layer, g)
         estimate = replace(estimate, pooling="fused" if pool else "", note=_note(layer, mapping))
         return _Plan(layer, (conv, pool) if pool else (conv,), mapping, estimate)
 
@@ -200,8 +205,8 @@ class _Planner:
         same = Conv(pool.name, pool.x, pool.x, np.ones((channels, 1, 1, 1), np.int16),
                     np.zeros(channels, np.int32), np.ones(channels, np.float32), groups=channels,
                     lo=int(limits.min), hi=int(limits.max))
-        layer, mapping, estimate = self._search(
-            Layer(same, _pooling(pool), pool.y, channels > 1), g)
+        layer = Layer(same, _pooling(pool), pool.y, channels > 1)
+        mapping, estimate = self._search(layer, g)
         return _Plan(layer, (pool,), mapping, replace(estimate, pooling="standalone", note=why))
 
     def _source(self, x):
@@ -212,19 +217,12 @@ class _Planner:
         return None, max(shapes, key=lambda shape: shape[1] * shape[2])
 
     def _search(self, layer, g):
-        """The layer, its mapping and estimate. A depthwise layer whose psums would come back too
-        early (a tiny output on few rows) is taken as a grouped one."""
-        if layer.conv.x.name in self.groups and self.groups[layer.conv.x.name][1] != \
-                layer.conv.x.shape:
-            g = 1
+        """The mapping of a layer and its estimate."""
+        x = layer.conv.x
+        if self.groups.get(x.name, (g, x.shape))[1] != x.shape:
+            g = 1           # a vector that is given a shape
         _check(layer)
-        try:
-            return layer, *search(self.config, layer, g)
-        except HwgenError:
-            if not layer.depthwise:
-                raise
-            layer = replace(layer, depthwise=False)
-            return layer, *search(self.config, layer, g)
+        return search(self.config, layer, g)
 
 
 def _pooling(pool):

@@ -31,7 +31,7 @@ def _passes(config, groups, r):
 
 
 def lower_bound(config, layer, folds, q, p, t, e):
-    """Cycles that no tiling of the mappings can undercut: array and filter stream."""
+    """Cycles that no tiling of the mappings can undercut: array, filter stream, drain."""
     need_rows, need_cols = layer.needed()
     groups, blocks = _blocks(layer, q, p, t)
     array = filters = 0
@@ -46,7 +46,10 @@ def lower_bound(config, layer, folds, q, p, t, e):
         array += count * blocks * passes * p * np.where(taps > 1, taps, 2) \
             * ceildiv(need_rows, e) * need_cols
         filters += count * groups * pairs * ceildiv(p * taps, config.bus_bytes)
-    return np.maximum(array, filters) * layer.sets * len(layer.parts)
+    _, out_rows, out_cols = layer.y.shape
+    drain = groups * out_rows * out_cols * ceildiv(p, config.lanes) \
+        * layer.pooling.r * layer.pooling.s
+    return np.maximum(np.maximum(array, filters) * len(layer.parts), drain) * layer.sets
 
 
 def _blocks(layer, q, p, t):
@@ -100,30 +103,25 @@ def fit(config, layer, folds, g, c):
     shapes = _shapes(folds)
 
     # Tiles, in convolution outputs.
-    (nrow, whole_rows, _, least_rows), (ncol, whole_cols, _, least_cols) = _cut(layer, c)
+    (nrow, whole_rows, _, _), (ncol, whole_cols, _, least_cols) = _cut(layer, c)
     tiles = nrow * ncol
-    strips, steps = ceildiv(whole_rows, e), whole_cols
 
     # Channels, filters, passes.
     ncg = ceildiv(layer.channels, q)
     _, blocks = _blocks(layer, q, p, t)
-    taps_least = min(f.cols.taps for f in folds) * (1 if dw else q)
+    taps_least, taps_most = (pick(f.cols.taps for f in folds) * (1 if dw else q)
+                             for pick in (min, max))
     pairs = max(f.rows.taps for f in folds) * (1 if dw else ncg)
     several = (pairs > rows) | (nfolds * parts > 1)
     if not dw:
         several = several | ~c["whole"]
 
-    # A psum must have been written when the next pass reads it.
+    # A word of psums must have been written when the next pass reads it.
     pw = ceildiv(p, lanes)
     words = np.maximum(2, 1 + ceildiv(4, lanes * taps_least))
-    pw_least = np.where(several, ceildiv(words, ceildiv(least_rows, e) * least_cols), 1)
-    if dw:
-        ok = pw >= pw_least
-        filters = p
-    else:
-        ok = np.ones(q.shape, bool)
-        filters = np.where(pw < pw_least, (pw_least - 1) * lanes + 1, p)
-        pw = np.maximum(pw, pw_least)
+    strips_least = np.where(several, ceildiv(words, least_cols * pw), 1)
+    strips, steps = np.maximum(ceildiv(whole_rows, e), strips_least), whole_cols
+    ok = p * taps_most <= config.filter_spad
     ok &= t * pw * lanes <= config.params_depth
     ok &= (strips <= 1023) & (steps <= 4095) & (steps * pw <= 65535) & (c["tile_cols"] <= 4095)
 
@@ -144,7 +142,6 @@ def fit(config, layer, folds, g, c):
         rounds = ceildiv((steps - 1) * adv + window, word)
         height = r.span(strips * e)
         ok &= np.maximum(window, adv) + word <= config.ifmap_spad
-        ok &= filters * s.taps * (1 if dw else q) <= config.filter_spad
         ok &= (adv < 128) & (s.d * q < 128) & (rounds <= 4095) & (height <= 4095)
         ok &= (r.span(e) <= 1023) & (r.taps <= 63) & (r.u <= 15) & (r.d <= 63)
         group_words = np.maximum(group_words, height * rounds)
@@ -171,7 +168,7 @@ def fit(config, layer, folds, g, c):
     tile_words = np.where(c["whole"], held, limit) * group_words
     if dw:
         resident = np.minimum(resident, ceildiv(np.minimum(chunk, ncg), t))
-    return ok, {**c, "g": g, "pw": pw, "filters": filters, "chunk": chunk, "buffers": buffers,
+    return ok, {**c, "g": g, "pw": pw, "strips": strips_least, "chunk": chunk, "buffers": buffers,
                 "resident": resident, "slots": slots, "block_words": block_words,
                 "tile_words": tile_words}
 
@@ -187,7 +184,7 @@ def estimate(config, layer, folds, m):
     conv, pool, dw = layer.conv, layer.pooling, layer.depthwise
     word, lanes, rows = config.bus_bytes, config.lanes, config.rows
     q, p, e, t, g = (m[key] for key in ("q", "p", "e", "t", "g"))
-    filters, pw, chunk, resident = (m[key] for key in ("filters", "pw", "chunk", "resident"))
+    pw, chunk, resident = (m[key] for key in ("pw", "chunk", "resident"))
     parts, sets, nfolds = len(layer.parts), layer.sets, len(folds)
     shapes = _shapes(folds)
     _, out_rows, out_cols = layer.y.shape
@@ -222,7 +219,7 @@ def estimate(config, layer, folds, m):
     for n_rows, pooled_rows, row_count in row_kinds:
         for n_cols, pooled_cols, col_count in col_kinds:
             count = row_count * col_count * sets
-            n_strips = ceildiv(n_rows, e)
+            n_strips = np.maximum(ceildiv(n_rows, e), m["strips"])
             busy = dict.fromkeys(("array", "ybus", "xbus", "filter", "filter_words"), 0)
             for fold, folds_alike in shapes:
                 r, s = fold.rows, fold.cols
@@ -238,9 +235,9 @@ def estimate(config, layer, folds, m):
                     fed = (chunks - 1) * full_fed + tail_fed
                     pass_pairs, streams = ncg * r.taps, 1
                 many = folds_alike * parts
-                weights = filters * taps
+                weights = p * taps
                 packets = passes * (2 if word == 4 else 1) + pass_pairs * ceildiv(weights, word)
-                psums = n_strips * n_cols * filters
+                psums = n_strips * n_cols * p
                 busy["array"] += many * blocks * passes * (psums * np.where(taps > 1, taps, 2) + 1)
                 # The Y-bus also carries tags and row programs, and stands still while psums are
                 # read from the GLB.

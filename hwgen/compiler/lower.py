@@ -112,7 +112,7 @@ class _Lowering:
         self.config, self.layer, self.mapping = config, layer, mapping
         self.conv = layer.conv
         self.x, self.y = source, y_place
-        self.pw = ceildiv(mapping.filters, config.lanes)
+        self.pw = ceildiv(mapping.p, config.lanes)
         self.folds = layer.folds(mapping.fold_r, mapping.fold_s)
         self.base = mapping.slots * mapping.block_words * config.cols * config.subwords
         assert self.base + mapping.buffers * mapping.tile_words <= config.glb_words
@@ -217,7 +217,7 @@ class _Lowering:
         return first, off0, (off0 + lead) // self.mapping.q
 
     def strips(self, step):
-        return ceildiv(step.rows.b - step.rows.a, self.mapping.e)
+        return max(ceildiv(step.rows.b - step.rows.a, self.mapping.e), self.mapping.strips)
 
     def shape(self, step):
         """Ifmap rows, columns and words of a stream, of a step's tile."""
@@ -326,7 +326,7 @@ class _Lowering:
             depthwise=dw, tg=block.t if dw else 1, active_cols=block.t * m.e, nc=1 if dw else m.q,
             ns=cols.taps, sstep=cols.d * m.q, pstep=dw, window=((cols.taps - 1) * cols.d + 1) * m.q,
             adv=adv, strip_adv=words * config.bus_bytes - (steps - 1) * adv,
-            xsigned=conv.x.dtype == np.int8, zx=conv.x.zero_point & 255, p=m.filters, steps=steps,
+            xsigned=conv.x.dtype == np.int8, zx=conv.x.zero_point & 255, p=m.p, steps=steps,
             strips=self.strips(step), psum=self.psum(block), **fields)
 
     def stream(self, step, block, part):
@@ -350,10 +350,10 @@ class _Lowering:
         groups, nc = (1, 1) if self.layer.depthwise else (ceildiv(depth, m.q), m.q)
         full = np.zeros((block.t * m.p, groups * nc, r, ns), np.int8)
         full[:filters, :depth] = w
-        packed = np.zeros((block.t, groups, r, m.filters, ns, nc), np.int8)
+        packed = np.zeros((block.t, groups, r, m.p, ns, nc), np.int8)
         packed[:, :, :, :m.p] = full.reshape(block.t, m.p, groups, nc, r, ns) \
             .transpose(0, 2, 4, 1, 5, 3)
-        return packed.reshape(block.t, groups * r, m.filters * ns * nc)
+        return packed.reshape(block.t, groups * r, m.p * ns * nc)
 
     def store(self, step, block):
         m, y, pool, conv = self.mapping, self.y, self.layer.pooling, self.conv

@@ -19,12 +19,12 @@ class Mapping:
     p : int
         Filters of a filter group (a PE's share of the filters), and channels of an output's group
         in DRAM. Depthwise: ``q``.
-    filters : int
-        Filters that a PE computes: ``p``, or more where psums would come back too early.
     e, t : int
         Output rows and filter groups side by side in the columns.
     tile_rows, tile_cols : int
         Outputs, after pooling, of a tile.
+    strips : int
+        Fewest strips of a tile: 1, or more where psums would come back before they are written.
     fold_r, fold_s : int
         Filter rows and columns of a fold.
     chunk : int
@@ -42,11 +42,11 @@ class Mapping:
     """
     q: int
     p: int
-    filters: int
     e: int
     t: int
     tile_rows: int
     tile_cols: int
+    strips: int
     fold_r: int
     fold_s: int
     chunk: int

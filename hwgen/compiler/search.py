@@ -87,8 +87,7 @@ def _array_candidates(config, layer, folds, g):
     need_rows, _ = layer.needed()
     depthwise = layer.depthwise
     if depthwise:
-        few = max(layer.channels, 4 * config.lanes + 1)     # enough to space psums out
-        qs = range(1, min(most_q, few) + 1)
+        qs = range(1, min(most_q, layer.channels) + 1)
     else:
         qs = [q for q in _distinct(layer.channels) if q <= most_q]
         if g is not None and g <= min(most_q, layer.channels) and g not in qs:
@@ -157,7 +156,7 @@ def _search_folds(config, layer, g, folds, r, s):
         return None
     picked = best[1]
     mapping = Mapping(fold_r=r, fold_s=s, **{k: picked[k] for k in (
-        "q", "p", "filters", "e", "t", "tile_rows", "tile_cols", "chunk", "buffers", "resident",
+        "q", "p", "e", "t", "tile_rows", "tile_cols", "strips", "chunk", "buffers", "resident",
         "slots", "block_words", "tile_words")})
     return mapping, Estimate(considered=considered, **{k: picked[k] for k in (
         "cycles", "array", "ybus", "xbus", "filter", "compute", "loader", "drain", "dram_read",

@@ -1,0 +1,81 @@
+"""The cost model against the commands it speaks of, and against what the brief expects of it."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hwgen import isa
+from hwgen.compiler import compile_network
+from hwgen.config import Config, preset
+
+from .layers import conv, network, pool, random_config, random_conv, tensor
+
+SEED = int(os.environ.get("HWGEN_SEED", 1))
+
+
+@pytest.fixture
+def rng():
+    print(f"HWGEN_SEED={SEED}")
+    return np.random.default_rng(SEED)
+
+
+def commands(program, segment):
+    code = program.image[segment.offset:segment.offset + segment.size]
+    return [isa.unpack(code[i:i + isa.COMMAND_BYTES])
+            for i in range(0, len(code), isa.COMMAND_BYTES)]
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_array_and_filter_cycles_are_those_of_the_commands(number):
+    rng = np.random.default_rng((SEED, number))
+    config = random_config(rng)
+    x = tensor("x", tuple(int(n) for n in rng.integers(2, 20, 3)), rng)
+    program = compile_network(network(random_conv(rng, x)), config)
+    segment, = program.segments
+    array = filters = 0
+    for name, c in commands(program, segment):
+        if name == "COMPUTE":
+            passes = -(-c["pairs"] // config.rows)
+            taps = max(c["nc"] * c["ns"], 2)
+            array += passes * (c["strips"] * c["steps"] * c["p"] * taps + 1)
+        elif name == "FILTER":
+            filters += c["size"] // config.bus_bytes
+    assert segment.estimate.array == array
+    assert segment.estimate.filter >= filters
+    assert segment.estimate.cycles >= max(array, filters)
+
+
+@pytest.mark.parametrize("name, shape, filters, kernel, options, least", [
+    ("eyeriss", (64, 56, 56), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.98),
+    ("eyeriss", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.95),
+    ("eyeriss", (512, 7, 7), 512, (1, 1), {}, 0.93),
+    ("eyeriss", (3, 227, 227), 96, (11, 11), dict(stride=(4, 4)), 0.85),
+    ("ecp5-25f", (64, 28, 28), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.96),
+    ("up5k", (16, 14, 14), 32, (3, 3), dict(pads=(1, 1, 1, 1)), 0.9),
+])
+def test_predicted_utilisation(name, shape, filters, kernel, options, least, rng):
+    config = preset(name)
+    layer = conv(rng, tensor("x", shape, rng), filters, kernel, **options)
+    segment, = compile_network(network(layer), config).segments
+    assert segment.macs / (segment.cycles * config.rows * config.cols) > least
+
+
+def test_larger_machines_are_not_slower(rng):
+    layer = conv(rng, tensor("x", (32, 28, 28), rng), 32, (3, 3), pads=(1, 1, 1, 1))
+    config = Config(rows=4, cols=4, glb_kib=16)
+    cycles = [compile_network(network(layer), c).segments[0].cycles
+              for c in (config, replace(config, glb_kib=64), replace(config, rows=8, cols=8,
+                                                                     glb_kib=64))]
+    assert 1.01 * cycles[0] > cycles[1] > 2 * cycles[2]
+
+
+def test_estimate_explains_itself(rng):
+    layer = conv(rng, tensor("x", (4, 9, 9), rng), 4, (3, 3), limit=255)
+    after = pool(layer.y, (3, 3), (1, 1))
+    segment, = compile_network(network(layer, after), Config()).segments
+    text = str(segment.estimate)
+    assert text.startswith(f"{segment.cycles} cycles, bound by ")
+    assert "pooling fused" in text and "weights beyond int8" in text and "if apart" in text
+    assert f"q={segment.mapping.q} " in str(segment.mapping)

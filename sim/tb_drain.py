@@ -247,4 +247,4 @@ async def throughput(dut):
     commands = [plain, pooled, vector] * 2
     cycles = await bench.run(commands)
     dut._log.info("%d reads of %d commands in %d cycles", len(bench.reads), len(commands), cycles)
-    assert cycles <= len(bench.reads) + 12 * len(commands) + 30
+    assert cycles <= len(bench.reads) + 22 * len(commands) + 20

@@ -26,9 +26,10 @@ class Drain(Block):
 
     A psum word (``lanes`` outputs) is read in each cycle in which the GLB grants it, without gaps
     between windows, columns, rows and filter groups, as long as a row reads at least ``pool_u + 1``
-    words. Positions of a window outside the block cost nothing. The first word of a STORE is read
-    4 cycles after the last word of the one before it has arrived; an output is offered to the write
-    DMA 15 cycles after the last psum of its window has arrived.
+    words; positions of a window outside the block cost nothing. The first word is asked for 14
+    cycles after a command's semaphores were granted; the command is done two cycles after its last
+    word has arrived, if the write DMA has taken its segments. An output is offered to the write DMA
+    15 cycles after the last psum of its window has arrived.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class Drain(Block):
     Members
     -------
     command : In(COMMAND)
-        STORE commands.
+        STORE commands; ``ready`` when one is done, but for its writes.
     take : Out(Take)
         Semaphores to take before a command starts.
     give : Out(8)
@@ -102,80 +103,70 @@ class Drain(Block):
         return m
 
     def _jobs(self, m):
-        """Accept commands one at a time, and tell when they are done.
+        """Run the command that waits, and let it go when it is done.
 
-        ``self._job`` holds the fields of the command that runs; ``self._start`` is high in the
-        first cycle of that. Products of fields are worked out by shifts and additions while the
-        command waits.
+        ``self._job`` is the command. Before ``self._start``, high for one cycle, the products of its
+        fields are worked out, a bit of the multiplier a cycle.
         """
-        names = ("signal", "signal_written", "psum", "params", "addr", "row_stride", "group_stride",
-                 "e", "p", "pw", "steps", "psum_rows", "zy", "ysigned", "lo", "hi", "out_rows",
-                 "out_cols", "row0", "col0", "pool_r", "pool_s", "pool_u", "pool_v", "strip_words",
-                 "param_stride", "bank", "groups")
-        store = Signal(command.layout("STORE"))
-        m.d.comb += store.eq(self.command.payload)
-        self._job = job = Signal(data.StructLayout({
-            **{name: store[name].shape() for name in names},
-            "size": 22, "col_step": 16, "col_first": 16}), reset_less=True)
-        products = Signal(data.StructLayout({"size": 22, "col_step": 16, "col_first": 16}))
-
-        bits = len(store.out_cols)
-        step = Signal(range(bits + 1), init=bits)
-        with m.If(self.command.valid & (step != 0)):
-            m.d.sync += step.eq(step - 1)
-
-        def multiply(name, factor, multiplier):
-            """Horner's rule over the multiplier's bits, from the highest: the sign counts -1."""
-            lowest_first = [multiplier[i] for i in range(len(multiplier))]
-            bit = Signal(name=f"{name}_bit")
-            with m.Switch(step):
-                for i, value in enumerate(lowest_first):
-                    with m.Case(i + 1):
-                        m.d.comb += bit.eq(value)
-            if multiplier.shape().signed:
-                factor = Mux(step == len(multiplier), -factor, factor)
-            with m.If(self.command.valid & (step != 0)):
-                m.d.sync += products[name].eq((products[name] << 1) + Mux(bit, factor, 0))
-        multiply("size", store.p, store.out_cols)
-        multiply("col_step", store.pw, store.pool_v)
-        multiply("col_first", store.pw, store.col0)
-
-        taken = Signal()
+        self._job = job = Signal(command.layout("STORE"))
+        m.d.comb += job.eq(self.command.payload)
         self._start = Signal()
         self._given = Signal()             # every psum has arrived
         self._segments_done = Signal()
         self._fresh_range = Signal()       # the output range is still that of the last command
         self._drained = Signal()           # no output is on its way
-        idle = Signal()
-        m.d.comb += [
-            self.take.valid.eq(self.command.valid & ~taken),
-            self.take.payload.eq(store.wait),
-            self.command.ready.eq(idle & taken & (step == 0)),
-            self.idle.eq(idle & self._drained),
-        ]
-        with m.If(self.take.valid & self.take.ready):
-            m.d.sync += taken.eq(1)
-        m.d.sync += self._start.eq(0)
+        self._size = Signal(22, reset_less=True)           # bytes of an output row
+        self._col_step = Signal(16, reset_less=True)       # bank words from a window to the next
+        self._col_first = Signal(16, reset_less=True)      # bank word of the first window in a row
+
+        bits = len(job.p)
+        step = Signal(range(bits))
+
+        def multiply(product, factor, multiplier):
+            """Horner's rule over the multiplier's bits, from the highest; a sign counts -1."""
+            bit, minus = Signal(name=f"{product.name}_bit"), Signal(name=f"{product.name}_minus")
+            with m.Switch(step):
+                for i in range(len(multiplier)):
+                    with m.Case(i):
+                        m.d.comb += bit.eq(multiplier[i])
+            if multiplier.shape().signed:
+                m.d.comb += minus.eq(step == len(multiplier) - 1)
+            m.d.sync += product.eq(Cat(minus, product) + (Mux(bit, factor, 0)
+                                                          ^ minus.replicate(len(product))))
 
         with m.FSM():
             with m.State("Idle"):
-                m.d.comb += idle.eq(1)
-                with m.If(self.command.valid & self.command.ready):
-                    m.d.sync += [job[name].eq(store[name]) for name in names]
-                    m.d.sync += [job[name].eq(products[name]) for name in products.shape().members]
-                    m.d.sync += [products.eq(0), step.eq(bits), taken.eq(0), self._start.eq(1)]
-                    m.next = "Read"
+                m.d.comb += [
+                    self.take.valid.eq(self.command.valid),
+                    self.take.payload.eq(job.wait),
+                    self.idle.eq(self._drained),
+                ]
+                m.d.sync += [step.eq(bits - 1), self._size.eq(0), self._col_step.eq(0),
+                             self._col_first.eq(0)]
+                with m.If(self.take.valid & self.take.ready):
+                    m.next = "Multiply"
+            with m.State("Multiply"):
+                multiply(self._size, job.out_cols, job.p)
+                multiply(self._col_step, job.pw, job.pool_v)
+                multiply(self._col_first, job.pw, job.col0)
+                m.d.sync += step.eq(step - 1)
+                with m.If(step == 0):
+                    m.next = "Start"
+            with m.State("Start"):
+                m.d.comb += self._start.eq(1)
+                m.next = "Read"
             with m.State("Read"):
-                with m.If(self._given & ~self._start):
+                with m.If(self._given):
                     m.d.comb += self.give.eq(job.signal)
                     m.next = "Finish"
             with m.State("Finish"):
-                with m.If(self._segments_done & ~self._fresh_range):
-                    with m.If(job.signal_written == 0):
-                        m.next = "Idle"
-                    with m.Elif(self._drained & self.write_idle):
-                        m.d.comb += self.give_written.eq(job.signal_written)
-                        m.next = "Idle"
+                with m.If(self._segments_done & ~self._fresh_range & (
+                        (job.signal_written == 0) | (self._drained & self.write_idle))):
+                    m.d.comb += [
+                        self.give_written.eq(job.signal_written),
+                        self.command.ready.eq(1),
+                    ]
+                    m.next = "Idle"
 
     def _rows(self, m):
         """Walk over filter groups and output rows, a window row a cycle, ahead of the reader.
@@ -203,7 +194,7 @@ class Drain(Block):
         ]
         with m.FSM():
             with m.State("Idle"):
-                m.d.comb += self._rows_done.eq(~self._start)
+                m.d.comb += self._rows_done.eq(1)
                 m.d.sync += [
                     groups.eq(job.groups - 1),
                     row.first_bank.eq(job.bank),
@@ -270,10 +261,10 @@ class Drain(Block):
                 column.count.eq(_overlap((job.pool_s + Mux(outside, x, 0))[:5],
                                          (job.steps - Mux(outside, 0, x))[:12])),
                 column.last.eq(left == 0),
-                x.eq(x + job.pool_v), address.eq(address + job.col_step), left.eq(left - 1),
+                x.eq(x + job.pool_v), address.eq(address + self._col_step), left.eq(left - 1),
             ]
         with m.If(self._start | ((prime | self._column_next) & (left == 0))):
-            m.d.sync += [x.eq(job.col0), address.eq(job.col_first), left.eq(job.out_cols - 1)]
+            m.d.sync += [x.eq(job.col0), address.eq(self._col_first), left.eq(job.out_cols - 1)]
         m.d.sync += prime.eq(self._start)
         with m.If(self._start):
             m.d.sync += self._column_valid.eq(0)
@@ -476,8 +467,8 @@ class Drain(Block):
         m.d.comb += [
             next_row.eq(self.segment.p.addr + job.row_stride),
             next_group.eq(group_addr + job.group_stride),
-            self.segment.p.size.eq(job.size),
-            self._segments_done.eq(~self._start & ~self.segment.valid),
+            self.segment.p.size.eq(self._size),
+            self._segments_done.eq(~self.segment.valid),
         ]
         with m.If(self._start):
             m.d.sync += [

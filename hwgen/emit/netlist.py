@@ -10,6 +10,10 @@ from dataclasses import dataclass
 __all__ = ["Memory", "Netlist"]
 
 
+# A product of two variables; one with a constant is a sum of shifts.
+_MULTIPLIER = r"^  assign .* \* (?!\d+'h)"
+
+
 @dataclass(frozen=True)
 class Memory:
     """A memory of a module: ``count`` instances of ``depth`` words of ``width`` bits."""
@@ -41,7 +45,7 @@ class Netlist:
         Instances of each module.
     memories : list of Memory
     multipliers : dict of str to int
-        Multipliers of all instances of each module that has any.
+        Multipliers of two variables in all instances of each module that has any.
     ports : list of dict
         Of the top: ``name``, ``direction`` (``input`` or ``output``) and ``width`` in bits.
     """
@@ -52,19 +56,20 @@ class Netlist:
         self.counts = Counter()
         self._count(modules, top, Counter())
         self.memories = [
-            Memory(module, name.strip("\\ "), self.counts[module], int(depth) + 1,
+            Memory(module, name.split("$")[0], self.counts[module], int(depth) + 1,
                    int(width or 0) + 1)
             for module, body in modules.items() if self.counts[module]
             for width, name, depth in
-            re.findall(r"^  reg (?:\[(\d+):0\] )?(\S+ ?) \[(\d+):0\];", body, re.M)]
+            re.findall(r"^  reg (?:\[(\d+):0\] )?\\?(\S+) +\[(\d+):0\];", body, re.M)]
         self.multipliers = {
             module: self.counts[module] * found for module, body in modules.items()
-            if self.counts[module] and (found := len(re.findall(r"^  assign .* \* ", body, re.M)))}
-        directions = {name: (direction, int(width or 0) + 1) for direction, width, name in
-                      re.findall(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", modules[top], re.M)}
+            if self.counts[module] and (found := len(re.findall(_MULTIPLIER, body, re.M)))}
+        ports = {name: (direction, int(width or 0) + 1) for direction, width, name in
+                 re.findall(r"^  (input|output) (?:reg )?(?:\[(\d+):0\] )?(\w+);", modules[top],
+                            re.M)}
         header = re.match(r"\(([^;]*)\);", modules[top])[1]
-        self.ports = [{"name": name, "direction": directions[name][0],
-                       "width": directions[name][1]} for name in re.split(r",\s+", header)]
+        self.ports = [{"name": name, "direction": ports[name][0], "width": ports[name][1]}
+                      for name in re.split(r",\s+", header)]
 
     def _count(self, modules, name, inside):
         own = inside.get(name)

@@ -9,12 +9,9 @@ __all__ = ["figures", "table"]
 
 #: Kinds of memories, by module and memory; all others are FIFOs and tables.
 _KINDS = {("pe", "filter_spad"): "filter spads", ("pe", "ifmap_spad"): "ifmap spads",
-          ("glb_bank", None): "GLB banks", ("drain", "params"): "parameter memory"}
+          ("glb_bank", "memory"): "GLB banks",
+          ("drain", "bias"): "parameter memory", ("drain", "scale"): "parameter memory"}
 _OTHER = "FIFOs and tables"
-
-
-def _kind(memory):
-    return _KINDS.get((memory.module, memory.name)) or _KINDS.get((memory.module, None), _OTHER)
 
 
 def figures(config, netlist):
@@ -25,7 +22,7 @@ def figures(config, netlist):
     """
     memories = Counter({kind: 0 for kind in [*_KINDS.values(), _OTHER]})
     for memory in netlist.memories:
-        memories[_kind(memory)] += memory.bits
+        memories[_KINDS.get((memory.module, memory.name), _OTHER)] += memory.bits
     multipliers = Counter({"array": 0, "output stage": 0, "other": 0})
     for module, count in netlist.multipliers.items():
         multipliers[{"pe": "array", "requant": "output stage"}.get(module, "other")] += count

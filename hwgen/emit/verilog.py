@@ -1,6 +1,5 @@
 """The Verilog of an accelerator."""
 
-import os
 import textwrap
 
 from .. import __version__
@@ -14,9 +13,8 @@ def generate(config):
     """The Verilog of the accelerator of ``config``: every module once, leaves first.
 
     The text depends on the configuration and on the version of hwgen alone: it is the same on
-    every run and machine. The Yosys that comes with hwgen is used, whatever is on PATH.
+    every run and machine.
     """
-    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
     lines = (f"hwgen {__version__}: configuration {config.name}, hash 0x{config.hash:08X}",
              f"{config.rows} x {config.cols} PEs, {config.glb_kib} KiB GLB, "
              f"{config.bus_bits}-bit AXI4",

@@ -43,11 +43,16 @@ class Block(wiring.Component):
         raise NotImplementedError
 
     def ports(self):
-        """Ports by name, ``{name: (direction, signal)}``: paths joined by two underscores."""
+        """Ports by name, ``{name: (direction, signal)}``: paths joined by two underscores.
+
+        Members without bits have no port.
+        """
         ports = {}
         for path, member, value in self.signature.flatten(self):
             name = "__".join(map(str, path))
-            ports[name] = ("i" if member.flow == In else "o", Value.cast(value))
+            value = Value.cast(value)
+            if len(value):
+                ports[name] = ("i" if member.flow == In else "o", value)
         return ports
 
     def elaborate(self, platform):

@@ -1,0 +1,120 @@
+"""A built accelerator: everything that ``hwgen build`` writes, as a folder that appears whole."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from .. import __version__
+from ..errors import HwgenError
+from . import commands, fusesoc, lint, registers, summary
+from .netlist import Netlist
+from .verilog import generate
+
+__all__ = ["build", "MANIFEST"]
+
+MANIFEST = "manifest.json"
+
+
+def build(config, folder):
+    """Generate the accelerator of ``config`` into ``folder``.
+
+    What stood in ``folder`` is replaced at the very end, at once; an error or an interrupt leaves
+    everything as it was.
+
+    Parameters
+    ----------
+    config : Config
+    folder : path
+        Made, with its parents, if it does not exist.
+
+    Returns
+    -------
+    dict
+        The manifest, as in ``manifest.json``.
+
+    Raises
+    ------
+    HwgenError
+        ``folder`` cannot be written, or holds something else than a built accelerator.
+    """
+    with _replacing(Path(folder)) as new:
+        verilog = generate(config)
+        texts = {
+            "hwgen.v": verilog,
+            "hwgen.vlt": lint.WAIVERS,
+            "hwgen.core": fusesoc.core(config),
+            "files.f": fusesoc.file_list(),
+            "config.toml": config.to_toml(),
+            "commands.md": f"# Commands of hwgen\n\n{commands.markdown()}",
+            "commands.h": commands.c_header(),
+        }
+        for name, text in texts.items():
+            (new / name).write_text(text)
+        registers.write(config, new)
+        manifest = _manifest(config, verilog, new)
+        (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def _manifest(config, verilog, folder):
+    netlist = Netlist(verilog)
+    return {
+        "hwgen": __version__,
+        "name": config.name,
+        "hash": f"0x{config.hash:08X}",
+        "parameters": config.to_dict(),
+        "figures": summary.figures(config, netlist),
+        "verilog": {
+            "file": "hwgen.v",
+            "top": "hwgen",
+            "bytes": len(verilog.encode()),
+            "sha256": hashlib.sha256(verilog.encode()).hexdigest(),
+            "modules": dict(sorted(netlist.counts.items())),
+        },
+        "ports": netlist.ports,
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                  for path in sorted(folder.iterdir()) if path.is_file()},
+    }
+
+
+@contextmanager
+def _replacing(folder):
+    """A new folder that takes the place of ``folder`` if all goes well, and is gone otherwise."""
+    folder = Path(os.path.abspath(folder))
+    made, old = [], None
+    try:
+        if folder.is_symlink() or folder.exists() and not folder.is_dir():
+            raise HwgenError(f"--out {folder} is not a folder: choose another.")
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+            raise HwgenError(f"--out {folder} holds files that hwgen did not write: choose another "
+                             f"folder, or empty it.")
+        for parent in reversed(folder.parents):
+            if not parent.exists():
+                parent.mkdir()
+                made.append(parent)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        made.append(new)
+        new.chmod(0o755)
+        yield new
+        if folder.exists():
+            old = new.with_name(f"{new.name}-old")
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old:
+                old.rename(folder)
+            raise
+        made.clear()
+    except OSError as error:
+        raise HwgenError(f"cannot write the folder {folder}: {error.strerror}; name another with "
+                         f"--out.") from None
+    finally:
+        for path in reversed(made):
+            shutil.rmtree(path, ignore_errors=True)
+        if old:
+            shutil.rmtree(old, ignore_errors=True)

@@ -40,9 +40,6 @@ def random_command(rng):
             first = rng.randint(1 - length, min(size - 1, 9))
             most = (size - 1 - first) // stride + 1
             window.append((length, stride, first, rng.randint(max(1, most - 2), most)))
-            # A window must not lie above the block.
-            while first + length <= 0:
-                first += 1
     (pool_r, pool_u, row0, out_rows), (pool_s, pool_v, col0, out_cols) = window
     stride = rng.randint(0, WORDS // 4)
     signed = rng.randint(0, 1)
@@ -63,8 +60,8 @@ def random_command(rng):
 
 
 def model(c, psums, bias, scale):
-    """What a command reads and writes: ``[(bank, word)]``, ``[(addr, bytes)]``, one a row."""
-    reads, starts, picked, rows = [], [], [], []
+    """What a command reads, ``[(bank, word)]``, and the rows it writes, ``[(addr, bytes)]``."""
+    reads, starts, picked = [], [], []
     words = -(-c["p"] // LANES)
     for group, oy, ox, i in product(range(c["groups"]), range(c["out_rows"]), range(c["out_cols"]),
                                     range(words)):
@@ -83,8 +80,8 @@ def model(c, psums, bias, scale):
         v[name] = c[name]
     y = reference(v)
     y = np.maximum.reduceat(y.view("i1") if c["ysigned"] else y, starts, axis=0).view("u1")
-    y = y.reshape(c["groups"], c["out_rows"], -1)[:, :, :]
     y = y.reshape(c["groups"], c["out_rows"], c["out_cols"], words * LANES)[..., :c["p"]]
+    rows = []
     for group, oy in product(range(c["groups"]), range(c["out_rows"])):
         addr = c["addr"] + group * c["group_stride"] + oy * c["row_stride"]
         rows.append((addr & 0xFFFFFFFF, y[group, oy].tobytes()))

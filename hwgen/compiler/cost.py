@@ -6,7 +6,13 @@ __all__ = ["fit", "estimate", "lower_bound", "ceildiv"]
 
 _MAX_RESIDENT = 32          # blocks of psums at a time; the semaphores count to 63
 _PROGRAM = 16               # bytes of a row program on the Y-bus
-_LATENCY = 150              # cycles from start to first data, and from last data to done
+
+# Cycles, measured on the RTL with a DRAM that answers after 40.
+_LATENCY = 350              # from start to the first load, and from the last output to done
+_LOAD = 60                  # of a LOAD without data: the next one waits for its end
+_STORE = 20                 # of a STORE without psums
+_BURST = 4                  # between short rows read or written in DRAM
+_REFILL = 16                # of a row that waits for ifmaps at the start of a strip
 
 
 def ceildiv(a, b):
@@ -206,8 +212,8 @@ def estimate(config, layer, folds, m):
         loads = sets * tiles * nfolds * chunks * repeats
 
     # Cycles and words, over whole and last tiles in both directions.
-    keys = ("array", "ybus", "xbus", "filter", "compute", "loader", "load_words", "drain",
-            "dram_write", "filter_words")
+    keys = ("array", "refill", "ybus", "xbus", "filter", "filter_words", "compute", "loader",
+            "load_words", "drain", "dram_write", "write_words")
     cost = {key: np.zeros(q.shape, np.int64) for key in keys}
     row_kinds = ((whole_rows, m["tile_rows"], nrow - 1),
                  (last_rows, out_rows - (nrow - 1) * m["tile_rows"], np.ones_like(nrow)))
@@ -220,11 +226,12 @@ def estimate(config, layer, folds, m):
         for n_cols, pooled_cols, col_count in col_kinds:
             count = row_count * col_count * sets
             n_strips = np.maximum(ceildiv(n_rows, e), m["strips"])
-            busy = dict.fromkeys(("array", "ybus", "xbus", "filter", "filter_words"), 0)
+            busy = dict.fromkeys(keys[:6], 0)
             for fold, folds_alike in shapes:
                 r, s = fold.rows, fold.cols
                 taps = s.taps * (1 if dw else q)
-                rounds = ceildiv((n_cols - 1) * s.u * q + ((s.taps - 1) * s.d + 1) * q, word)
+                window = ((s.taps - 1) * s.d + 1) * q
+                rounds = ceildiv((n_cols - 1) * s.u * q + window, word)
                 if dw:
                     passes = fed = ceildiv(r.taps, rows)
                     pass_pairs, streams = r.taps, t
@@ -247,33 +254,50 @@ def estimate(config, layer, folds, m):
                 busy["xbus"] += many * blocks * passes * streams * n_strips * rounds * e \
                     * (word // config.xbus_bytes)
                 busy["filter_words"] += many * groups * packets
-                busy["filter"] += many * groups * np.maximum(packets, passes * weights)
+                busy["filter"] += many * groups * np.maximum(packets, passes * (weights + 1))
+                # At the end of a strip the ring holds its last window and as much of the next
+                # strip as there is room for; the rest of that strip's first window is waited for.
+                room = config.ifmap_spad - (rounds * word - (n_cols - 1) * s.u * q)
+                missing = np.maximum(ceildiv(window, word) - np.maximum(room // word, 0), 0)
+                one = streams * np.maximum(e * (word // config.xbus_bytes),
+                                           ceildiv(fed * r.span(e), passes))
+                busy["refill"] += many * blocks * passes * n_strips * np.where(
+                    missing > 0, missing * one + _REFILL, 0)
                 # Loads: rows and columns that exist, at most the input's.
                 height = r.span(n_strips * e)
                 kept = s.span(n_cols)
                 real_rows = np.minimum(height, ceildiv(conv.x.shape[1], r.step))
                 real_cols = np.minimum(kept, ceildiv(conv.x.shape[2], s.step))
-                words = dram_groups * real_rows \
-                    * (ceildiv(real_cols * s.step * g, word) + (ncol > 1))
-                unpack = np.where((g == q) & (s.step == 1), ncg * height * rounds,
+                row_words = ceildiv(real_cols * s.step * g, word) + (ncol > 1)
+                words = dram_groups * real_rows * row_words
+                # Runs of bytes that the loader moves; aligned rows of whole groups go by words.
+                shifted = np.where(ncol > 1, g % word != 0, s.window(0, 1)[0] * q % word != 0)
+                split = sum(np.where((n % word != 0) & (word % n != 0), ceildiv(g, word), 0)
+                            for n in (g, q))
+                runs = np.maximum(ceildiv(g, q), ceildiv(g, word)) + split
+                unpack = np.where((g == q) & (s.step == 1), ncg * height * rounds * (1 + shifted),
                                   dram_groups * height * kept
-                                  * ceildiv(g, np.minimum(np.minimum(q, g), word)))
+                                  * (runs + (s.step - 1) * ceildiv(g, word)))
+                unpack = np.maximum(unpack, dram_groups * real_rows * np.maximum(row_words, _BURST))
                 cost["load_words"] += count * folds_alike * repeats * words
-                cost["loader"] += count * folds_alike * repeats * np.maximum(unpack, words)
-                first_load = np.where(count > 0, np.maximum(unpack, words) // chunks, first_load)
+                cost["loader"] += count * folds_alike * repeats * unpack
+                first_load = np.where(count > 0, unpack // chunks, first_load)
                 skew = np.maximum(skew, config.rows * taps)
                 first_filters = t * (np.minimum(pass_pairs, rows) * ceildiv(weights, word) + 1)
-            worst = 0
             for key, value in busy.items():
                 cost[key] += count * value
-                worst = np.maximum(worst, value)
-            cost["compute"] += count * worst
-            stored = groups * pooled_rows
-            cost["drain"] += count * stored * pooled_cols * pool.r * pool.s * ceildiv(p, lanes)
-            cost["dram_write"] += count * stored * (ceildiv(pooled_cols * p, word) + (ncol > 1))
+            cost["compute"] += count * np.maximum.reduce([
+                busy["array"] + busy["refill"], busy["ybus"], busy["xbus"], busy["filter"]])
+            stored = count * groups * pooled_rows
+            row_words = ceildiv(pooled_cols * p, word) + (ncol > 1)
+            cost["drain"] += stored * pooled_cols * pool.r * pool.s * ceildiv(p, lanes) \
+                + count * blocks * _STORE
+            cost["write_words"] += stored * row_words
+            cost["dram_write"] += stored * np.maximum(row_words, _BURST)
     several_params = ceildiv(layer.filters * sets, p) * p > config.params_depth
     params = groups * pw * sets * np.where(several_params, tiles, 1) * 2 * lanes * 4 // word
     commands = (total_blocks * 3 * parts * nfolds * (1 if dw else chunks) + loads + 4) * 64 // word
+    cost["loader"] += loads * _LOAD
     cost["dram_read"] = cost["load_words"] + cost["filter_words"] + params + commands
 
     # What does not overlap.
@@ -286,6 +310,6 @@ def estimate(config, layer, folds, m):
     for key in ("loader", "drain", "dram_read", "dram_write"):
         busiest = np.maximum(busiest, cost[key])
     return {"cycles": busiest + startup, "serial": serial, "startup": startup,
-            "bytes": (cost["dram_read"] + cost["dram_write"]) * word,
-            **{key: cost[key] for key in ("array", "ybus", "xbus", "filter", "compute", "loader",
+            "bytes": (cost["dram_read"] + cost["write_words"]) * word,
+            **{key: cost[key] for key in ("array", "refill", "ybus", "xbus", "filter", "compute", "loader",
                                           "drain", "dram_read", "dram_write")}}

@@ -70,14 +70,16 @@ class Estimate:
 
     Attributes
     ----------
-    array, ybus, xbus, filter : int
-        PEs; Y-bus; X-bus of the busiest row; filter stream.
+    array, refill : int
+        PEs; their waiting for the first window of a strip.
+    ybus, xbus, filter : int
+        Y-bus; X-bus of the busiest row; filter stream.
     compute : int
-        Sum over the tiles of the largest of these four.
+        Sum over the tiles of the largest of these, ``refill`` counted with ``array``.
     loader, drain : int
         Unpacking into the GLB; draining through the output stage.
     dram_read, dram_write : int
-        Words, one a cycle.
+        Reading and writing DRAM, a word a cycle and a few cycles for each short row written.
     bytes : int
         Bytes moved to and from DRAM.
     considered : int
@@ -89,6 +91,7 @@ class Estimate:
     """
     cycles: int
     array: int
+    refill: int
     ybus: int
     xbus: int
     filter: int
@@ -116,7 +119,7 @@ class Estimate:
 
     def __str__(self):
         costs = ", ".join(f"{name} {getattr(self, name)}" for name in (
-            "array", "ybus", "xbus", "filter", "loader", "drain", "dram_read", "dram_write",
+            "array", "refill", "ybus", "xbus", "filter", "loader", "drain", "dram_read", "dram_write",
             "serial", "startup"))
         text = (f"{self.cycles} cycles, bound by {self.bound} ({costs}); {self.bytes} DRAM bytes; "
                 f"best of {self.considered} mappings")

@@ -232,8 +232,9 @@ async def throughput(dut):
     random.seed(int(os.environ["HWGEN_SEED"]))
     bench = Bench(dut, stall=0)
     await bench.start()
-    common = dict(wait=0, signal_written=0, bank=0, zy=0, ysigned=0, lo=0, hi=255, row0=0, col0=0, signal=1, params=0, param_stride=0,
-                  row_stride=64, group_stride=4096, addr=0, psum=0)
+    common = dict(wait=0, signal_written=0, bank=0, zy=0, ysigned=0, lo=0, hi=255,
+                  row0=0, col0=0, signal=1, params=0, param_stride=0, row_stride=64,
+                  group_stride=4096, addr=0, psum=0)
     p, e = 2 * LANES, min(3, COLS)
     plain = dict(common, groups=1, e=e, p=p, pw=2, steps=12, strip_words=24, psum_rows=2 * e,
                  out_rows=2 * e, out_cols=12, pool_r=1, pool_s=1, pool_u=1, pool_v=1)

@@ -71,7 +71,8 @@ def _directed(rng):
 
     # Every zero point of both types, at ties and beyond the bounds.
     v = _vectors(rng, total, scale)
-    sums = np.array([0, 1, -1, 3, -3, 5, 255, -255, 257, 509, 511, -509, -511, 1021, -1021, 1 << 20])
+    sums = np.array([0, 1, -1, 3, -3, 5, 255, -255, 257, 509, 511, -509, -511, 1021, -1021,
+                     1 << 20])
     every = _vectors(rng, np.tile(sums, 512), np.float32(0.5))
     every["zy"] = np.repeat(np.arange(512) % 256, len(sums))
     every["ysigned"] = np.repeat(np.arange(512) // 256, len(sums))

@@ -105,8 +105,8 @@ class Drain(Block):
     def _jobs(self, m):
         """Run the command that waits, and let it go when it is done.
 
-        ``self._job`` is the command. Before ``self._start``, high for one cycle, the products of its
-        fields are worked out, a bit of the multiplier a cycle.
+        ``self._job`` is the command. The products of its fields are worked out before
+        ``self._start``, high for one cycle, a bit of the multiplier a cycle.
         """
         self._job = job = Signal(command.layout("STORE"))
         m.d.comb += job.eq(self.command.payload)

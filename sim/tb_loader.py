@@ -244,7 +244,7 @@ async def throughput(dut):
     for name, f, rate in (
             ("g = q, aligned", layer(4, 4, 4, 8, 32), BUS),
             ("g = q = 1", layer(1, 1, 2, 8, 64), BUS),
-            ("flattened", layer(1024, 16, 1, 1, 1), BUS),
+            ("flattened", layer(1024, 16, 1, 1, 1), 16),
             ("g < q", layer(4, 8, 4, 8, 16), 4),
             ("g > q", layer(32, 4, 1, 8, 16), 4),
             ("g = q, padded", layer(BUS, BUS, 2, 8, 32, pad=1), BUS),

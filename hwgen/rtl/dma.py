@@ -68,7 +68,7 @@ class ReadDma(Block):
     Requests are cut into INCR bursts of at most ``burst`` beats (8 for client 0) that never cross
     4 KiB, one burst every 3 cycles at best. A burst is issued when its client's FIFO has room for
     the longest one, so the R channel never blocks; up to ``OUTSTANDING`` are under way. A client's
-    words come in the order of its requests, a word a cycle, 5 cycles after their R beat at best;
+    words come in the order of its requests, a word a cycle, 3 cycles after their R beat at best;
     the FIFOs of clients 1 and 2 keep that rate up over a latency of 90 cycles with bursts of 32.
 
     Clients, in order of priority: 0 command fetch, 1 filter, 2 loader; 1 and 2 take turns.

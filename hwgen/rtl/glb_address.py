@@ -1,6 +1,6 @@
 """Arithmetic on GLB addresses, which are mixed-radix numbers (see ``hwgen.isa``)."""
 
-from amaranth import Mux, Signal
+from amaranth import Const, Mux, Signal
 from amaranth.lib import data
 from amaranth.utils import ceil_log2, exact_log2
 
@@ -26,25 +26,27 @@ def add(m, config, a, b, carry=0):
     ----------
     m : amaranth.Module
         Where the adder goes.
-    a, b : GLB_ADDRESS
+    a, b : view of GLB_ADDRESS
     carry : value
-        One more ifmap word, 0 or 1: ``add(m, config, a, 0, 1)`` is an increment.
+        One more ifmap word, 0 or 1.
     """
-    a = data.View(GLB_ADDRESS, a) if not isinstance(a, data.View) else a
-    b = data.View(GLB_ADDRESS, b) if not isinstance(b, data.View) else b
     total = Signal(GLB_ADDRESS)
-    sub_bits = exact_log2(config.subwords)
-    off_bits = ceil_log2(config.bank_depth)
+    for i in range(exact_log2(config.subwords)):
+        x, y = a.sub[i], b.sub[i]
+        m.d.comb += total.sub[i].eq(x ^ y ^ carry)
+        carry = (x & y) | (x & carry) | (y & carry)
 
-    sub = Signal(sub_bits + 1)
+    # The bank less ``cols`` is summed beside the bank, in carry-save form, not after it.
     bank = Signal(6)
-    wrap = Signal()
+    wrapped = Signal(7)
+    cols = Const(-config.cols, 7)
+    partial = a.bank ^ b.bank ^ cols
+    carries = (a.bank & b.bank) | (cols & (a.bank | b.bank))
+    wrap = ~wrapped[-1]
     m.d.comb += [
-        sub.eq(a.sub[:sub_bits] + b.sub[:sub_bits] + carry),
-        bank.eq(a.bank + b.bank + sub[-1]),
-        wrap.eq(bank >= config.cols),
-        total.sub.eq(sub[:-1]),
-        total.bank.eq(Mux(wrap, bank - config.cols, bank)),
-        total.off.eq((a.off + b.off + wrap)[:off_bits]),
+        bank.eq(a.bank + b.bank + carry),
+        wrapped.eq(partial + (carries << 1) + carry),
+        total.bank.eq(Mux(wrap, wrapped, bank)),
+        total.off.eq((a.off + b.off + wrap)[:ceil_log2(config.bank_depth)]),
     ]
     return total

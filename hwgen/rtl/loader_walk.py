@@ -14,7 +14,7 @@ the group's, the row's, the column's, and the run's.
 import functools
 import operator
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -156,11 +156,13 @@ class Walk(Block):
             (kept & ~whole & (channels[word_bits:] == 0), channels[:word_bits]),
             (short, left[:word_bits])))
 
+        minus = Signal(signed(word_bits + 1))        # the length, negated: sums need no carry in
         free = Signal()
         fire = Signal()
         data_end = Signal()
         row_end = Signal()
         m.d.comb += [
+            minus.eq(Cat(~extra, 1)),
             free.eq(self.busy & (~self.run.valid | self.run.ready)),
             fire.eq(free & ~turn & (padding | self.word_valid)),
             data_end.eq(col_end & (cols == 1) & (col_part == _Part.DATA)),
@@ -174,7 +176,7 @@ class Walk(Block):
         after = Signal(24)
         borrow = Signal()
         m.d.comb += [
-            after.eq(left - extra - 1),
+            after.eq(left + minus),
             borrow.eq(left[:word_bits] <= extra),
         ]
         with m.If(fire):
@@ -241,8 +243,8 @@ class Walk(Block):
         next_group = Signal(begin, reset_less=True)
         with m.If(fire & kept):
             m.d.sync += [
-                lane.eq(lane + extra + 1),
-                channels.eq(channels - extra - 1),
+                lane.eq(lane - minus),
+                channels.eq(channels + minus),
             ]
             with m.If(channels_end):
                 m.d.sync += [
@@ -258,8 +260,8 @@ class Walk(Block):
                 ]
             with m.If(col_end & first):
                 m.d.sync += [
-                    next_group.channels.eq(Mux(channels_end, load.q, channels - extra) - 1),
-                    next_group.lane.eq(Mux(channels_end | whole, 0, lane + extra + 1)),
+                    next_group.channels.eq(Mux(channels_end, load.q - 1, channels + minus)),
+                    next_group.lane.eq(Mux(channels_end | whole, 0, lane - minus)),
                     next_group.hop.eq(channels_end | whole),
                     next_group.carry.eq(word_end & ~channels_end & ~whole),
                 ]
@@ -284,7 +286,7 @@ class Walk(Block):
         m.d.comb += next_source.eq(Mux(rows == 1, group_source + load.group_stride,
                                        row_source + load.row_stride))
         with m.If(fire & ~padding):
-            m.d.sync += source.eq(source + extra + 1)
+            m.d.sync += source.eq(source - minus)
             with m.If(data_end):
                 m.d.sync += [
                     source.eq(next_source),
@@ -398,29 +400,24 @@ class Addresses(Block):
         run = self.run.payload
 
         # The step: both positions go on from their address at the run's level.
-        level = Signal(_Level)
-        hop = Signal()
-        carry = Signal()
         stride = Signal(GLB_ADDRESS)
+        group = Signal(GLB_ADDRESS)
         from_start = Signal(GLB_ADDRESS)
         from_base = Signal(GLB_ADDRESS)
-        group = Signal(GLB_ADDRESS)
-        with m.Switch(level):
-            for case in _Level:
-                with m.Case(case):
+        with m.Switch(run.level):
+            for level in _Level:
+                with m.Case(level):
                     m.d.comb += [
-                        from_start.eq(start[case.value]),
-                        from_base.eq(base[case.value]),
+                        from_start.eq(start[level.value]),
+                        from_base.eq(base[level.value]),
                     ]
-        with m.If(level == _Level.COLUMN):
+        with m.If(run.level == _Level.COLUMN):
             m.d.comb += stride.eq(column)
-        with m.Elif(level == _Level.ROW):
+        with m.Elif(run.level == _Level.ROW):
             m.d.comb += stride.eq(load.glb_row_stride)
-        m.d.comb += group.eq(Mux(hop, load.glb_cg_stride, stride))
-        next_start = add(m, config, from_start, stride, carry)
+        m.d.comb += group.eq(Mux(run.hop, load.glb_cg_stride, stride))
+        next_start = add(m, config, from_start, stride, run.carry_start)
         next_base = add(m, config, from_base, group, run.carry_base)
-
-        words = Signal(8 - word_bits)
         m.d.comb += [
             self.glb.valid.eq(self.run.valid & run.write),
             self.glb.payload.addr.eq(start[_Level.RUN.value]),
@@ -428,54 +425,42 @@ class Addresses(Block):
             self.glb.payload.mask.eq(run.mask),
             self.run.ready.eq(self.glb.ready | ~run.write),
         ]
+
+        # The first run's address is off0 bytes beyond dst, a column's step is q bytes: count words.
+        count = Signal(8 - word_bits)
+        counted = add(m, config, column, GLB_ADDRESS(Const(0, GLB_ADDRESS.size)), 1)
+        with m.If(count != 0):
+            m.d.sync += [
+                count.eq(count - 1),
+                column.eq(counted),
+            ]
         with m.FSM():
-            with m.State("Run"):
-                m.d.comb += [
-                    self.ready.eq(1),
-                    level.eq(run.level),
-                    hop.eq(run.hop),
-                    carry.eq(run.carry_start),
-                ]
+            with m.State("Ready"):
+                m.d.comb += self.ready.eq(1)
                 with m.If(self.run.valid & self.run.ready):
-                    for at in _Level:
-                        inner = level.as_value() <= at.value
-                        found = run.first & (level == _Level.RUN) if at == _Level.GROUP else 0
-                        with m.If(inner | found):
+                    for level in _Level:
+                        found = run.first & (run.level == _Level.RUN) if level == _Level.GROUP else 0
+                        with m.If((run.level.as_value() <= level.value) | found):
                             m.d.sync += [
-                                start[at.value].eq(Mux(hop, next_base, next_start)),
-                                base[at.value].eq(next_base),
+                                start[level.value].eq(Mux(run.hop, next_base, next_start)),
+                                base[level.value].eq(next_base),
                             ]
                 with m.If(self.prepare):
                     m.d.sync += [
-                        start[_Level.RUN.value].eq(0),
-                        words.eq(load.q >> word_bits),
-                    ]
-                    m.next = "Column"
-            with m.State("Column"):
-                self._count(m, words, level, carry, start, next_start)
-                with m.If(words == 0):
-                    m.d.sync += [
-                        column.eq(start[_Level.RUN.value]),
-                        start[_Level.RUN.value].eq(load.dst),
-                        words.eq(load.off0 >> word_bits),
+                        column.eq(load.dst),
+                        count.eq(load.off0 >> word_bits),
                     ]
                     m.next = "Start"
             with m.State("Start"):
-                self._count(m, words, level, carry, start, next_start)
-                with m.If(words == 0):
-                    m.d.sync += [at.eq(start[_Level.RUN.value]) for at in start[:-1]]
+                with m.If(count == 0):
+                    m.d.sync += [at.eq(column) for at in start]
                     m.d.sync += [at.eq(load.dst) for at in base]
-                    m.next = "Run"
+                    m.d.sync += [
+                        column.eq(0),
+                        count.eq(load.q >> word_bits),
+                    ]
+                    m.next = "Column"
+            with m.State("Column"):
+                with m.If(count == 0):
+                    m.next = "Ready"
         return m
-
-    def _count(self, m, words, level, carry, start, next_start):
-        """Add ``words`` words to the run's address, one a cycle."""
-        m.d.comb += [
-            level.eq(_Level.RUN),
-            carry.eq(1),
-        ]
-        with m.If(words != 0):
-            m.d.sync += [
-                words.eq(words - 1),
-                start[_Level.RUN.value].eq(next_start),
-            ]

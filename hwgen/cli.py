@@ -46,7 +46,7 @@ def main(args=None):
     except click.exceptions.Abort:
         return 130
     except click.ClickException as error:
-        message = error.format_message()
+        message = f"{error.format_message().rstrip('.')}."
         if isinstance(error, click.UsageError) and error.ctx is not None:
             message += f" See '{error.ctx.command_path} --help'."
     print(f"error: {message}", file=sys.stderr)

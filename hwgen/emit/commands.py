@@ -3,6 +3,7 @@
 import textwrap
 
 from .. import isa
+from ..registers import ErrorCode
 
 __all__ = ["markdown", "c_header"]
 
@@ -34,7 +35,7 @@ def markdown():
 
 
 def c_header():
-    """A C header: opcodes, the place of each field, and functions that put and get fields."""
+    """A C header: opcodes, error codes, the place of each field, functions that put and get fields."""
     lines = [
         "/* The command set of hwgen: see commands.md. Generated. */", "",
         "#ifndef HWGEN_COMMANDS_H", "#define HWGEN_COMMANDS_H", "", "#include <stdint.h>", "",
@@ -46,6 +47,8 @@ def c_header():
         "/* Opcodes. */"]
     lines += [f"#define HWGEN_OP_{command.name} {command.opcode}"
               for command in isa.COMMANDS.values()]
+    lines += ["", "/* What ERROR_CODE reads when a program was stopped. */"]
+    lines += [f"#define HWGEN_ERROR_{code.name} {code.value}" for code in ErrorCode]
     lines += ["", "/* Fields: 64-bit word, lowest bit, bits. */",
               "#define HWGEN_OPCODE 0, 0, 8"]
     for command in isa.COMMANDS.values():

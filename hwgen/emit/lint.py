@@ -1,7 +1,9 @@
 """Checking the Verilog with other people's tools: Verilator, Icarus Verilog, Yosys."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 from ..errors import HwgenError
 from ..tools import find_icarus, find_verilator
@@ -45,22 +47,22 @@ def yosys(folder):
         import pyosys  # noqa: F401
     except ImportError:
         raise HwgenError("Yosys was not found: install the Python package 'pyosys'.") from None
-    return _run([sys.executable, "-c", _YOSYS], cwd=folder)
+    return _run([sys.executable, "-c", _YOSYS], r"Warning: |ERROR: ", cwd=folder)
 
 
 _YOSYS = """\
 from pyosys import libyosys
 design = libyosys.Design()
 for command in ("read_verilog hwgen.v", "hierarchy -check -top hwgen", "proc", "check -assert"):
-    libyosys.run_pass("tee -q " + command, design)
+    libyosys.run_pass(command, design)
 """
 
 
-def _run(command, **options):
-    """What a tool complains of: what it printed, but for progress; else its exit code if not 0."""
+def _run(command, complaint=r"[^-]", **options):
+    """The lines that begin with a complaint, of all that a tool prints; also that it failed."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           **options)
-    lines = [line for line in done.stdout.splitlines() if line and not line.startswith("-")]
+    lines = [line for line in done.stdout.splitlines() if re.match(complaint, line)]
     if done.returncode:
-        lines.append(f"{command[0]} ended with exit code {done.returncode}")
+        lines.append(f"{Path(command[0]).name} ended with exit code {done.returncode}.")
     return "\n".join(lines)

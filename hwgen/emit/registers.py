@@ -61,7 +61,11 @@ def write(config, folder):
     compiler.compile_file(str(source))
     root = compiler.elaborate()
     CHeaderExporter().export(root, str(folder / "registers.h"))
-    MarkdownExporter().export(root.top, str(folder / "registers.md"), input_files=[source.name])
+    document = folder / "registers.md"
+    MarkdownExporter().export(root.top, str(document), input_files=[source.name])
+    with document.open("a") as file:
+        file.write("\n### Error codes\n\n| code | name | meaning |\n|---|---|---|\n")
+        file.writelines(f"| {code.value} | {code.name} | {code.doc} |\n" for code in ErrorCode)
     HTMLExporter(generate_source_links=False).export(
         root, str(folder / "registers"), title=f"hwgen {config.name}: registers", footer="")
 

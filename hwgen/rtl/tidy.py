@@ -67,6 +67,7 @@ def tidy(text, name, ports=None):
     text = _name_registers(text)
     text = re.sub(r"^ *\(\* init = .*\*\)\n", "", text, flags=re.M)
     text = _drop_unread(text)
+    text = _order(text)
     text = _share(text)
     text = _inline(text)
     text = _default_cases(text)
@@ -155,6 +156,28 @@ def _drop_unread(text):
     return _substitute(text, {
         name: f"unused_{name.strip(_ESCAPE + '_')}" for name in pins
         if name in declarations and name not in ports and name not in drivers and reads[name] == 1})
+
+
+def _order(text):
+    """Put the assignments of wires one after the other, each after those that it reads."""
+    pattern = rf"^  assign {_NAME} = (.*);\n"
+    values = dict(re.findall(pattern, text, re.M))
+    ordered, seen = [], set()
+    for name in values:
+        path = [] if name in seen else [name]
+        while path:
+            seen.add(path[-1])
+            read = next((other for other in _TOKEN.findall(values[path[-1]])
+                         if other in values and other not in seen), None)
+            if read is None:
+                ordered.append(path.pop())
+            else:
+                path.append(read)
+    lines = "".join(f"  assign {name} = {values[name]};\n" for name in ordered)
+    if not values:
+        return text
+    start = re.search(pattern, text, re.M).start()
+    return text[:start] + lines + re.sub(pattern, "", text[start:], flags=re.M)
 
 
 def _share(text):

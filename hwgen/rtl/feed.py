@@ -124,7 +124,7 @@ class Feed(Block):
             last_inner.eq(inner == inner_count), last_outer.eq(outer == outer_count),
             last_round.eq(round_ == command.rounds - 1), last_strip.eq(strip == command.strips - 1),
         ]
-        augend, addend = Signal(24), Signal(24)
+        augend, addend = Signal(glb_address.GLB_ADDRESS), Signal(glb_address.GLB_ADDRESS)
         total = glb_address.add(m, config, augend, addend)
         one = isa.glb_address(config, 1)
 

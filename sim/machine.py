@@ -1,9 +1,9 @@
 """A functional model of the machine: runs a program's commands on NumPy memory.
 
-Written from the text of ``hwgen/isa.py`` alone, it knows nothing of the compiler. Numbers are exact;
-time is not modelled, but order is: commands are dispatched in program order to four queues of
-four, the load, filter, feed, psum and store units run them in whatever order the semaphores allow
-(chosen at random), and every unit holds the GLB words that it reads or writes from its start to
+Written from the text of ``hwgen/isa.py`` alone, it knows nothing of the compiler. Numbers are
+exact; time is not modelled, but order is: commands are dispatched in program order to four queues
+of four, and the load, filter, feed, psum and store units run them in whatever order the semaphores
+allow, chosen at random. Every unit holds the GLB words that it reads or writes from its start to
 its end. A program that locks up, uses a word that another unit holds, drains psums that are not
 complete, or breaks a rule of the command set raises :exc:`MachineError`. The GLB starts as random
 bytes, so that what is used without having been written gives wrong results.

@@ -11,8 +11,10 @@ _PROGRAM = 16               # bytes of a row program on the Y-bus
 _LATENCY = 350              # from start to the first load, and from the last output to done
 _LOAD = 60                  # of a LOAD without data: the next one waits for its end
 _STORE = 20                 # of a STORE without psums
-_BURST = 4                  # between short rows read or written in DRAM
+_ROW = 6                    # of an output row without psums
+_READ, _WRITE = 7, 8        # between short rows read from or written to DRAM: 8 may be under way
 _REFILL = 16                # of a row that waits for ifmaps at the start of a strip
+_FIFO = 8                   # bus words that a row takes ahead of the rows below
 
 
 def ceildiv(a, b):
@@ -254,7 +256,11 @@ def estimate(config, layer, folds, m):
                 busy["xbus"] += many * blocks * passes * streams * n_strips * rounds * e \
                     * (word // config.xbus_bytes)
                 busy["filter_words"] += many * groups * packets
-                busy["filter"] += many * groups * np.maximum(packets, passes * (weights + 1))
+                # Both networks feed all rows together, and the rows run ``taps`` cycles behind one
+                # another: what the last row cannot take yet, the first has to wait for.
+                behind = np.maximum((np.minimum(rows, pass_pairs) - 1) * taps - _FIFO * word, 0)
+                busy["filter"] += many * (groups * np.maximum(packets, passes * (weights + 1))
+                                          + blocks * passes * behind)
                 # At the end of a strip the ring holds its last window and as much of the next
                 # strip as there is room for; the rest of that strip's first window is waited for.
                 room = config.ifmap_spad - (rounds * word - (n_cols - 1) * s.u * q)
@@ -262,7 +268,7 @@ def estimate(config, layer, folds, m):
                 one = streams * np.maximum(e * (word // config.xbus_bytes),
                                            ceildiv(fed * r.span(e), passes))
                 busy["refill"] += many * blocks * passes * n_strips * np.where(
-                    missing > 0, missing * one + _REFILL, 0)
+                    missing > 0, missing * one + _REFILL + behind, 0)
                 # Loads: rows and columns that exist, at most the input's.
                 height = r.span(n_strips * e)
                 kept = s.span(n_cols)
@@ -274,11 +280,13 @@ def estimate(config, layer, folds, m):
                 shifted = np.where(ncol > 1, g % word != 0, s.window(0, 1)[0] * q % word != 0)
                 split = sum(np.where((n % word != 0) & (word % n != 0), ceildiv(g, word), 0)
                             for n in (g, q))
-                runs = np.maximum(ceildiv(g, q), ceildiv(g, word)) + split
-                unpack = np.where((g == q) & (s.step == 1), ncg * height * rounds * (1 + shifted),
+                astray = (sets > 1) & (layer.channels % g != 0)     # sets begin within a group
+                runs = np.maximum(ceildiv(g, q), ceildiv(g, word)) + split + astray
+                unpack = np.where((g == q) & (s.step == 1) & ~astray,
+                                  ncg * height * (rounds + shifted * (rounds + 1)),
                                   dram_groups * height * kept
                                   * (runs + (s.step - 1) * ceildiv(g, word)))
-                unpack = np.maximum(unpack, dram_groups * real_rows * np.maximum(row_words, _BURST))
+                unpack = np.maximum(unpack, dram_groups * real_rows * np.maximum(row_words, _READ))
                 cost["load_words"] += count * folds_alike * repeats * words
                 cost["loader"] += count * folds_alike * repeats * unpack
                 first_load = np.where(count > 0, unpack // chunks, first_load)
@@ -291,9 +299,9 @@ def estimate(config, layer, folds, m):
             stored = count * groups * pooled_rows
             row_words = ceildiv(pooled_cols * p, word) + (ncol > 1)
             cost["drain"] += stored * pooled_cols * pool.r * pool.s * ceildiv(p, lanes) \
-                + count * blocks * _STORE
+                + count * blocks * _STORE + stored * _ROW
             cost["write_words"] += stored * row_words
-            cost["dram_write"] += stored * np.maximum(row_words, _BURST)
+            cost["dram_write"] += stored * np.maximum(row_words, _WRITE)
     several_params = ceildiv(layer.filters * sets, p) * p > config.params_depth
     params = groups * pw * sets * np.where(several_params, tiles, 1) * 2 * lanes * 4 // word
     commands = (total_blocks * 3 * parts * nfolds * (1 if dw else chunks) + loads + 4) * 64 // word
@@ -311,5 +319,5 @@ def estimate(config, layer, folds, m):
         busiest = np.maximum(busiest, cost[key])
     return {"cycles": busiest + startup, "serial": serial, "startup": startup,
             "bytes": (cost["dram_read"] + cost["write_words"]) * word,
-            **{key: cost[key] for key in ("array", "refill", "ybus", "xbus", "filter", "compute", "loader",
-                                          "drain", "dram_read", "dram_write")}}
+            **{key: cost[key] for key in ("array", "refill", "ybus", "xbus", "filter", "compute",
+                                          "loader", "drain", "dram_read", "dram_write")}}

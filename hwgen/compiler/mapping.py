@@ -119,8 +119,8 @@ class Estimate:
 
     def __str__(self):
         costs = ", ".join(f"{name} {getattr(self, name)}" for name in (
-            "array", "refill", "ybus", "xbus", "filter", "loader", "drain", "dram_read", "dram_write",
-            "serial", "startup"))
+            "array", "refill", "ybus", "xbus", "filter", "loader", "drain", "dram_read",
+            "dram_write", "serial", "startup"))
         text = (f"{self.cycles} cycles, bound by {self.bound} ({costs}); {self.bytes} DRAM bytes; "
                 f"best of {self.considered} mappings")
         if self.pooling:

@@ -159,8 +159,8 @@ def _search_folds(config, layer, g, folds, r, s):
         "q", "p", "e", "t", "tile_rows", "tile_cols", "strips", "chunk", "buffers", "resident",
         "slots", "block_words", "tile_words")})
     return mapping, Estimate(considered=considered, **{k: picked[k] for k in (
-        "cycles", "array", "refill", "ybus", "xbus", "filter", "compute", "loader", "drain", "dram_read",
-        "dram_write", "serial", "startup", "bytes")})
+        "cycles", "array", "refill", "ybus", "xbus", "filter", "compute", "loader", "drain",
+        "dram_read", "dram_write", "serial", "startup", "bytes")})
 
 
 def _cuts(rows):

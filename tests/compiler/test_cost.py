@@ -50,7 +50,7 @@ def test_array_and_filter_cycles_are_those_of_the_commands(number):
 @pytest.mark.parametrize("name, shape, filters, kernel, options, least", [
     ("eyeriss", (64, 56, 56), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.98),
     ("eyeriss", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.95),
-    ("eyeriss", (512, 7, 7), 512, (1, 1), {}, 0.92),
+    ("eyeriss", (512, 7, 7), 512, (1, 1), {}, 0.9),
     ("eyeriss", (3, 227, 227), 96, (11, 11), dict(stride=(4, 4)), 0.85),
     ("ecp5-25f", (64, 28, 28), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.96),
     ("up5k", (16, 14, 14), 32, (3, 3), dict(pads=(1, 1, 1, 1)), 0.9),

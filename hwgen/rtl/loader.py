@@ -96,13 +96,12 @@ class Loader(Block):
 
     Each cycle moves the longest run of bytes within one source word, one GLB word and one channel
     group. With ``g == q``, ``off0 == 0`` and ``wstep == 1`` a row's columns are contiguous on both
-    sides and move as one run: a word a cycle if both are aligned alike, otherwise two cycles for
-    one.
-    Otherwise ``min(g, q, bus_bytes)`` bytes a cycle if these divide each other and are aligned.
-    Padding costs no DRAM beats and at most a cycle for each column and channel group that the runs
-    touch; a skipped column takes ``ceil(g / bus_bytes)`` cycles, one more if not aligned. A LOAD
-    adds about ``10 + q / bus_bytes + log2(cols)`` cycles and the latency of the first row, a PARAMS
-    5 cycles and the latency.
+    sides and move as one run: a word a cycle if both are aligned alike, otherwise one in two cycles.
+    In other cases ``min(g, q, bus_bytes)`` bytes a cycle if these divide each other and are
+    aligned. Padding moves like data, without DRAM beats; a skipped column takes
+    ``ceil(g / bus_bytes)`` cycles, one more if not aligned; a group one more than its runs. A LOAD
+    adds about ``10 + q / bus_bytes + off0 / bus_bytes`` cycles, or ``10 + log2(cols)`` if that is
+    more, and the latency of the first row; a PARAMS 5 cycles and the latency.
 
     The fields must satisfy: ``cols * g`` below 2**24, at least one row with the padding, ``wstep``
     1 or more, and the GLB words within the GLB.

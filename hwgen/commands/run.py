@@ -10,12 +10,13 @@ import numpy as np
 from rich.console import Console
 
 from ..compiler import compile_network
+from ..config import resolve
 from ..errors import HwgenError
 from ..model import golden, onnx_import
 from ..model.reference import Reference
 from ..runtime import inputs as input_files
 from ..runtime.driver import SimulationError
-from ..runtime.hardware import built, configuration, generated
+from ..runtime.hardware import built, generated
 from ..runtime.report import Report
 from ..runtime.session import golden_layers
 from ..runtime.simulators import SIMULATORS, prepare, simulate
@@ -88,7 +89,7 @@ def command(model, input_file, pe, build_folder, sim, output_file, json_file, me
     expected = golden.run(network, inputs)
     design = None
     if sim != "golden":
-        design = built(build_folder) if build_folder else generated(configuration(pe or "12x14"))
+        design = built(build_folder) if build_folder else generated(resolve(pe=pe))
     for array in inputs.values():
         shown = input_files.picture(array)
         if shown:

@@ -6,12 +6,13 @@ import click
 from rich.console import Console
 
 from ..compiler import compile_network
+from ..config import resolve
 from ..errors import HwgenError
 from ..model import golden, onnx_import
 from ..model.reference import Reference
 from ..runtime.driver import Driver, SimulationError
 from ..runtime.fuzz import random_case
-from ..runtime.hardware import configuration, generated
+from ..runtime.hardware import generated
 from ..runtime.session import difference, execute
 from ..runtime.simulators import SIMULATORS, prepare
 
@@ -38,7 +39,7 @@ def command(count, seed, pe, sim, as_json):
     differs, and the command that repeats just that is printed; 2: bad input.
     """
     console, notes = Console(quiet=as_json), Console(stderr=True)
-    config = configuration(pe)
+    config = resolve(pe=pe)
     each, most = _BOUNDS[sim]
     bound = min(each * config.rows * config.cols, most)
     start = None

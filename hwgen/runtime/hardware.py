@@ -5,10 +5,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import Config, load_toml, parse_pe
+from ..config import Config, load_toml
 from ..errors import HwgenError
 
-__all__ = ["Design", "built", "configuration", "generated"]
+__all__ = ["Design", "built", "generated"]
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,6 @@ class Design:
     """A configuration and its Verilog."""
     config: Config
     verilog: str
-
-
-def configuration(pe):
-    """The :class:`Config` of an array written ``RxC``, as ``hwgen build --pe`` makes it."""
-    rows, cols = parse_pe(pe)
-    base = Config()
-    return base.replace(name=f"eyeriss-{pe}", rows=rows, cols=cols,
-                        glb_kib=max(8, round(base.glb_kib * cols / base.cols)))
 
 
 def generated(config):

@@ -18,7 +18,12 @@ from .driver import SimulationError
 __all__ = ["VerilatedBus", "build"]
 
 _TOP = "hwgen"
-_COMPILE = "-O2 -fPIC -fno-plt"
+_COMPILE = "-fPIC -fno-plt"
+# -O2 makes a 12x14 array 2 % faster than -O1, and its compilation 20 % slower.
+_MAKE = "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O2"
+# Inlining whole rows of PEs into one module makes files that take minutes to compile.
+_VERILATE = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "--noassert",
+             "--inline-mult", "100", "--output-split", "20000", "-Wno-fatal", "-Wno-lint"]
 
 
 class _Settings(ctypes.Structure):
@@ -75,7 +80,8 @@ def build(verilog, *, trace=False, notice=None):
     """
     verilator = find_verilator()
     harness = resources.files(__package__).joinpath("harness.cpp").read_text()
-    entry = cache.Entry(".so", verilog, harness, _identity(verilator), _COMPILE, str(trace))
+    entry = cache.Entry(".so", verilog, harness, _identity(verilator), _COMPILE, _MAKE,
+                        " ".join(_VERILATE), str(trace))
     if entry.path.exists():
         return entry.path
     for tool in ("g++", "make", "perl"):
@@ -88,14 +94,11 @@ def build(verilog, *, trace=False, notice=None):
         (work / "design.v").write_text(verilog)
         (work / "harness.cpp").write_text(harness)
         command = [verilator.binary, "--cc", "--exe", "--build", "-j", "2", "--prefix", "Vdesign",
-                   "--top-module", _TOP, "--Mdir", "obj", "-o", "harness.so", "-O3",
-                   "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "--noassert",
-                   "-Wno-fatal", "-Wno-lint", "--output-split", "20000",
+                   "--top-module", _TOP, "--Mdir", "obj", "-o", "harness.so", *_VERILATE,
                    "-CFLAGS", _COMPILE, "-LDFLAGS", "-shared",
                    *(["--trace"] if trace else []), "harness.cpp", "design.v"]
         environ = verilator.environ()
-        environ["MAKEFLAGS"] = (f"{environ.get('MAKEFLAGS', '')} OPT_FAST=-O2 OPT_SLOW=-O1 "
-                                f"OPT_GLOBAL=-O2").strip()
+        environ["MAKEFLAGS"] = f"{environ.get('MAKEFLAGS', '')} {_MAKE}".strip()
         result = subprocess.run(command, cwd=work, env=environ, capture_output=True, text=True)
         built = work / "obj" / "harness.so"
         if result.returncode or not built.exists():

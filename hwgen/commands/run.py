@@ -1,9 +1,7 @@
 """``hwgen run``: a network on a simulated accelerator, every tensor compared."""
 
 import json
-import os
 import time
-from pathlib import Path
 
 import click
 import numpy as np
@@ -12,6 +10,7 @@ from rich.console import Console
 from ..compiler import compile_network
 from ..config import resolve
 from ..errors import HwgenError
+from ..files import check_target, write_whole
 from ..model import golden, onnx_import
 from ..model.reference import Reference
 from ..runtime import inputs as input_files
@@ -31,29 +30,6 @@ def _numbers(context, parameter, text):
     except ValueError:
         raise HwgenError(f"{parameter.opts[0]} {text!r} is not a list of numbers: write one, or "
                          f"one a channel, separated by commas.") from None
-
-
-def _check_target(option, path):
-    """Refuse a file that cannot be written, before the work rather than after it."""
-    if path is None:
-        return
-    path = Path(path)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or (
-            path.exists() and not os.access(path, os.W_OK)):
-        raise HwgenError(f"{option} {path} cannot be written: name a file in a folder that exists "
-                         f"and can be written.")
-
-
-def _write(path, write):
-    """Write the file whole or not at all; ``write`` gets it open for bytes."""
-    part = Path(f"{path}.part")
-    try:
-        with open(part, "wb") as file:
-            write(file)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise HwgenError(f"cannot write {path}: {error.strerror}.") from None
 
 
 @click.command()
@@ -81,8 +57,8 @@ def command(model, input_file, pe, build_folder, sim, output_file, json_file, me
     console, notes = Console(), Console(stderr=True)
     if pe and build_folder:
         raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
-    _check_target("--output", output_file)
-    _check_target("--json", json_file)
+    check_target("--output", output_file)
+    check_target("--json", json_file)
     network = onnx_import.load(model, input_files.shapes(input_file))
     inputs = input_files.load(input_file, network, mean=mean, std=std,
                               notice=lambda text: notes.print(f"note: {text}", highlight=False))
@@ -122,9 +98,9 @@ def command(model, input_file, pe, build_folder, sim, output_file, json_file, me
     if output_file:
         tensors = {layer.tensor: layer.value for layer in layers}
         tensors.update({name: values[name] for name in network.outputs})
-        _write(output_file, lambda file: np.savez_compressed(file, **tensors))
+        write_whole(output_file, lambda file: np.savez_compressed(file, **tensors))
     if json_file:
-        _write(json_file, lambda file: file.write(
+        write_whole(json_file, lambda file: file.write(
             json.dumps(report.to_dict(), indent=1).encode() + b"\n"))
     found = report.differences()
     for line in found:

@@ -1,0 +1,166 @@
+"""``hwgen bench``: the layers of known networks on the RTL, measured."""
+
+import fnmatch
+import json
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ..config import resolve
+from ..errors import HwgenError
+from ..files import check_target, write_whole
+from ..model.networks import NETWORKS
+from ..runtime.bench import bench_layer
+from ..runtime.dram import Dram
+from ..runtime.driver import SimulationError
+from ..runtime.hardware import generated
+from ..runtime.simulators import prepare
+
+__all__ = ["command"]
+
+_WIDTH = 170                 # of the table; a narrower terminal wraps it
+
+
+@click.command()
+@click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
+@click.option("--pe", metavar="RxC", help="Shape of the PE array.  [default: 12x14]")
+@click.option("--layers", default="CONV*,DW*,PW*,[0-9]*", show_default=True, metavar="PATTERN",
+              help="Layers by name, with * and ?; several separated by commas.")
+@click.option("--model-only", is_flag=True, help="Only the performance model, no simulation.")
+@click.option("--dram-bytes-per-cycle", type=click.FloatRange(0.01, 1024), metavar="B",
+              help="Bytes that reads and writes together may move a cycle.  [default: a beat each]")
+@click.option("--dram-latency", type=click.IntRange(0, 100_000), default=40, show_default=True,
+              metavar="L", help="Cycles to the first beat of a read.")
+@click.option("--sparsity", type=click.FloatRange(0, 1), default=0.4, show_default=True,
+              help="Share of zeros in the inputs.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the data.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON.")
+def command(networks, pe, layers, model_only, dram_bytes_per_cycle, dram_latency, sparsity, seed,
+            json_file):
+    """Measure the layers of NETWORKs on the RTL: cycles, stalls, traffic, against the golden model.
+
+    Equal layers run once and count as often as they occur. Exit code 1 if an output differs.
+    """
+    console, notes = Console(), Console(stderr=True)
+    console.width = max(console.width, _WIDTH)
+    check_target("--json", json_file)
+    chosen = []
+    for name in networks:
+        if name not in NETWORKS:
+            raise HwgenError(f"network {name!r} is unknown: choose among {', '.join(NETWORKS)}.")
+        shapes = [shape for shape in NETWORKS[name] if any(
+            fnmatch.fnmatch(shape.name, pattern) for pattern in layers.split(","))]
+        if not shapes:
+            raise HwgenError(f"--layers {layers!r} matches no layer of {name}; its layers are "
+                             f"{', '.join(shape.name for shape in NETWORKS[name])}.")
+        chosen.append((name, shapes))
+    config = resolve(pe=pe)
+    dram = Dram(read_latency=dram_latency, total_bytes=dram_bytes_per_cycle or 0)
+    start = None
+    if not model_only:
+        start = prepare("verilator", generated(config).verilog, console=notes)
+    reports, differing = [], 0
+    for name, shapes in chosen:
+        results = _run(name, shapes, config, start, dram, sparsity, seed, notes)
+        console.print(_table(name, config, results))
+        for line in _summary(results, config, dram, model_only):
+            console.print(line, highlight=False)
+        differing += sum(result.mismatches or 0 for result in results)
+        reports.append({"network": name, "pe": f"{config.rows}x{config.cols}",
+                        "layers": [result.to_dict() for result in results],
+                        "total": _total(results, config)})
+    if json_file:
+        report = reports[0] if len(reports) == 1 else reports
+        write_whole(json_file, lambda file: file.write(json.dumps(report, indent=1).encode()))
+    return 1 if differing else 0
+
+
+def _run(name, shapes, config, start, dram, sparsity, seed, notes):
+    results = []
+    with Progress(TextColumn("{task.description}"), BarColumn(),
+                  TextColumn("{task.fields[cycles]:>12,} cycles"), TimeElapsedColumn(),
+                  console=notes, transient=True) as bar:
+        for index, shape in enumerate(shapes):
+            task = bar.add_task(f"{name} {index + 1}/{len(shapes)} {shape.name}", total=None,
+                                cycles=0)
+            bus = None
+
+            def starting(simulation, segment, task=task):
+                nonlocal bus
+                bus = simulation
+                bar.update(task, total=segment.cycles)
+
+            def progress(task=task):
+                cycles = bus.statistics()["cycles"]
+                bar.update(task, completed=cycles, cycles=cycles)
+            try:
+                results.append(bench_layer(name, shape, config, start, sparsity=sparsity, seed=seed,
+                                           dram=dram, starting=starting, progress=progress))
+            except SimulationError as error:
+                raise HwgenError(f"layer {shape.name} of {name}: {error}") from None
+            bar.remove_task(task)
+    return results
+
+
+def _number(value, digits=0):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _table(name, config, results):
+    table = Table(title=f"{name} on {config.name}")
+    table.add_column("layer")
+    for heading in ("x", "MMACs", "cycles", "util %", "predicted", "PEs", "ifmap", "filter", "psum",
+                    "idle", "DRAM kB", "/ compulsory", "GLB kwords", "energy/MAC", "x Eyeriss",
+                    "≠"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        stalls = result.stalls or {}
+        count, word = result.counters, config.bus_bytes
+        dram = (word * (count["DRAM_READ_WORDS"] + count["DRAM_WRITE_WORDS"]) if count
+                else result.segment.estimate.bytes)
+        table.add_row(
+            result.shape.name, str(result.shape.count), _number(result.shape.macs / 1e6, 1),
+            _number(result.cycles), _number(100 * result.utilisation, 1),
+            _number(result.predicted), _number(result.active_pes, 0),
+            *(_number(stalls.get(cause)) for cause in ("ifmap", "filter", "psum", "idle")),
+            _number(dram / 1e3), _number(dram / result.shape.compulsory_bytes, 2),
+            _number(count and (count["GLB_READS"] + count["GLB_WRITES"]) / 1e3),
+            _number(result.energy, 2), _number(result.ratio, 2), _number(result.mismatches))
+    return table
+
+
+def _total(results, config):
+    total = {"macs": 0, "cycles": 0, "predicted_cycles": 0, "dram_bytes": 0, "compulsory_bytes": 0,
+             "mismatches": 0}
+    for result in results:
+        count = result.shape.count
+        counters = result.counters
+        total["macs"] += count * result.shape.macs
+        total["cycles"] += count * result.cycles
+        total["predicted_cycles"] += count * result.predicted
+        total["dram_bytes"] += count * (
+            config.bus_bytes * (counters["DRAM_READ_WORDS"] + counters["DRAM_WRITE_WORDS"])
+            if counters else result.segment.estimate.bytes)
+        total["compulsory_bytes"] += count * result.shape.compulsory_bytes
+        total["mismatches"] += result.mismatches or 0
+    total["utilisation"] = total["macs"] / (total["cycles"] * config.rows * config.cols)
+    return total
+
+
+def _summary(results, config, dram, model_only):
+    total = _total(results, config)
+    what = "predicted" if model_only else "measured"
+    yield (f"total: {total['macs'] / 1e6:,.1f} M MACs in {total['cycles']:,} cycles ({what}), "
+           f"{100 * total['utilisation']:.1f} % of {config.rows * config.cols} PEs; predicted "
+           f"{total['predicted_cycles']:,}; DRAM {total['dram_bytes'] / 1e6:.2f} MB, "
+           f"{total['dram_bytes'] / total['compulsory_bytes']:.2f} of compulsory; "
+           f"mismatches {total['mismatches']}")
+    if not model_only:
+        cycles = sum(result.cycles for result in results)
+        seconds = sum(result.seconds for result in results)
+        yield f"simulated {cycles:,} cycles in {seconds:.1f} s: {cycles / seconds:,.0f} cycles/s"
+    limit = f", {dram.total_bytes} bytes a cycle in all" if dram.total_bytes else ""
+    yield (f"DRAM: {config.bus_bits}-bit port, a beat a cycle each way, {dram.read_latency} cycles to "
+           f"the first beat of a read{limit}")

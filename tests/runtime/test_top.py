@@ -1,5 +1,6 @@
 """The whole accelerator: random layers, errors and recovery, counters against other counts."""
 
+import functools
 import json
 
 import numpy as np
@@ -49,6 +50,7 @@ class _Prepared:
         return layers
 
 
+@functools.cache
 def _library(config):
     return verilated.build(generated(config).verilog)
 
@@ -57,7 +59,7 @@ def _library(config):
 def test_random_layers(name):
     config = _CONFIGS[name]
     library = _library(config)
-    for seed in range(12):
+    for seed in range(8):
         layer = _Prepared(config, seed, 20_000 * config.rows * config.cols)
         with VerilatedBus(library, layer.program.memory_bytes, dram=layer.case.dram) as bus:
             layer.check(Driver(bus, config))

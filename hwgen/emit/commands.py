@@ -21,7 +21,8 @@ def markdown():
     text = (f"A command has {isa.COMMAND_BYTES} bytes: eight little-endian 64-bit words. Bits that "
             f"no field covers are 0.\n\n| opcode | command | queue |\n|---|---|---|\n")
     for command in isa.COMMANDS.values():
-        text += f"| {command.opcode} | [{command.name}](#{command.name.lower()}) | {command.queue} |\n"
+        text += (f"| {command.opcode} | [{command.name}](#{command.name.lower()}) "
+                 f"| {command.queue} |\n")
     for command in isa.COMMANDS.values():
         doc = command.doc.replace("``", "`")
         text += (f"\n### {command.name}\n\n" + "\n\n".join(
@@ -35,7 +36,7 @@ def markdown():
 
 
 def c_header():
-    """A C header: opcodes, error codes, the place of each field, functions that put and get fields."""
+    """A C header: opcodes, error codes, the place of each field, functions for fields."""
     lines = [
         "/* The command set of hwgen: see commands.md. Generated. */", "",
         "#ifndef HWGEN_COMMANDS_H", "#define HWGEN_COMMANDS_H", "", "#include <stdint.h>", "",

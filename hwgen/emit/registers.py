@@ -1,4 +1,4 @@
-"""The register map of an accelerator: SystemRDL from hwgen/registers.py, the rest from SystemRDL."""
+"""The register map: SystemRDL from hwgen/registers.py, the other files from the SystemRDL."""
 
 import tempfile
 from pathlib import Path

@@ -68,7 +68,8 @@ def table(config, values):
         if count:
             result.add_row(f"multipliers, {place}", f"{count}", "")
     for name, size in values["bytes_per_cycle"].items():
-        result.add_row(name, f"{size}", f"bytes/cycle, {values['gbytes_per_second'][name]:.1f} GB/s")
+        rate = values["gbytes_per_second"][name]
+        result.add_row(name, f"{size}", f"bytes/cycle, {rate:.1f} GB/s")
     result.add_row("peak", f"{values['peak_gmacs_per_second']:.1f}",
                    f"GMAC/s at {config.clock_mhz} MHz")
     return result

@@ -31,8 +31,8 @@ class Block(wiring.Component):
     module_name : str
         Name of the Verilog module.
     own_clock : bool
-        False: the module has ports ``clk`` and ``rst``. True, for the top: the body makes its domain
-        ``sync`` itself, from members of its signature.
+        False: the module has ports ``clk`` and ``rst``. True, for the top: the body makes its
+        domain ``sync`` itself, from members of its signature.
     """
 
     module_name: str

@@ -19,8 +19,8 @@ _TOKEN = re.compile(r"""
     """, re.X | re.M)
 # Words that are reserved in SystemVerilog, but not in the Verilog that Yosys writes.
 _RESERVED = frozenset("""
-    accept_on alias always_comb always_ff always_latch before bind bins binsof bit break byte chandle
-    checker class clocking const constraint context continue covergroup coverpoint cross dist do
+    accept_on alias always_comb always_ff always_latch before bind bins binsof bit break byte
+    chandle checker class clocking const constraint context continue covergroup coverpoint cross dist do
     endchecker endclass endclocking endgroup endinterface endpackage endprogram endproperty
     endsequence enum eventually expect export extends extern final first_match foreach forkjoin
     global iff ignore_bins illegal_bins implements implies import inside int interconnect interface
@@ -40,8 +40,9 @@ _SHORTEST_LOOP = 4
 def tidy(text, name, ports=None):
     """The text of one module, tidied.
 
-    * Names are plain identifiers: ``\\$7`` becomes ``_7``, ``\\ready$3`` becomes ``ready$3``, and the
-      input of register ``count`` becomes ``count$next``. SystemVerilog's reserved words are escaped.
+    * Names are plain identifiers: ``\\$7`` becomes ``_7``, ``\\ready$3`` becomes ``ready$3``, and
+      the input of register ``count`` becomes ``count$next``. SystemVerilog's reserved words are
+      escaped.
     * A register has the name that the source gave it, not that of an alias.
     * Signals that nothing reads, aliases mostly, are left out. Nets that stand for an output of an
       instance that nothing reads are named ``unused_*``, which linters understand.
@@ -278,7 +279,7 @@ def _loop_memories(text):
     text = re.sub(rf"^  initial begin\n(?:    {_NAME}\[\d+\] = \S+;\n)+  end\n", loops, text,
                   flags=re.M)
     if "start_word" in text:
-        text = re.sub(r"^(module [^;]*;\n)", r"\1  integer start_word;\n", text, count=1, flags=re.M)
+        text = re.sub(r"^(module [^;]*;\n)", r"\1  integer start_word;\n", text, count=1)
     return text
 
 

@@ -57,7 +57,8 @@ def test_lint_complains(tmp_path):
 
 def test_the_same_in_every_process(small):
     config, verilog = small
-    script = ("import sys; from hwgen.config import Config; from hwgen.emit.verilog import generate;"
+    script = ("import sys; from hwgen.config import Config;"
+              "from hwgen.emit.verilog import generate;"
               "sys.stdout.write(generate(Config(name='small', rows=2, cols=3, glb_kib=16)))")
     for seed in ("0", "4711"):
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,

@@ -20,7 +20,8 @@ _TOKEN = re.compile(r"""
 # Words that are reserved in SystemVerilog, but not in the Verilog that Yosys writes.
 _RESERVED = frozenset("""
     accept_on alias always_comb always_ff always_latch before bind bins binsof bit break byte
-    chandle checker class clocking const constraint context continue covergroup coverpoint cross dist do
+    chandle checker class clocking const constraint context continue covergroup coverpoint cross
+    dist do
     endchecker endclass endclocking endgroup endinterface endpackage endprogram endproperty
     endsequence enum eventually expect export extends extern final first_match foreach forkjoin
     global iff ignore_bins illegal_bins implements implies import inside int interconnect interface

@@ -19,11 +19,12 @@ Psum addresses are plain bank words: a psum word stands in every bank at once, o
 from dataclasses import dataclass
 
 __all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
-           "pack", "unpack", "glb_address", "filter_header", "FILTER_MAGIC"]
+           "READ_AHEAD", "pack", "unpack", "glb_address", "filter_header", "FILTER_MAGIC"]
 
 COMMAND_BYTES = 64
 MAGIC = 0x4E475748           # "HWGN", the first word of a program
 SEMAPHORES = 8
+READ_AHEAD = 4               # commands that are fetched beyond END and dropped: must be readable
 FILTER_MAGIC = 0xF1
 
 

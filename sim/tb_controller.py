@@ -11,7 +11,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from hwgen import isa
 from hwgen.config import Config
 from hwgen.registers import ErrorCode
-from hwgen.rtl.controller import AHEAD, DEPTH, GIVERS, QUEUES, TAKERS
+from hwgen.rtl.controller import DEPTH, GIVERS, QUEUES, TAKERS
 
 CONFIG = Config(bus_bits=int(os.environ["CONTROLLER_BUS_BITS"]), lanes=8, ifmap_spad=64,
                 burst=16, addr_bits=40)
@@ -202,10 +202,10 @@ async def programs(dut):
         dut.units_idle.value = 1
         await bench.until(lambda: bench.done > number)
         bench.check_received(commands)
-        # In order, each once, and no more than AHEAD beyond the end.
+        # In order, each once, and no more than READ_AHEAD beyond the end.
         assert bench.requests == [offset + isa.COMMAND_BYTES * i
                                   for i in range(len(bench.requests))]
-        assert len(commands) <= len(bench.requests) <= len(commands) + AHEAD
+        assert len(commands) <= len(bench.requests) <= len(commands) + isa.READ_AHEAD
         await ClockCycles(dut.clk, rng.randrange(20))
     assert bench.done == PROGRAMS and not bench.errors and not dut.halt.value
 

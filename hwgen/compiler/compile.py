@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import HwgenError
+from ..isa import COMMAND_BYTES, READ_AHEAD
 from ..model.graph import Conv, Host, MaxPool
 from .geometry import Layer, Pooling
 from .layout import Placement, align
@@ -72,6 +73,7 @@ def compile_network(network, config):
     for code in codes:
         code_at.append(cursor)
         cursor += code.size
+    readable = cursor + READ_AHEAD * COMMAND_BYTES
     for code in codes:
         cursor = align(cursor, 64)
         data_at.append(cursor)
@@ -81,6 +83,7 @@ def compile_network(network, config):
     for name, placement in tensors.items():
         tensors[name] = replace(placement, offset=cursor)
         cursor = align(cursor + placement.size, 64)
+    cursor = max(cursor, readable)
     _check_memory(network, cursor)
 
     image = bytearray(image_bytes)

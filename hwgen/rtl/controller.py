@@ -10,7 +10,7 @@ from ..registers import ErrorCode
 from .block import Block
 from .command import COMMAND, Take
 
-__all__ = ["Controller", "QUEUES", "TAKERS", "GIVERS", "DEPTH", "AHEAD"]
+__all__ = ["Controller", "QUEUES", "TAKERS", "GIVERS", "DEPTH"]
 
 #: Command queues, by the port that each leaves at.
 QUEUES = ("load", "filter", "compute", "store")
@@ -19,9 +19,8 @@ QUEUES = ("load", "filter", "compute", "store")
 TAKERS = ("load", "feed", "psum", "store")
 GIVERS = (*TAKERS, "written")
 
-#: Commands that a queue holds, and commands that are fetched before they are needed.
+#: Commands that a queue holds.
 DEPTH = 4
-AHEAD = 4
 
 _WORDS = isa.COMMAND_BYTES // 8
 _SEMAPHORE_BITS = 6
@@ -41,11 +40,12 @@ def _used_bits(queue):
 class Controller(Block):
     """Runs programs of :mod:`hwgen.isa` commands.
 
-    From ``start`` on, commands are fetched in order, up to :data:`AHEAD` of them ahead, so up to
-    ``64 * AHEAD`` bytes after END are read and dropped. A command is checked and written to its
-    queue in 9 cycles, waiting while the queue holds :data:`DEPTH`; it leaves a queue 10 cycles
-    after its turn has come. END ends the program when the queues are empty and ``units_idle`` has
-    been high for 8 cycles. The next ``start`` may come in the cycle after ``done``.
+    From ``start`` on, commands are fetched in order, up to :data:`~hwgen.isa.READ_AHEAD` of them
+    ahead, so up to ``64 * READ_AHEAD`` bytes after END are read and dropped. A command is checked
+    and written to its queue in 9 cycles, waiting while the queue holds :data:`DEPTH`; it leaves a
+    queue 10 cycles after its turn has come. END ends the program when the queues are empty and
+    ``units_idle`` has been high for 8 cycles. The next ``start`` may come in the cycle after
+    ``done``.
 
     The first error of a program ends it: ``error`` is high for a cycle, ``halt`` from the next
     cycle until reset, and nothing more is fetched.
@@ -226,7 +226,7 @@ class Controller(Block):
         """
         fetching = Signal()
         address = Signal(32, reset_less=True)
-        pending = Signal(range(AHEAD + 1))
+        pending = Signal(range(isa.READ_AHEAD + 1))
         request_done = self.req.valid & self.req.ready
         answer_done = self.data.valid & self.data.ready & self.data.payload.last
         m.d.comb += [
@@ -234,7 +234,7 @@ class Controller(Block):
             self.req.payload.beats.eq(isa.COMMAND_BYTES // self._config.bus_bytes),
         ]
         # A request counts as pending from the cycle in which it is first offered.
-        begin = fetching & (pending != AHEAD) & (~self.req.valid | self.req.ready)
+        begin = fetching & (pending != isa.READ_AHEAD) & (~self.req.valid | self.req.ready)
         with m.If(begin):
             m.d.sync += self.req.valid.eq(1)
         with m.Elif(self.req.ready):

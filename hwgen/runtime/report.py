@@ -64,7 +64,9 @@ class Report:
 
     def table(self):
         """One row for each layer, and their sum."""
-        where = self.config.name if self.config else "the golden model"
+        where = "the golden model"
+        if self.config:
+            where = f"{self.config.name}, {self.config.rows} x {self.config.cols} PEs"
         table = Table(title=f"{self.network.name} on {where}", show_footer=True)
         total = self._totals()
         pes = self.config and self.config.rows * self.config.cols

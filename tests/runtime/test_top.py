@@ -1,12 +1,15 @@
 """The whole accelerator: random layers, errors and recovery, counters against other counts."""
 
 import functools
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hwgen import isa
+from hwgen.cli import main
 from hwgen.compiler import compile_network
 from hwgen.config import Config
 from hwgen.model import golden, onnx_import
@@ -21,6 +24,7 @@ from hwgen.runtime.session import execute
 from hwgen.runtime.verilated import VerilatedBus
 from sim.runner import run_block
 
+_LENET = Path(__file__).parents[2] / "examples" / "lenet5"
 _SMALL = Config(name="small", rows=2, cols=3, glb_kib=24)
 _CONFIGS = {
     "2x3": _SMALL,
@@ -51,8 +55,12 @@ class _Prepared:
 
 
 @functools.cache
+def _verilog(config):
+    return generated(config).verilog
+
+
 def _library(config):
-    return verilated.build(generated(config).verilog)
+    return verilated.build(_verilog(config))
 
 
 @pytest.mark.parametrize("name", _CONFIGS)
@@ -79,6 +87,42 @@ def test_random_layers_on_cocotbext_axi(simulator):
     run_block(Top(_SMALL), "sim.tb_top", simulator=simulator,
               env={"HWGEN_CONFIG": json.dumps(_SMALL.to_dict()), "HWGEN_COUNT": "3",
                    "HWGEN_MACS": "6000"})
+
+
+# The commands.
+
+@pytest.fixture
+def folder(tmp_path):
+    """The small accelerator, as ``hwgen build`` leaves it, as far as ``--build`` looks."""
+    verilog = _verilog(_SMALL)
+    digest = hashlib.sha256(verilog.encode()).hexdigest()
+    (tmp_path / "hwgen.v").write_text(verilog)
+    (tmp_path / "config.toml").write_text(_SMALL.to_toml())
+    (tmp_path / "manifest.json").write_text(json.dumps({"verilog": {"sha256": digest}}))
+    return tmp_path
+
+
+def test_run_recognises_a_digit(folder, capfd):
+    report = folder / "report.json"
+    code = main(["run", str(_LENET / "lenet5.onnx"), "--input", str(_LENET / "digits" / "7.png"),
+                 "--build", str(folder), "--json", str(report)])
+    assert code == 0 and "class 7" in capfd.readouterr().out
+    found = json.loads(report.read_text())
+    assert found["pe"] == "2x3" and found["totals"]["macs"] == 416520
+    assert found["totals"]["cycles"] == sum(layer["cycles"] for layer in found["layers"])
+    for layer in found["layers"]:
+        assert layer["mismatches_golden"] == layer["mismatches_onnxruntime"] == 0
+        assert layer["counters"]["CYCLES"] == layer["cycles"]
+        assert 0 < layer["utilisation"] <= 1
+
+
+def test_run_reports_a_stop(folder, capfd, monkeypatch):
+    monkeypatch.setattr(Driver, "run", lambda *_, **__: (_ for _ in ()).throw(
+        DeviceError(ErrorCode.OPCODE, 0xEE, 7)))
+    assert main(["run", str(_LENET / "lenet5.onnx"), "--build", str(folder),
+                 "--input", str(_LENET / "digits" / "7.png")]) == 1
+    text = " ".join(capfd.readouterr().err.split())
+    assert "stopped in layer 'conv1'" in text and "OPCODE, info 0xEE) at command 7" in text
 
 
 # A stop with an error, then a soft reset, then a program that runs right.

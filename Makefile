@@ -11,11 +11,11 @@ demo: setup
 	$(RUN) -m hwgen run examples/lenet5/lenet5.onnx --input examples/lenet5/digits/7.png
 
 test: setup icarus
-	$(RUN) -m pytest -n 2 -rs
+	$(RUN) -m pytest -n 2 --dist worksteal -rs
 
 # Whole networks, every array shape, long fuzzing: hours.
 test-long: setup icarus
-	$(RUN) -m pytest -n 2 -rs -m long
+	$(RUN) -m pytest -n 2 --dist worksteal -rs -m long
 
 setup: $(VENV)/ready
 

@@ -36,11 +36,12 @@ def built(folder):
         wanted = manifest["verilog"]["sha256"]
     except OSError as error:
         raise HwgenError(f"--build {folder} is not a built accelerator ({error.strerror}: "
-                         f"{error.filename}): make one with 'hwgen build --out {folder}'.") from None
+                         f"{error.filename}): make one with 'hwgen build --out "
+                         f"{folder}'.") from None
     except (ValueError, KeyError, TypeError):
         raise HwgenError(f"the manifest {folder / 'manifest.json'} is damaged: build the "
                          f"accelerator again.") from None
     if hashlib.sha256(verilog.encode()).hexdigest() != wanted:
-        raise HwgenError(f"the Verilog in {folder} is not what its manifest states (sha256): it was "
-                         f"changed; build the accelerator again.")
+        raise HwgenError(f"the Verilog in {folder} is not what its manifest states (sha256): it "
+                         f"was changed; build the accelerator again.")
     return Design(load_toml(folder / "config.toml"), verilog)

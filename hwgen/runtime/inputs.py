@@ -59,11 +59,9 @@ def load(path, network, *, mean=(), std=(), notice=lambda text: None):
 def _arrays(path):
     """``{name: array}`` of an ``.npz``; the name in an ``.npy`` is empty."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            return {"": loaded}
-        with loaded:
-            return dict(loaded)
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {"": loaded}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise HwgenError(f"{path} is not a NumPy file that can be read: {error}.") from None
 

@@ -20,6 +20,8 @@ _CONFIG = Config()
 _SIZE = 1 << 16
 _WORDS = 64
 _TARGET = 0x2000             # from the source
+_ICARUS = pytest.mark.skipif(not shutil.which("iverilog"),
+                             reason="Icarus Verilog is not installed: apt-get install iverilog")
 
 
 def _library(*, bus=64, trace=False):
@@ -138,16 +140,20 @@ def test_another_configuration_is_refused():
         Driver(bus, Config(rows=3))
 
 
-def test_a_build_is_cached_and_a_failed_one_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failed_build_leaves_its_messages_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(HwgenError, match="could not build the simulator"):
         verilated.build("module hwgen; nonsense")
     assert [path.suffix for path in (tmp_path / "hwgen").iterdir()] == [".log"]
+
+
+@_ICARUS
+def test_a_build_is_cached(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     notices = []
-    for _ in range(2):
-        verilated.build(_SOURCE, notice=lambda: notices.append(1))
-    assert len(notices) == 1
-    assert sorted(path.suffix for path in (tmp_path / "hwgen").iterdir()) == [".log", ".so"]
+    paths = {cosim.build(_SOURCE, notice=lambda: notices.append(1)) for _ in range(2)}
+    assert len(notices) == len(paths) == 1
+    assert list((tmp_path / "hwgen").iterdir()) == list(paths)
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
@@ -165,7 +171,7 @@ def test_memory_settings_out_of_range(field, value):
         Dram(**{field: value})
 
 
-@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+@_ICARUS
 @pytest.mark.parametrize("stall", (0, 0.5))
 def test_icarus_copies_whole_memory_right(stall):
     text = _SOURCE.replace("HASH = 0", f"HASH = 32'h{_CONFIG.hash:08x}")
@@ -186,6 +192,14 @@ def test_icarus_missing_is_one_sentence(monkeypatch):
         cosim.build(_SOURCE)
 
 
-def test_icarus_that_dies_is_reported():
+@_ICARUS
+def test_a_design_that_icarus_refuses():
     with pytest.raises(HwgenError, match="could not compile"):
         cosim.build("module hwgen; nonsense")
+
+
+def test_a_missing_compiler_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(verilated.shutil, "which", lambda tool: None)
+    with pytest.raises(HwgenError, match=r"^g\+\+ was not found"):
+        verilated.build(_SOURCE)

@@ -1,4 +1,4 @@
-"""``hwgen run``: what it prints and writes, and every input that it refuses, by the golden model."""
+"""``hwgen run`` by the golden model: what it prints and writes, and every input that it refuses."""
 
 import hashlib
 import json

@@ -20,11 +20,18 @@ _CASES = {
                                          "zero_gate=true", "addr_bits=64", "burst=256"]},
 }
 
+# Minutes each in Icarus and Verilator.
+_LONG = {
+    **{name: {"preset_name": name} for name in ("eyeriss", "ecp5-85f", "ecp5-25f")},
+    **{pe: {"pe": pe} for pe in ("32x32", "32x1", "1x32", "17x23")},
+}
 
-@pytest.fixture(scope="module", params=_CASES)
+
+@pytest.fixture(scope="module", params=[
+    *_CASES, *(pytest.param(name, marks=pytest.mark.long) for name in _LONG)])
 def folder(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    (folder / "hwgen.v").write_text(generate(resolve(**_CASES[request.param])))
+    (folder / "hwgen.v").write_text(generate(resolve(**(_CASES | _LONG)[request.param])))
     (folder / "hwgen.vlt").write_text(lint.WAIVERS)
     return folder
 

@@ -73,7 +73,7 @@ def test_nothing_is_left_of_a_failure(tmp_path, quick, monkeypatch, failure, cap
     def fail(*_):
         raise failure
 
-    monkeypatch.setattr(build.registers, "write", fail)
+    monkeypatch.setattr(build.fusesoc, "core", fail)
     for folder in (tmp_path / "b", tmp_path / "new" / "deep" / "b"):
         capsys.readouterr()
         if failure is RuntimeError:

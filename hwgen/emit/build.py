@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def build(config, folder):
     HwgenError
         ``folder`` cannot be written, or holds something else than a built accelerator.
     """
-    with _replacing(Path(folder)) as new:
+    # The register documents take seconds as well: another core makes them meanwhile.
+    with _replacing(Path(folder)) as new, ProcessPoolExecutor(1) as pool:
+        documents = pool.submit(registers.write, config, new)
         verilog = generate(config)
         texts = {
             "hwgen.v": verilog,
@@ -54,7 +57,7 @@ def build(config, folder):
         }
         for name, text in texts.items():
             (new / name).write_text(text)
-        registers.write(config, new)
+        documents.result()
         manifest = _manifest(config, verilog, new)
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest

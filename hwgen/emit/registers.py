@@ -1,5 +1,6 @@
 """The register map: SystemRDL from hwgen/registers.py, the other files from the SystemRDL."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -68,6 +69,9 @@ def write(config, folder):
         file.writelines(f"| {code.value} | {code.name} | {code.doc} |\n" for code in ErrorCode)
     HTMLExporter(generate_source_links=False).export(
         root, str(folder / "registers"), title=f"hwgen {config.name}: registers", footer="")
+    # The page is stamped with the time, against stale caches: the configuration serves as well.
+    page = folder / "registers" / "index.html"
+    page.write_text(re.sub(r"(BUILD_TS = |\?ts=)\d+", rf"\g<1>{config.hash}", page.read_text()))
 
 
 def markdown(config):

@@ -1,6 +1,6 @@
 """The accelerator: the module that a system instantiates."""
 
-from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
+from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
@@ -47,10 +47,12 @@ class Top(Block):
         m.domains.core = ClockDomain("core")
         m.submodules.csr = csr
         m.submodules.core = DomainRenamer("core")(core)
+        # The core's reset leaves a register: it goes far.
+        core_reset = Signal(init=1)
+        m.d.sync += core_reset.eq(csr.core_reset)
         m.d.comb += [
             ClockSignal("sync").eq(self.aclk), ResetSignal("sync").eq(~self.aresetn),
-            ClockSignal("core").eq(self.aclk),
-            ResetSignal("core").eq(~self.aresetn | csr.core_reset),
+            ClockSignal("core").eq(self.aclk), ResetSignal("core").eq(core_reset),
             core.start.eq(csr.start), core.program.eq(csr.program), core.base.eq(csr.base),
             core.watchdog.eq(csr.watchdog), core.halt.eq(csr.halt),
             csr.done.eq(core.done), csr.error.eq(core.error), csr.error_code.eq(core.error_code),

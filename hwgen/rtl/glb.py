@@ -191,12 +191,13 @@ class GlobalBuffer(Block):
         m.d.comb += [feed_bank.eq(feed.bank), feed_sub.eq(feed.sub),
                      drain_bank.eq(self.drain.p.bank)]
         words = Array(bank.read_data for bank in banks)
+        loaded = along(load_go, 1)           # written one cycle after it was accepted
         m.d.sync += [
             self.feed_data.eq(words[along(feed_bank, 2)].word_select(along(feed_sub, 2),
                                                                     config.bus_bits)),
             self.drain_data.eq(words[along(drain_bank, 2)]),
             self.drain_valid.eq(along(drain_go, 2)),
             self.reads.eq(Mux(self.control.read, config.cols, feed_go + drain_go)),
-            self.writes.eq(Mux(self.control.write, config.cols, load_go)),
+            self.writes.eq(Mux(self.control.write, config.cols, loaded)),
         ]
         return m

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from hwgen import files
 from hwgen.cli import main
 from hwgen.config import load_toml
 from hwgen.emit import build
@@ -107,7 +108,7 @@ def test_unwritable_folder(tmp_path, quick, capsys, monkeypatch):
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(build.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(files.tempfile, "mkdtemp", refuse)
     assert main(["build", "--out", str(tmp_path / "a" / "b")]) == 2
     assert capsys.readouterr().err == (
         f"error: cannot write the folder {tmp_path / 'a' / 'b'}: Permission denied; name another "

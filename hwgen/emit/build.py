@@ -2,15 +2,10 @@
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 
 from .. import __version__
-from ..errors import HwgenError
+from ..files import replacing
 from . import commands, fusesoc, lint, registers, summary
 from .netlist import Netlist
 from .verilog import generate
@@ -43,7 +38,7 @@ def build(config, folder):
         ``folder`` cannot be written, or holds something else than a built accelerator.
     """
     # The register documents take seconds as well: another core makes them meanwhile.
-    with _replacing(Path(folder)) as new, ProcessPoolExecutor(1) as pool:
+    with replacing(folder, "hwgen.v") as new, ProcessPoolExecutor(1) as pool:
         documents = pool.submit(registers.write, config, new)
         verilog = generate(config)
         texts = {
@@ -82,42 +77,3 @@ def _manifest(config, verilog, folder):
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                   for path in sorted(folder.iterdir()) if path.is_file()},
     }
-
-
-@contextmanager
-def _replacing(folder):
-    """A new folder that takes the place of ``folder`` if all goes well, and is gone otherwise."""
-    folder = Path(os.path.abspath(folder))
-    made, old = [], None
-    try:
-        if folder.is_symlink() or folder.exists() and not folder.is_dir():
-            raise HwgenError(f"--out {folder} is not a folder: choose another.")
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-            raise HwgenError(f"--out {folder} holds files that hwgen did not write: choose another "
-                             f"folder, or empty it.")
-        for parent in reversed(folder.parents):
-            if not parent.exists():
-                parent.mkdir()
-                made.append(parent)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        made.append(new)
-        new.chmod(0o755)
-        yield new
-        if folder.exists():
-            old = new.with_name(f"{new.name}-old")
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            if old:
-                old.rename(folder)
-            raise
-        made.clear()
-    except OSError as error:
-        raise HwgenError(f"cannot write the folder {folder}: {error.strerror}; name another with "
-                         f"--out.") from None
-    finally:
-        for path in reversed(made):
-            shutil.rmtree(path, ignore_errors=True)
-        if old:
-            shutil.rmtree(old, ignore_errors=True)

@@ -47,6 +47,10 @@ class Config:
         Ifmap values that an array row's X-bus delivers in a cycle.
     params_depth : int
         Output channels whose bias and scale the parameter memory holds.
+    elementwise : bool
+        The output stage looks values up in two tables of 256 entries, for elementwise operators
+        and functions of a value. A table takes half of 256 words of the parameter memory, so
+        ``params_depth`` must be at least ``256 * lanes``.
     addr_bits : int
         Width of an AXI4 address.
     burst : int
@@ -65,7 +69,8 @@ class Config:
     lanes: int = 4
     bus_bits: int = 64
     xbus_bytes: int = 4
-    params_depth: int = 512
+    params_depth: int = 1024
+    elementwise: bool = True
     addr_bits: int = 32
     burst: int = 32
     zero_gate: bool = False
@@ -107,10 +112,14 @@ class Config:
             raise HwgenError(f"ifmap_spad = {self.ifmap_spad} is too small for bus_bits = "
                              f"{self.bus_bits}: it needs {self.bus_bytes} values for a bus word "
                              f"and 8 for a window.")
+        if self.elementwise and self.params_depth < 256 * self.lanes:
+            raise HwgenError(f"params_depth = {self.params_depth} is too small for tables in "
+                             f"{self.lanes} lanes: set params_depth to at least "
+                             f"{256 * self.lanes}, or elementwise to false.")
         if self.bank_depth < 32 or self.bank_depth > 32768:
             raise HwgenError(f"glb_kib = {self.glb_kib} gives each of {self.cols} banks "
-                             f"{self.bank_depth} words of {self.bank_bits} bits; between 32 and "
-                             f"32768 are allowed: change glb_kib or lanes.")
+                             f"{max(self.bank_depth, 0)} words of {self.bank_bits} bits; between "
+                             f"32 and 32768 are allowed: change glb_kib, lanes or params_depth.")
 
     def _range(self, name, low, high):
         value = getattr(self, name)
@@ -197,12 +206,13 @@ class Config:
 
 PRESETS = {
     "eyeriss": Config(),
-    "ecp5-85f": Config(name="ecp5-85f", rows=10, cols=12, glb_kib=98, lanes=2, params_depth=256,
+    "ecp5-85f": Config(name="ecp5-85f", rows=10, cols=12, glb_kib=100, lanes=2, params_depth=512,
                        clock_mhz=75),
-    "ecp5-25f": Config(name="ecp5-25f", rows=4, cols=6, glb_kib=26, lanes=2, params_depth=256,
+    "ecp5-25f": Config(name="ecp5-25f", rows=4, cols=6, glb_kib=28, lanes=2, params_depth=512,
                        burst=16, clock_mhz=65),
     "up5k": Config(name="up5k", rows=2, cols=3, filter_spad=128, ifmap_spad=16, glb_kib=50, lanes=1,
-                   bus_bits=32, xbus_bytes=1, params_depth=128, burst=16, clock_mhz=18),
+                   bus_bits=32, xbus_bytes=1, params_depth=128, elementwise=False, burst=16,
+                   clock_mhz=18),
 }
 
 

@@ -102,7 +102,10 @@ COMMANDS = {c.name: c for c in (
             )),
     Command("PARAMS", 4, "load",
             "Copies bias and scale of ``count`` parameter words (``lanes`` channels each, 8 bytes "
-            "a channel: int32 bias, float32 scale) from DRAM into the parameter memory.", (
+            "a channel: int32 bias, float32 scale) from DRAM into the parameter memory.\n\n"
+            "The tables of STORE's modes 1 and 2 stand there too: entry ``i`` of table A in the "
+            "biases of word ``i``, entry ``i`` of table B, an int32, in its scales, the same in "
+            "each lane.", (
                 (_WAIT, _SIGNAL, Field("dst", 12, "first parameter word"),
                  Field("count", 12, "parameter words, 1 or more")),
                 (Field("addr", 32, "byte address in DRAM, a multiple of the bus word"),),
@@ -168,7 +171,20 @@ COMMANDS = {c.name: c for c in (
             "channel: the largest requantised value in a window of ``pool_r`` x ``pool_s`` psums "
             "(1 x 1: no pooling), which starts at row ``row0 + oy * pool_u``, column "
             "``col0 + ox * pool_v``; positions outside the ``psum_rows`` x ``steps`` psums are left "
-            "out. A row's ``out_cols * p`` bytes are contiguous in DRAM.", (
+            "out. A row's ``out_cols * p`` bytes are contiguous in DRAM.\n\n"
+            "A psum becomes ``acc``, and ``acc`` becomes an output by ``clip(rint(float32(acc) * "
+            "scale) + zy, lo, hi)``, according to ``mode``:\n\n"
+            "* 0, requantise: ``acc`` is the psum plus its channel's bias, ``scale`` the "
+            "channel's.\n\n"
+            "* 1, sum: ``acc = A[psum[7:0]] + B[psum[15:8]]``, of the tables A and B in the "
+            "parameter memory; ``scale`` is the command's.\n\n"
+            "* 2, product: ``acc = A[psum[7:0]] * B[psum[15:8]]``, of the entries' lowest 9 bits "
+            "as signed numbers; ``scale`` is the command's.\n\n"
+            "* 3, raw: the psum plus its channel's bias is stored as it is, in 4 little-endian "
+            "bytes; the window is 1 x 1, and a row has ``out_cols * p * 4`` bytes.\n\n"
+            "Sums wrap to 32 bits. Modes 1 and 2 exist in accelerators built with "
+            "``elementwise``, others stop with an error; with them ``params`` and "
+            "``param_stride`` are 0.", (
                 (_WAIT, Field("signal", 8, "semaphores given when the psums have been read"),
                  Field("signal_written", 8, "semaphores given when every write is acknowledged"),
                  Field("psum", 16, "bank word of the block's first psum"),
@@ -194,7 +210,9 @@ COMMANDS = {c.name: c for c in (
                  Field("pool_r", 5, "window rows"), Field("pool_s", 5, "window columns"),
                  Field("pool_u", 5, "row stride"), Field("pool_v", 5, "column stride")),
                 (Field("strip_words", 16, "psum words of a strip: steps * pw"),
-                 Field("param_stride", 12, "parameter words from a filter group to the next")),
+                 Field("param_stride", 12, "parameter words from a filter group to the next"),
+                 Field("mode", 2, "0 requantise, 1 sum, 2 product, 3 raw"),
+                 Field("scale", 32, "modes 1 and 2: bits of a float32, positive and finite")),
             )),
 )}
 

@@ -13,8 +13,8 @@ from hwgen.config import Config
 from hwgen.registers import ErrorCode
 from hwgen.rtl.controller import DEPTH, GIVERS, QUEUES, TAKERS
 
-CONFIG = Config(bus_bits=int(os.environ["CONTROLLER_BUS_BITS"]), lanes=8, ifmap_spad=64,
-                burst=16, addr_bits=40)
+CONFIG = Config(bus_bits=int(os.environ["CONTROLLER_BUS_BITS"]), lanes=8, params_depth=2048,
+                ifmap_spad=64, burst=16, addr_bits=40)
 PROGRAMS = 6
 BEATS = isa.COMMAND_BYTES // CONFIG.bus_bytes
 BEGIN = isa.pack("BEGIN", magic=isa.MAGIC, hash=CONFIG.hash)

@@ -33,8 +33,11 @@ from hwgen.errors import HwgenError
      "128."),
     ({"bus_bits": 32, "xbus_bytes": 8}, "xbus_bytes = 8 exceeds the 4 bytes of bus_bits = 32."),
     ({"bus_bits": 128, "ifmap_spad": 16}, "ifmap_spad = 16 is too small for bus_bits = 128"),
-    ({"glb_kib": 5}, "glb_kib = 5 gives each of 14 banks 4 words of 128 bits; between 32 and "
+    ({"lanes": 8}, "params_depth = 1024 is too small for tables in 8 lanes: set params_depth to at "
+                   "least 2048, or elementwise to false."),
+    ({"glb_kib": 9}, "glb_kib = 9 gives each of 14 banks 4 words of 128 bits; between 32 and "
                      "32768 are allowed"),
+    ({"glb_kib": 5}, "glb_kib = 5 gives each of 14 banks 0 words"),
     ({"speed": 1}, "'speed' is not a parameter: the parameters are name, rows, cols"),
 ])
 def test_refused(changes, message):
@@ -112,7 +115,7 @@ def test_resolve():
     assert resolve() == resolve(pe="12x14") == Config()
     config = resolve(pe="8x8")
     assert (config.name, config.rows, config.cols) == ("eyeriss-8x8", 8, 8)
-    assert config.glb_kib == 64
+    assert config.glb_kib == 66
     assert abs(config.bank_depth - Config().bank_depth) < 16
     assert resolve(pe="8x8", settings=["glb_kib=50", "name=mine"]).name == "mine"
     assert resolve(pe="8x8", settings=["glb_kib=50"]).glb_kib == 50
@@ -122,7 +125,7 @@ def test_resolve():
 
 def test_settings_count_together():
     """Parameters that are inconsistent one by one may be right together."""
-    config = resolve(settings=["bus_bits=256", "lanes=8", "burst=128"])
+    config = resolve(settings=["bus_bits=256", "lanes=8", "burst=128", "params_depth=2048"])
     assert (config.bus_bits, config.lanes, config.burst) == (256, 8, 128)
 
 

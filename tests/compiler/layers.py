@@ -150,4 +150,4 @@ def random_config(rng):
     least = -(-(8 * 64 + 32 * cols * 4 * lanes) // 1024)
     return Config(rows=rows, cols=cols, lanes=lanes, bus_bits=bus_bits, ifmap_spad=pick(*spads),
                   filter_spad=pick(8, 16, 64, 224), glb_kib=max(least, pick(2, 4, 8, 27, 108)),
-                  xbus_bytes=pick(1, 2, 4), params_depth=pick(32, 64))
+                  xbus_bytes=pick(1, 2, 4), params_depth=pick(32, 64), elementwise=False)

@@ -10,7 +10,7 @@ from sim.machine import Machine, MachineError
 
 from .layers import conv, load, network, tensor
 
-CONFIG = Config(rows=3, cols=4, glb_kib=3, params_depth=32, lanes=2)
+CONFIG = Config(rows=3, cols=4, glb_kib=3, params_depth=32, elementwise=False, lanes=2)
 
 
 def spoiled(change, seeds=6):

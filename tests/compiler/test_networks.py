@@ -12,7 +12,8 @@ from hwgen.config import PRESETS, Config
 from .layers import (check, conv, dense, network, pool, random_config, random_network, tensor)
 
 SEED = int(os.environ.get("HWGEN_SEED", 1))
-SMALL = Config(rows=3, cols=4, glb_kib=4, params_depth=64, lanes=2, filter_spad=32, ifmap_spad=32)
+SMALL = Config(rows=3, cols=4, glb_kib=4, params_depth=64, elementwise=False, lanes=2,
+               filter_spad=32, ifmap_spad=32)
 
 
 @pytest.fixture

@@ -15,9 +15,11 @@ from hwgen.emit.verilog import generate
 _CASES = {
     "1x1": {"pe": "1x1"},
     "up5k": {"preset_name": "up5k"},
-    "wide": {"pe": "3x5", "settings": ["bus_bits=256", "lanes=8", "burst=128", "xbus_bytes=8"]},
+    "wide": {"pe": "3x5", "settings": ["bus_bits=256", "lanes=8", "burst=128", "xbus_bytes=8",
+                                       "params_depth=2048"]},
     "narrow": {"pe": "2x2", "settings": ["bus_bits=32", "lanes=1", "xbus_bytes=1",
-                                         "zero_gate=true", "addr_bits=64", "burst=256"]},
+                                         "elementwise=false", "zero_gate=true", "addr_bits=64",
+                                         "burst=256"]},
 }
 
 # Minutes each in Icarus and Verilator.

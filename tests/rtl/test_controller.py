@@ -8,7 +8,8 @@ from sim.runner import SIMULATORS, run_block
 
 
 def run(simulator, bus_bits, **env):
-    config = Config(bus_bits=bus_bits, lanes=8, ifmap_spad=64, burst=16, addr_bits=40)
+    config = Config(bus_bits=bus_bits, lanes=8, params_depth=2048, ifmap_spad=64, burst=16,
+                    addr_bits=40)
     run_block(Controller(config), "sim.tb_controller", simulator=simulator,
               env={"CONTROLLER_BUS_BITS": str(bus_bits), **env})
 

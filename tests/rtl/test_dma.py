@@ -12,7 +12,7 @@ CONFIGS = {
     32: dict(bus_bits=32, lanes=1, xbus_bytes=1, burst=16),
     64: dict(bus_bits=64, lanes=4, burst=32, addr_bits=40),
     128: dict(bus_bits=128, lanes=4, burst=64),
-    256: dict(bus_bits=256, lanes=8, burst=8),
+    256: dict(bus_bits=256, lanes=8, params_depth=2048, burst=8),
 }
 
 
@@ -37,4 +37,4 @@ def test_write_dma(simulator, bus_bits):
 @pytest.mark.parametrize("lanes", (2, 8))
 def test_write_dma_lanes(lanes):
     """Fewer and more bytes in a transfer than in a bus word."""
-    run(write_dma, dict(bus_bits=32, lanes=lanes, burst=16), "icarus", "write_")
+    run(write_dma, dict(bus_bits=32, lanes=lanes, params_depth=2048, burst=16), "icarus", "write_")

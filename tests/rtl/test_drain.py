@@ -10,10 +10,13 @@ from sim.runner import run_block
 
 CONFIGS = {
     "lanes-1": dict(cols=3, rows=2, lanes=1, bus_bits=32, xbus_bytes=1, params_depth=32,
-                    glb_kib=8),
-    "lanes-2": dict(cols=7, rows=2, lanes=2, bus_bits=32, params_depth=64, glb_kib=32),
-    "lanes-4": dict(cols=14, rows=2, lanes=4, bus_bits=64, params_depth=128, glb_kib=64),
-    "lanes-8": dict(cols=4, rows=2, lanes=8, bus_bits=256, params_depth=256, glb_kib=64),
+                    elementwise=False, glb_kib=8),
+    "lanes-2": dict(cols=7, rows=2, lanes=2, bus_bits=32, params_depth=64, elementwise=False,
+                    glb_kib=32),
+    "lanes-4": dict(cols=14, rows=2, lanes=4, bus_bits=64, params_depth=128, elementwise=False,
+                    glb_kib=64),
+    "lanes-8": dict(cols=4, rows=2, lanes=8, bus_bits=256, params_depth=256, elementwise=False,
+                    glb_kib=64),
 }
 
 

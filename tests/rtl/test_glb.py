@@ -9,8 +9,9 @@ from hwgen.rtl.glb import GlobalBuffer
 from sim.runner import SIMULATORS, run_block
 
 CONFIGS = {
-    "bus64": dict(rows=2, cols=3, lanes=2, glb_kib=2, params_depth=32),
-    "bus32": dict(rows=2, cols=3, lanes=2, glb_kib=2, params_depth=32, bus_bits=32),
+    "bus64": dict(rows=2, cols=3, lanes=2, glb_kib=2, params_depth=32, elementwise=False),
+    "bus32": dict(rows=2, cols=3, lanes=2, glb_kib=2, params_depth=32, elementwise=False,
+                  bus_bits=32),
 }
 
 

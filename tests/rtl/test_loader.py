@@ -14,7 +14,7 @@ CONFIGS = {
     "bus64-lanes2-cols1": dict(bus_bits=64, lanes=2, cols=1, glb_kib=32),
     "bus32-lanes4-cols8": dict(bus_bits=32, lanes=4, cols=8, xbus_bytes=2),
     "bus128-lanes4-cols12": dict(bus_bits=128, lanes=4, cols=12),
-    "bus256-lanes8-cols5": dict(bus_bits=256, lanes=8, cols=5),
+    "bus256-lanes8-cols5": dict(bus_bits=256, lanes=8, params_depth=2048, cols=5),
 }
 
 

@@ -11,7 +11,7 @@ from sim.runner import SIMULATORS, run_block
 CONFIGS = {
     "lanes4": dict(),
     "lanes1": dict(bus_bits=32, lanes=1, cols=3, xbus_bytes=1),
-    "lanes8": dict(bus_bits=256, lanes=8, cols=5),
+    "lanes8": dict(bus_bits=256, lanes=8, params_depth=2048, cols=5),
 }
 CASES = [(simulator, "lanes4") for simulator in SIMULATORS] + \
         [("icarus", name) for name in list(CONFIGS)[1:]]

@@ -29,10 +29,11 @@ _SMALL = Config(name="small", rows=2, cols=3, glb_kib=24)
 _CONFIGS = {
     "2x3": _SMALL,
     "1x1, 32-bit bus, 1 lane": Config(name="tiny", rows=1, cols=1, glb_kib=8, lanes=1, bus_bits=32,
-                                      xbus_bytes=1, ifmap_spad=32, params_depth=64, burst=8),
+                                      xbus_bytes=1, ifmap_spad=32, params_depth=64,
+                                      elementwise=False, burst=8),
     "5x4, 256-bit bus, 8 lanes": Config(name="wide", rows=5, cols=4, glb_kib=40, lanes=8,
                                         bus_bits=256, xbus_bytes=8, ifmap_spad=128,
-                                        params_depth=256),
+                                        params_depth=256, elementwise=False),
 }
 
 

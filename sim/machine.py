@@ -415,17 +415,41 @@ class Machine:
         acc = self.psum[words, bank:bank + c["e"]].reshape(strips, c["steps"], c["pw"], c["e"], -1)
         acc = acc.transpose(0, 3, 1, 2, 4).reshape(strips * c["e"], c["steps"], -1)
         acc = acc[:c["psum_rows"], :, :c["p"]]
-        first = (c["params"] + group * c["param_stride"]) * self.config.lanes
-        _require(first + c["p"] <= len(self.params), "STORE leaves the parameter memory")
-        bias, scale = self.params[first:first + c["p"]].T
-        scale = np.ascontiguousarray(scale).view(np.float32)
-        _require(np.isfinite(scale).all() and (scale > 0).all(), "a scale is not positive finite")
-        acc = acc + bias                                             # wraps to 32 bits
-        with np.errstate(over="ignore", under="ignore"):
-            y = np.rint(acc.astype(np.float32) * scale).astype(np.float64)
-        signed = [v - 256 if c["ysigned"] and v > 127 else v for v in (c["zy"], c["lo"], c["hi"])]
-        y = np.clip(y + signed[0], signed[1], signed[2]).astype(np.int16)
-        pooled = np.full((c["out_rows"], c["out_cols"], c["p"]), -1000, np.int16)
+        if c["mode"] in (1, 2):
+            acc, scale = self._look_up(c, acc)
+        else:
+            first = (c["params"] + group * c["param_stride"]) * self.config.lanes
+            _require(first + c["p"] <= len(self.params), "STORE leaves the parameter memory")
+            bias, scale = self.params[first:first + c["p"]].T
+            scale = np.ascontiguousarray(scale).view(np.float32)
+            acc = acc + bias                                         # wraps to 32 bits
+        y = acc if c["mode"] == 3 else _requantise(c, acc, scale)
+        pooled = self._pool(c, y)
+        at = (c["addr"] + group * c["group_stride"]
+              + np.arange(c["out_rows"])[:, None] * c["row_stride"]
+              + np.arange(c["out_cols"] * c["p"] * y.itemsize))
+        _require(at.max() < len(self.memory), "a write leaves memory")
+        self.memory[at] = pooled.reshape(c["out_rows"], -1).view(np.uint8)
+
+    def _look_up(self, c, acc):
+        """Modes 1 and 2: the tables' entries, summed or multiplied, and the command's scale."""
+        _require(self.config.elementwise, "the accelerator has no tables")
+        _require(c["params"] == 0 and c["param_stride"] == 0, "params must be 0 with tables")
+        tables = self.params[:256 * self.config.lanes].reshape(256, self.config.lanes, 2)
+        lane = np.arange(acc.shape[-1]) % self.config.lanes
+        a, b = (tables[acc >> 8 * i & 255, lane, i] for i in range(2))
+        if c["mode"] == 2:
+            acc = ((a & 511 ^ 256) - 256) * ((b & 511 ^ 256) - 256)
+        else:
+            acc = a + b                                              # wraps to 32 bits
+        return acc, np.array(c["scale"], np.uint32).view(np.float32)
+
+    def _pool(self, c, y):
+        """The largest value of each window."""
+        _require(c["mode"] != 3 or c["pool_r"] == c["pool_s"] == 1, "raw psums are not pooled")
+        least = np.iinfo(y.dtype).min
+        pooled = np.full((c["out_rows"], c["out_cols"], c["p"]), least, y.dtype)
+        found = np.zeros(pooled.shape[:2], bool)
         for r in range(c["pool_r"]):
             rows = c["row0"] + np.arange(c["out_rows"]) * c["pool_u"] + r
             to_row = np.flatnonzero((rows >= 0) & (rows < c["psum_rows"]))
@@ -434,9 +458,16 @@ class Machine:
                 to_col = np.flatnonzero((cols >= 0) & (cols < c["steps"]))
                 where = np.ix_(to_row, to_col)
                 pooled[where] = np.maximum(pooled[where], y[np.ix_(rows[to_row], cols[to_col])])
-        _require((pooled > -1000).all(), "a pooling window holds no psum")
-        at = (c["addr"] + group * c["group_stride"]
-              + np.arange(c["out_rows"])[:, None] * c["row_stride"]
-              + np.arange(c["out_cols"] * c["p"]))
-        _require(at.max() < len(self.memory), "a write leaves memory")
-        self.memory[at] = pooled.reshape(c["out_rows"], -1).astype(np.uint8)
+                found[where] = True
+        _require(found.all(), "a pooling window holds no psum")
+        return pooled
+
+
+def _requantise(c, acc, scale):
+    """``clip(rint(float32(acc) * scale) + zy, lo, hi)``, as int8 or uint8."""
+    _require(np.isfinite(scale).all() and (scale > 0).all(), "a scale is not positive finite")
+    with np.errstate(over="ignore", under="ignore"):
+        y = np.rint(acc.astype(np.float32) * scale).astype(np.float64)
+    dtype = np.int8 if c["ysigned"] else np.uint8
+    zy, lo, hi = (np.array(c[name], np.uint8).view(dtype) for name in ("zy", "lo", "hi"))
+    return np.clip(y + zy, lo, hi).astype(dtype)

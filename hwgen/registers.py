@@ -208,11 +208,18 @@ _COUNTERS = [
     ("CYCLES", 1, "Cycles from START to the end or the error."),
     ("MACS", 11, "Multiply-accumulates issued, those by zero padding included."),
     ("ARRAY_BUSY", 1, "Cycles in which the bottom row, which takes part in every pass, computed."),
-    ("STALL_IFMAP", 1, "Cycles in which the bottom row waited for ifmap values."),
-    ("STALL_FILTER", 1, "Cycles in which the bottom row waited for weights."),
+    ("START", 1, "Cycles before the bottom row's first."),
+    ("STALL_DRAM", 1, "Cycles in which the bottom row waited for what DRAM had not yet given: the "
+                      "ifmap tile or weights."),
+    ("STALL_IFMAP", 1, "Cycles in which the bottom row waited for ifmap values on their way into or "
+                       "out of the GLB."),
+    ("STALL_FILTER", 1, "Cycles in which the bottom row waited for weights on their way to it."),
     ("STALL_PSUM", 1, "Cycles in which the bottom row waited for psums from above or for room "
                       "below."),
-    ("STALL_IDLE", 1, "Cycles in which the array had no pass to run."),
+    ("STALL_OUTPUT", 1, "Cycles in which the bottom row waited for psums of an earlier block to be "
+                        "drained."),
+    ("STALL_IDLE", 1, "Cycles in which the array had no pass to run, for none of these reasons."),
+    ("FINISH", 1, "Cycles after the bottom row's last."),
     ("DRAM_READ_WORDS", 1, "Bus words read from DRAM, commands included."),
     ("DRAM_WRITE_WORDS", 1, "Bus words written to DRAM."),
     ("GLB_READS", 6, "Words read from GLB banks."),
@@ -230,7 +237,7 @@ for _counter in COUNTERS.values():
     _REGISTERS += [
         Register(f"{_counter.name}_LO", _counter.offset, f"{_counter.doc} Low part.",
                  _word(_RO, "Bits 31 to 0. Reading it latches the high part, so that a pair is "
-                            "consistent; while BUSY the value may be 40 cycles old.")),
+                            "consistent; while BUSY the value may be 72 cycles old.")),
         Register(f"{_counter.name}_HI", _counter.offset + 4, f"{_counter.doc} High part.",
                  (Field("VALUE", 0, COUNTER_BITS - 32, _RO,
                         f"Bits {COUNTER_BITS - 1} to 32 of the counter whose LO was read last."),)),

@@ -83,6 +83,8 @@ class Controller(Block):
         Cycles without progress that are an error; 0: never.
     progress : In(1)
         Something moved in the core. The controller adds what it does itself.
+    ending : Out(1)
+        END has been fetched: no command follows.
     done : Out(1)
         The program has ended; one cycle.
     error : Out(1)
@@ -113,6 +115,7 @@ class Controller(Block):
             "filter_error": In(1),
             "watchdog": In(32),
             "progress": In(1),
+            "ending": Out(1),
             "done": Out(1),
             "error": Out(1),
             "error_code": Out(4),
@@ -191,6 +194,7 @@ class Controller(Block):
                     m.d.comb += self.done.eq(1)
                     m.next = "Ready"
 
+        m.d.comb += self.ending.eq(fsm.ongoing("Drop") | fsm.ongoing("Drain"))
         running = ~fsm.ongoing("Ready") & ~self.halt
         expired = self._watchdog(m, running, self.progress | word_taken | granted)
         m.d.comb += self.error.eq(1)

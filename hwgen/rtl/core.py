@@ -132,14 +132,9 @@ class Core(Block):
             beats_in.eq(self.axi_rvalid & self.axi_rready),
             beats_out.eq(self.axi_wvalid & self.axi_wready),
         ]
-        idle = ~array.busy
+        self._array_cycles(m, array, controller, feed, psums, read_dma)
         m.d.sync += [
             self.events.macs.eq(array.macs),
-            self.events.array_busy.eq(array.busy),
-            self.events.stall_ifmap.eq(idle & (array.cause == Cause.IFMAP)),
-            self.events.stall_filter.eq(idle & (array.cause == Cause.FILTER)),
-            self.events.stall_psum.eq(idle & (array.cause == Cause.PSUM)),
-            self.events.stall_idle.eq(idle & (array.cause == Cause.IDLE)),
             self.events.dram_read_words.eq(beats_in),
             self.events.dram_write_words.eq(beats_out),
             self.events.glb_reads.eq(glb.reads),
@@ -152,3 +147,44 @@ class Core(Block):
                                    | (glb.reads != 0) | feed.words),
         ]
         return m
+
+    def _array_cycles(self, m, array, controller, feed, psums, read_dma):
+        """Book each cycle of a program in exactly one event: what the bottom row did in it."""
+        events = self.events
+        running, started = Signal(), Signal()
+        with m.If(self.start):
+            m.d.sync += [running.eq(1), started.eq(0)]
+        with m.Elif(self.done | self.error):
+            m.d.sync += running.eq(0)
+        with m.Elif(array.busy):
+            m.d.sync += started.eq(1)
+
+        def starved(client):
+            return ~getattr(read_dma, f"data_{client}").valid
+        no_tile = feed.semaphores.valid & ~feed.semaphores.ready
+        no_room = psums.semaphores.valid & ~psums.semaphores.ready
+        names = ("array_busy", "start", "stall_dram", "stall_ifmap", "stall_filter", "stall_psum",
+                 "stall_output", "stall_idle", "finish")
+        booked = {name: Signal(name=f"is_{name}") for name in names}
+        with m.If(array.busy):
+            m.d.comb += booked["array_busy"].eq(1)
+        with m.Elif(~started):
+            m.d.comb += booked["start"].eq(1)
+        with m.Elif(no_room & (array.cause != Cause.FILTER)):
+            m.d.comb += booked["stall_output"].eq(1)
+        with m.Elif(no_tile & (array.cause != Cause.FILTER)):
+            m.d.comb += booked["stall_dram"].eq(starved(LOAD))
+            m.d.comb += booked["stall_ifmap"].eq(~starved(LOAD))
+        with m.Elif(array.cause == Cause.IFMAP):
+            m.d.comb += booked["stall_ifmap"].eq(1)
+        with m.Elif(array.cause == Cause.FILTER):
+            m.d.comb += booked["stall_dram"].eq(starved(FILTER))
+            m.d.comb += booked["stall_filter"].eq(~starved(FILTER))
+        with m.Elif(array.cause == Cause.PSUM):
+            m.d.comb += booked["stall_psum"].eq(1)
+        with m.Elif(controller.ending & feed.idle):
+            m.d.comb += booked["finish"].eq(1)
+        with m.Else():
+            m.d.comb += booked["stall_idle"].eq(1)
+        for name, signal in booked.items():
+            m.d.sync += events[name].eq(signal & (running | self.start))

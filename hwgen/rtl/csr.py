@@ -4,6 +4,7 @@ from amaranth import C, Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ..registers import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Access
 from .block import Block
@@ -14,10 +15,11 @@ __all__ = ["CSR", "EVENTS"]
 EVENTS = data.StructLayout({counter.name.lower(): counter.bits
                             for counter in COUNTERS.values() if counter.name != "CYCLES"})
 
-_SLOTS = 16                  # counters that the sweep visits, those that do not exist included
+# Counters that the sweep visits, those that do not exist included.
+_SLOTS = 1 << (len(COUNTERS) - 1).bit_length()
 _COUNTERS_FROM = min(counter.offset for counter in COUNTERS.values())
 _LATE = 16                   # cycles after the end in which events still count
-_SETTLE = 48                 # cycles from the end to its report: the sweep's last sums are made
+_SETTLE = 24 + _SLOTS        # cycles from the end to its report: the sweep's last sums are made
 _QUIET = 8                   # cycles for which the DMAs must be idle before the core is reset
 _RESET = 8                   # cycles of core reset
 _OKAY, _SLVERR = 0, 2
@@ -250,7 +252,9 @@ class CSR(Block):
         read_port, write_port = memory.read_port(), memory.write_port()
         slot = Signal(range(_SLOTS))
         visited = Signal(range(_SLOTS))
-        recent = Signal(max(counter.bits for counter in COUNTERS.values()) + 4, reset_less=True)
+        most = exact_log2(_SLOTS)                          # bits that a sum takes beyond an event's
+        recent = Signal(max(counter.bits for counter in COUNTERS.values()) + most,
+                        reset_less=True)
         stale = Signal(range(_SLOTS + 1), init=_SLOTS)     # visits that still find an old value
         restart = Signal()
         count = Signal(COUNTER_BITS)
@@ -271,7 +275,7 @@ class CSR(Block):
             name = counter.name.lower()
             event = running if name == "cycles" else self.events[name]
             new = Signal(counter.bits, name=f"{name}_new")
-            since = Signal(counter.bits + 4, name=name)    # the sum since the visit before
+            since = Signal(counter.bits + most, name=name) # the sum since the visit before
             total = since + new
             m.d.sync += [new.eq(Mux(running | late, event, 0)), since.eq(total)]
             with m.If(slot == number):
@@ -297,7 +301,7 @@ class CSR(Block):
                             stored = fields[register.name, field.name]
                             m.d.comb += value[field.lsb:field.lsb + len(stored)].eq(stored)
             with m.Case(*(counter.offset >> 2 for counter in COUNTERS.values())):
-                m.d.comb += [value.eq(count), ready.eq(visited == address[1:5]), low.eq(1)]
+                m.d.comb += [value.eq(count), ready.eq(visited == address[1:][:len(visited)]), low.eq(1)]
             with m.Case(*(counter.offset + 4 >> 2 for counter in COUNTERS.values())):
                 m.d.comb += value.eq(high)
             with m.Default():

@@ -203,4 +203,7 @@ def test_counters_agree_with_the_memory(device):
     assert counters["DRAM_WRITE_WORDS"] == after["write_beats"] - before["write_beats"]
     assert 0 < counters["CYCLES"] <= after["cycles"] - before["cycles"]
     assert counters["MACS"] >= layer.program.segments[0].macs
-    assert counters["ARRAY_BUSY"] <= counters["CYCLES"]
+    causes = [name for name in counters if name.startswith("STALL_")]
+    booked = counters["START"] + counters["ARRAY_BUSY"] + counters["FINISH"]
+    assert booked + sum(counters[name] for name in causes) == counters["CYCLES"]
+    assert len(causes) == 6 and min(counters["START"], counters["FINISH"]) > 0

@@ -97,7 +97,8 @@ def fit(config, layer, folds, g, c):
     c : dict of str to numpy.ndarray
         The mappings, element by element: ``q``, ``p``, ``e``, ``t``, ``tile_rows``,
         ``tile_cols``; ``slots`` and ``buffers`` wanted; ``whole`` (all channels in one step);
-        ``together`` (all blocks of a set resident).
+        ``together`` (all blocks of a set resident); ``most_chunk`` (channel groups of a step at
+        most), if there is a limit.
 
     Returns
     -------
@@ -156,6 +157,7 @@ def fit(config, layer, folds, g, c):
     loads_once = c["whole"] & (sets * tiles * nfolds == 1)
     buffers = np.where(loads_once, 1, c["buffers"])
     limit = room // (buffers * group_words)         # channel groups that a buffer may hold
+    limit = np.minimum(limit, c.get("most_chunk", limit))
     if sets == 1:
         held = ceildiv(ceildiv(layer.channels, g) * g, q)
     else:

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import HwgenError
+from . import override
 from .cost import ceildiv, estimate, fit, lower_bound
 from .mapping import Estimate, Mapping
 
@@ -21,7 +22,7 @@ _VARIANTS = np.array([(2, 2, 1, 0), (1, 2, 1, 0), (2, 1, 1, 0), (1, 1, 1, 0), (2
                       (1, 2, 0, 0), (1, 1, 0, 0), (1, 2, 0, 1), (1, 2, 1, 1)])
 
 
-def search(config, layer, g):
+def search(config, layer, g, fixed=None):
     """The best mapping of ``layer``.
 
     Parameters
@@ -30,6 +31,8 @@ def search(config, layer, g):
     layer : Layer
     g : int or None
         Channels of a group of the input in DRAM; None to leave it to the mapping.
+    fixed : dict of str to int, optional
+        Fields of the mapping that are given, see :mod:`.override`; the others are searched.
 
     Returns
     -------
@@ -38,13 +41,19 @@ def search(config, layer, g):
     Raises
     ------
     HwgenError
-        If the machine is too small for the layer, however it is cut.
+        If the machine is too small for the layer, however it is cut, or for what is given.
     """
+    if fixed:
+        override.check(config, layer, fixed)
     _, _, kernel_rows, kernel_cols = layer.conv.weight.shape
     for r, s in _fold_sizes(kernel_rows, kernel_cols):
-        found = _search_folds(config, layer, g, layer.folds(r, s), r, s)
+        if fixed and (r, s) != (fixed.get("fold_r", r), fixed.get("fold_s", s)):
+            continue
+        found = _search_folds(config, layer, g, fixed, layer.folds(r, s), r, s)
         if found:
             return found
+    if fixed:
+        raise override.refused(config, layer, fixed)
     channels, height, width = layer.conv.x.shape
     pool = layer.pooling
     window = f" with a pooling window of {pool.r}x{pool.s}" if pool.r * pool.s > 1 else ""
@@ -124,8 +133,10 @@ def _filters(layer, lanes, t, most):
                    if p <= most and (t - 1) * p < layer.filters})
 
 
-def _search_folds(config, layer, g, folds, r, s):
+def _search_folds(config, layer, g, fixed, folds, r, s):
     tuples = _array_candidates(config, layer, folds, g)
+    if fixed and tuples.size:
+        tuples = override.candidates(config, layer, tuples, fixed)
     if tuples.size == 0:
         return None
     bounds = lower_bound(config, layer, folds, *tuples)
@@ -139,6 +150,8 @@ def _search_folds(config, layer, g, folds, r, s):
         if best is not None and bounds[start] > best[0]:
             break
         c = _expand(layer, tuples[:, start:start + batch], cuts, tile_cols)
+        if fixed:
+            c = override.impose(layer, c, fixed)
         ok, mappings = fit(config, layer, folds, g, c)
         ok &= ~c["repeated"]
         by_variant = ok.reshape(-1, len(_VARIANTS))
@@ -146,6 +159,11 @@ def _search_folds(config, layer, g, folds, r, s):
         if not ok.any():
             continue
         mappings = {key: value[ok] for key, value in mappings.items()}
+        if fixed:
+            ok = override.keep(mappings, fixed)
+            mappings = {key: value[ok] for key, value in mappings.items()}
+            if not ok.any():
+                continue
         cost = estimate(config, layer, folds, mappings)
         considered += len(cost["cycles"])
         score = cost["cycles"] + cost["bytes"] / (32 * config.bus_bytes)

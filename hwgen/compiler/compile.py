@@ -36,7 +36,7 @@ class _Plan:
         return self.layer.y
 
 
-def compile_network(network, config):
+def compile_network(network, config, mappings=None):
     """Compile ``network`` for the accelerator ``config``.
 
     Host layers are left to the host: their outputs, and the network's own quantised inputs, are
@@ -46,6 +46,8 @@ def compile_network(network, config):
     ----------
     network : hwgen.model.graph.Network
     config : Config
+    mappings : dict of str to dict of str to int, optional
+        Fields of the mapping that are given, by layer name; see :mod:`.override`.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def compile_network(network, config):
     HwgenError
         If a layer does not fit the machine, or its tensors the 4 GiB that a program can address.
     """
-    plans, groups = _Planner(network, config).run()
+    plans, groups = _Planner(network, config, mappings or {}).run()
     tensors = {}
     for plan in plans:
         x, y = plan.layers[0].x, plan.y
@@ -94,7 +96,7 @@ def compile_network(network, config):
         image[data:data + len(code.data)] = code.data
         segments.append(Segment(
             plan.layers[0].name, plan.layers, plan.x, plan.y.name, at, len(program),
-            sum(layer.macs for layer in plan.layers), plan.mapping, plan.estimate))
+            sum(layer.macs for layer in plan.layers), plan.layer, plan.mapping, plan.estimate))
     return Program(config, bytes(image), cursor, tuple(segments), tensors)
 
 
@@ -115,8 +117,8 @@ def _view(placement, shape):
 class _Planner:
     """Chooses pooling, mappings and the channel groups of every tensor."""
 
-    def __init__(self, network, config):
-        self.network, self.config = network, config
+    def __init__(self, network, config, mappings):
+        self.network, self.config, self.mappings = network, config, mappings
         self.layers = [layer for layer in network.layers if not isinstance(layer, Host)]
         self.consumers = self._consumers()
         self.groups = {}        # tensor name to (g, shape) in DRAM
@@ -225,7 +227,7 @@ class _Planner:
         if self.groups.get(x.name, (g, x.shape))[1] != x.shape:
             g = 1           # a vector that is given a shape
         _check(layer)
-        return search(self.config, layer, g)
+        return search(self.config, layer, g, self.mappings.get(layer.conv.name))
 
 
 def _pooling(pool):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..config import Config
+from .geometry import Layer
 from .mapping import Estimate, Mapping
 
 __all__ = ["Program", "Segment"]
@@ -26,6 +27,8 @@ class Segment:
         Bytes of code, 64 a command.
     macs : int
         Multiply-accumulates of the layers.
+    layer : Layer
+        What the machine computes for them.
     mapping : Mapping
         How the layer is laid over the machine.
     estimate : Estimate
@@ -38,6 +41,7 @@ class Segment:
     offset: int
     size: int
     macs: int
+    layer: Layer
     mapping: Mapping
     estimate: Estimate
 

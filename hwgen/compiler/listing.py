@@ -1,0 +1,117 @@
+"""Disassembler: a program's bytes as text, one line for each command."""
+
+import numpy as np
+
+from .. import isa
+from ..errors import HwgenError
+
+__all__ = ["programs", "listing"]
+
+_SEMAPHORES = ("tile", "tile-free", "block", "block-free", "params", "params-free", "6", "7")
+_MASKS = {"wait", "signal", "signal_written", "feed_wait", "feed_signal", "psum_wait",
+          "psum_signal"}
+_HEX = {"addr", "magic", "hash", "colpat"}
+_GLB_BITS = 24
+_SIZE = isa.COMMAND_BYTES
+
+
+def programs(image):
+    """The programs that stand one behind another from the start of an image.
+
+    Parameters
+    ----------
+    image : bytes
+
+    Yields
+    ------
+    (int, int)
+        Byte offset of ``BEGIN``, and bytes up to and with ``END``.
+
+    Raises
+    ------
+    HwgenError
+        The image does not start with a program, or one has no end.
+    """
+    at = 0
+    begin = isa.COMMANDS["BEGIN"].opcode.to_bytes() + isa.MAGIC.to_bytes(4, "little")
+    while image[at:at + len(begin)] == begin:
+        size = _length(image, at)
+        yield at, size
+        at += size
+    if at == 0:
+        raise HwgenError("the image does not start with a program: its first bytes are "
+                         f"{image[:len(begin)].hex(' ') or 'missing'}, not BEGIN's "
+                         f"{begin.hex(' ')}; give a program.bin of 'hwgen compile'.")
+
+
+def _length(image, start):
+    end = isa.COMMANDS["END"].opcode
+    for at in range(start, len(image) - _SIZE + 1, _SIZE):
+        if image[at] not in isa.OPCODES:
+            raise HwgenError(f"the command at 0x{at:08x} has opcode {image[at]}, which is unknown: "
+                             f"the image is damaged, or made for another version.")
+        if image[at] == end:
+            return at + _SIZE - start
+    raise HwgenError(f"the program at 0x{start:08x} has no END: the image is cut off.")
+
+
+def listing(image, offset=0, config=None):
+    """Disassemble the program at byte ``offset`` of an image.
+
+    A line has the command's address, its name, and its fields that are not zero: semaphores by
+    what the compiler counts with them, GLB addresses as ``bank word.bank.ifmap word``, DRAM
+    addresses in hexadecimal.
+
+    Parameters
+    ----------
+    image : bytes
+        Memory from DRAM offset 0: programs and data.
+    offset : int
+    config : Config, optional
+        The accelerator that the image is for; with it a FILTER also says what its packets hold.
+
+    Yields
+    ------
+    str
+
+    Raises
+    ------
+    HwgenError
+        An unknown opcode, or a program without ``END``.
+    """
+    for at in range(offset, offset + _length(image, offset), _SIZE):
+        name, values = isa.unpack(image[at:at + _SIZE])
+        line = f"{at:08x}  {name:<8}" + " ".join(
+            f"{field.name}={_text(field, values[field.name])}"
+            for field, _ in isa.COMMANDS[name].fields() if values[field.name])
+        if name == "FILTER" and config:
+            line += f"  ; {_packets(image, config, values['addr'], values['size'])}"
+        yield line.rstrip()
+
+
+def _text(field, value):
+    """A field's value as people read it."""
+    if field.name in _MASKS:
+        return "+".join(name for bit, name in enumerate(_SEMAPHORES) if value >> bit & 1)
+    if field.name == "scale":
+        return str(np.uint32(value).view(np.float32))
+    if field.bits == _GLB_BITS:
+        return f"{value >> 8}.{value >> 3 & 31}.{value & 7}"
+    return f"0x{value:x}" if field.name in _HEX else str(value)
+
+
+def _packets(image, config, addr, size):
+    """What the filter packets of a FILTER hold."""
+    word, end = config.bus_bytes, addr + size
+    passes, packets, weights = 0, 0, set()
+    while addr < end:
+        header = int.from_bytes(image[addr:addr + 8], "little")
+        if header >> 56 != isa.FILTER_MAGIC:
+            return f"no filter packet at 0x{addr:x}"
+        each, row0 = header >> 32 & 0x7FF, header >> 43 & 31
+        addr += max(8, word) + -(-each // word) * word * (config.rows - row0)
+        packets += 1
+        passes += header >> 48 & 1
+        weights.add(each)
+    return (f"{passes} passes, {packets} packets of "
+            f"{' or '.join(map(str, sorted(weights)))} weights a PE")

@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import HwgenError
 from ..isa import COMMAND_BYTES, READ_AHEAD
 from ..model.graph import Conv, Host, MaxPool
+from .cost import Timing
 from .geometry import Layer, Pooling
 from .layout import Placement, align
 from .lower import lower
@@ -36,7 +37,7 @@ class _Plan:
         return self.layer.y
 
 
-def compile_network(network, config, mappings=None):
+def compile_network(network, config, mappings=None, timing=Timing()):
     """Compile ``network`` for the accelerator ``config``.
 
     Host layers are left to the host: their outputs, and the network's own quantised inputs, are
@@ -48,6 +49,8 @@ def compile_network(network, config, mappings=None):
     config : Config
     mappings : dict of str to dict of str to int, optional
         Fields of the mapping that are given, by layer name; see :mod:`.override`.
+    timing : Timing
+        What the mappings and the predicted cycles assume of DRAM.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def compile_network(network, config, mappings=None):
     HwgenError
         If a layer does not fit the machine, or its tensors the 4 GiB that a program can address.
     """
-    plans, groups = _Planner(network, config, mappings or {}).run()
+    plans, groups = _Planner(network, config, mappings or {}, timing).run()
     tensors = {}
     for plan in plans:
         x, y = plan.layers[0].x, plan.y
@@ -117,8 +120,9 @@ def _view(placement, shape):
 class _Planner:
     """Chooses pooling, mappings and the channel groups of every tensor."""
 
-    def __init__(self, network, config, mappings):
-        self.network, self.config, self.mappings = network, config, mappings
+    def __init__(self, network, config, mappings, timing):
+        self.network, self.config = network, config
+        self.mappings, self.timing = mappings, timing
         self.layers = [layer for layer in network.layers if not isinstance(layer, Host)]
         self.consumers = self._consumers()
         self.groups = {}        # tensor name to (g, shape) in DRAM
@@ -227,7 +231,7 @@ class _Planner:
         if self.groups.get(x.name, (g, x.shape))[1] != x.shape:
             g = 1           # a vector that is given a shape
         _check(layer)
-        return search(self.config, layer, g, self.mappings.get(layer.conv.name))
+        return search(self.config, layer, g, self.timing, self.mappings.get(layer.conv.name))
 
 
 def _pooling(pool):

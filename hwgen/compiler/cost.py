@@ -1,20 +1,44 @@
 """The cost model: which mappings of a layer fit, and what they cost; many at once."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-__all__ = ["fit", "estimate", "lower_bound", "ceildiv"]
+__all__ = ["Timing", "fit", "estimate", "array_slots", "lower_bound", "ceildiv"]
 
 _MAX_RESIDENT = 32          # blocks of psums at a time; the semaphores count to 63
 _PROGRAM = 16               # bytes of a row program on the Y-bus
 
-# Cycles, measured on the RTL with a DRAM that answers after 40.
-_LATENCY = 350              # from start to the first load, and from the last output to done
-_LOAD = 60                  # of a LOAD without data: the next one waits for its end
+# Cycles, measured on the RTL.
+_ENDS = 230                 # from start to the first load, and from the last output to done ...
+_ANSWERS = 3                # ... and the times that DRAM's latency adds to them
+_LOAD = 20                  # of a LOAD, beside data and DRAM's latency: the next waits for its end
 _STORE = 20                 # of a STORE without psums
 _ROW = 6                    # of an output row without psums
 _READ, _WRITE = 7, 8        # between short rows read from or written to DRAM: 8 may be under way
 _REFILL = 16                # of a row that waits for ifmaps at the start of a strip
 _FIFO = 8                   # bus words that a row takes ahead of the rows below
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The DRAM that a program is made for.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from a read's address to its first beat.
+    bytes_per_cycle : float
+        Bytes that reads and writes together may move; 0: a bus word each way.
+    """
+    latency: int = 40
+    bytes_per_cycle: float = 0
+
+    def cycles(self, moved):
+        """Cycles in which ``moved`` bytes pass, if the bandwidth is shared; else 0."""
+        if not self.bytes_per_cycle:
+            return 0 * moved
+        return np.ceil(moved / self.bytes_per_cycle).astype(np.int64)
 
 
 def ceildiv(a, b):
@@ -38,26 +62,38 @@ def _passes(config, groups, r):
     return passes, groups + passes - 1 - (passes - 1) // (r // np.gcd(r, config.rows))
 
 
+def array_slots(config, layer, folds, q, p, t, e):
+    """Cycles in which the array of the mappings holds work, however they are tiled: its MAC slots,
+    those of idle PEs and of filters and channels beyond the last included."""
+    need_rows, need_cols = layer.needed()
+    _, blocks = _blocks(layer, q, p, t)
+    slots = 0
+    for fold, count in _shapes(folds):
+        passes, _, taps = _array_passes(config, layer, fold, q)
+        slots += count * blocks * passes * p * np.where(taps > 1, taps, 2) \
+            * ceildiv(need_rows, e) * need_cols
+    return slots * len(layer.parts) * layer.sets
+
+
+def _array_passes(config, layer, fold, q):
+    """Passes over the array, (channel group, filter row) pairs in them, and taps of a PE."""
+    r, s = fold.rows.taps, fold.cols.taps
+    pairs = r if layer.depthwise else ceildiv(layer.channels, q) * r
+    return ceildiv(pairs, config.rows), pairs, s if layer.depthwise else q * s
+
+
 def lower_bound(config, layer, folds, q, p, t, e):
     """Cycles that no tiling of the mappings can undercut: array, filter stream, drain."""
-    need_rows, need_cols = layer.needed()
-    groups, blocks = _blocks(layer, q, p, t)
-    array = filters = 0
+    groups, _ = _blocks(layer, q, p, t)
+    filters = 0
     for fold, count in _shapes(folds):
-        r, s = fold.rows.taps, fold.cols.taps
-        taps = s if layer.depthwise else q * s
-        if layer.depthwise:
-            passes, pairs = ceildiv(r, config.rows), r
-        else:
-            pairs = ceildiv(layer.channels, q) * r
-            passes = ceildiv(pairs, config.rows)
-        array += count * blocks * passes * p * np.where(taps > 1, taps, 2) \
-            * ceildiv(need_rows, e) * need_cols
+        _, pairs, taps = _array_passes(config, layer, fold, q)
         filters += count * groups * pairs * ceildiv(p * taps, config.bus_bytes)
     _, out_rows, out_cols = layer.y.shape
     drain = groups * out_rows * out_cols * ceildiv(p, config.lanes) \
         * layer.pooling.r * layer.pooling.s
-    return np.maximum(np.maximum(array, filters) * len(layer.parts), drain) * layer.sets
+    return np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e),
+                                 filters * len(layer.parts) * layer.sets), drain * layer.sets)
 
 
 def _blocks(layer, q, p, t):
@@ -183,14 +219,15 @@ def fit(config, layer, folds, g, c):
                 "tile_words": tile_words}
 
 
-def estimate(config, layer, folds, m):
-    """Cost of mappings that fit, as :func:`fit` completed them.
+def estimate(config, layer, folds, m, timing):
+    """Cost of mappings that fit, as :func:`fit` completed them, with a DRAM of ``timing``.
 
     Returns
     -------
     dict of str to numpy.ndarray
         The numbers of Estimate.
     """
+    outer = "loader", "drain", "dram_read", "dram_write", "dram"
     conv, pool, dw = layer.conv, layer.pooling, layer.depthwise
     word, lanes, rows = config.bus_bytes, config.lanes, config.rows
     q, p, e, t, g = (m[key] for key in ("q", "p", "e", "t", "g"))
@@ -289,6 +326,7 @@ def estimate(config, layer, folds, m):
                                   dram_groups * height * kept
                                   * (runs + (s.step - 1) * ceildiv(g, word)))
                 unpack = np.maximum(unpack, dram_groups * real_rows * np.maximum(row_words, _READ))
+                unpack = np.maximum(unpack, timing.cycles(words * word))
                 cost["load_words"] += count * folds_alike * repeats * words
                 cost["loader"] += count * folds_alike * repeats * unpack
                 first_load = np.where(count > 0, unpack // chunks, first_load)
@@ -307,19 +345,20 @@ def estimate(config, layer, folds, m):
     several_params = ceildiv(layer.filters * sets, p) * p > config.params_depth
     params = groups * pw * sets * np.where(several_params, tiles, 1) * 2 * lanes * 4 // word
     commands = (total_blocks * 3 * parts * nfolds * (1 if dw else chunks) + loads + 4) * 64 // word
-    cost["loader"] += loads * _LOAD
+    cost["loader"] += loads * (_LOAD + timing.latency)
     cost["dram_read"] = cost["load_words"] + cost["filter_words"] + params + commands
+    moved = (cost["dram_read"] + cost["write_words"]) * word
+    cost["dram"] = timing.cycles(moved)
 
     # What does not overlap.
     serial = np.where((m["buffers"] == 1) & (loads > 1), cost["loader"] * (loads - 1) // loads, 0)
     serial += np.where((m["slots"] == 1) & (total_blocks > 1),
                        cost["drain"] * (total_blocks - 1) // total_blocks, 0)
     last_block = np.maximum(cost["drain"], cost["dram_write"]) // total_blocks
-    startup = first_load + first_filters + skew + last_block + _LATENCY
+    startup = first_load + first_filters + skew + last_block + _ENDS + _ANSWERS * timing.latency
     busiest = cost["compute"] + serial
-    for key in ("loader", "drain", "dram_read", "dram_write"):
+    for key in outer:
         busiest = np.maximum(busiest, cost[key])
-    return {"cycles": busiest + startup, "serial": serial, "startup": startup,
-            "bytes": (cost["dram_read"] + cost["write_words"]) * word,
+    return {"cycles": busiest + startup, "serial": serial, "startup": startup, "bytes": moved,
             **{key: cost[key] for key in ("array", "refill", "ybus", "xbus", "filter", "compute",
-                                          "loader", "drain", "dram_read", "dram_write")}}
+                                          *outer)}}

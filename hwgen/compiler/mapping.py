@@ -80,10 +80,16 @@ class Estimate:
         Unpacking into the GLB; draining through the output stage.
     dram_read, dram_write : int
         Reading and writing DRAM, a word a cycle and a few cycles for each short row written.
+    dram : int
+        Both together, if they share a bandwidth; else 0.
     bytes : int
         Bytes moved to and from DRAM.
     considered : int
         Mappings that were evaluated.
+    slots : int
+        The bound: cycles in which the array holds work in the mapping with the fewest, were all
+        else free. What it exceeds the MACs by, idle PEs and MACs that count for nothing, no mapping
+        onto this array avoids.
     pooling : str
         ``""``, ``"fused"`` or ``"standalone"``.
     note : str
@@ -100,10 +106,12 @@ class Estimate:
     drain: int
     dram_read: int
     dram_write: int
+    dram: int
     serial: int
     startup: int
     bytes: int
     considered: int
+    slots: int
     pooling: str = ""
     note: str = ""
 
@@ -111,7 +119,7 @@ class Estimate:
     def bound(self):
         """Name of the resource that limits the layer."""
         inner = ("array", "ybus", "xbus", "filter")
-        outer = ("loader", "drain", "dram_read", "dram_write")
+        outer = ("loader", "drain", "dram_read", "dram_write", "dram")
         worst = max(outer, key=lambda name: getattr(self, name))
         if getattr(self, worst) > self.compute + self.serial:
             return worst
@@ -120,7 +128,7 @@ class Estimate:
     def __str__(self):
         costs = ", ".join(f"{name} {getattr(self, name)}" for name in (
             "array", "refill", "ybus", "xbus", "filter", "loader", "drain", "dram_read",
-            "dram_write", "serial", "startup"))
+            "dram_write", "dram", "serial", "startup"))
         text = (f"{self.cycles} cycles, bound by {self.bound} ({costs}); {self.bytes} DRAM bytes; "
                 f"best of {self.considered} mappings")
         if self.pooling:

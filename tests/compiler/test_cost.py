@@ -8,6 +8,7 @@ import pytest
 
 from hwgen import isa
 from hwgen.compiler import compile_network
+from hwgen.compiler.cost import Timing
 from hwgen.config import Config, preset
 
 from .layers import conv, network, pool, random_config, random_conv, tensor
@@ -47,19 +48,35 @@ def test_array_and_filter_cycles_are_those_of_the_commands(number):
     assert segment.estimate.cycles >= max(array, filters)
 
 
-@pytest.mark.parametrize("name, shape, filters, kernel, options, least", [
-    ("eyeriss", (64, 56, 56), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.98),
-    ("eyeriss", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.95),
-    ("eyeriss", (512, 7, 7), 512, (1, 1), {}, 0.9),
-    ("eyeriss", (3, 227, 227), 96, (11, 11), dict(stride=(4, 4)), 0.85),
-    ("ecp5-25f", (64, 28, 28), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.96),
-    ("up5k", (16, 14, 14), 32, (3, 3), dict(pads=(1, 1, 1, 1)), 0.9),
+@pytest.mark.parametrize("name, shape, filters, kernel, options, least, most", [
+    ("eyeriss", (64, 56, 56), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.98, 1.7),
+    ("eyeriss", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.94, 1.03),
+    ("eyeriss", (512, 7, 7), 512, (1, 1), {}, 0.9, 1.1),
+    ("eyeriss", (3, 227, 227), 96, (11, 11), dict(stride=(4, 4)), 0.85, 1.6),
+    ("ecp5-25f", (64, 28, 28), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.96, 3.4),
+    ("up5k", (16, 14, 14), 32, (3, 3), dict(pads=(1, 1, 1, 1)), 0.9, 1.8),
 ])
-def test_predicted_utilisation(name, shape, filters, kernel, options, least, rng):
+def test_predicted_utilisation_and_traffic(name, shape, filters, kernel, options, least, most,
+                                           rng):
+    """MACs a PE and cycle; DRAM bytes over those of weights, input and output once."""
     config = preset(name)
     layer = conv(rng, tensor("x", shape, rng), filters, kernel, **options)
     segment, = compile_network(network(layer), config).segments
     assert segment.macs / (segment.cycles * config.rows * config.cols) > least
+    compulsory = layer.weight.size + np.prod(layer.x.shape) + np.prod(layer.y.shape)
+    assert segment.estimate.bytes < most * compulsory
+    assert segment.macs <= segment.estimate.slots * config.rows * config.cols
+    assert segment.estimate.slots <= segment.cycles
+
+
+def test_a_slow_memory_costs_cycles_and_gets_less_traffic(rng):
+    layer = conv(rng, tensor("x", (64, 28, 28), rng), 64, (3, 3), pads=(1, 1, 1, 1))
+    config = Config(glb_kib=16)
+    found = [compile_network(network(layer), config, timing=timing).segments[0].estimate
+             for timing in (Timing(), Timing(latency=400), Timing(bytes_per_cycle=0.5))]
+    assert found[0].cycles < found[1].cycles < found[2].cycles
+    assert found[2].bytes < found[0].bytes
+    assert found[2].cycles >= found[2].dram >= 2 * found[2].bytes
 
 
 def test_larger_machines_are_not_slower(rng):

@@ -103,7 +103,7 @@ def test_pooling_that_does_not_fit_stands_alone(rng):
     a = conv(rng, tensor("x", (2, 26, 26), rng), 40, (3, 3), name="a")
     b = pool(a.y, (13, 13), (1, 1), name="b")
     net = network(a, b)
-    program = compile_network(net, SMALL)
+    program = compile_network(net, replace(SMALL, glb_kib=3))
     assert len(program.segments) == 2
     assert "fused" in program.segments[1].estimate.note
     check(net, program, rng)

@@ -12,7 +12,7 @@ from ..config import resolve
 from ..errors import HwgenError
 from ..files import check_target, write_whole
 from ..model.networks import NETWORKS
-from ..runtime.bench import bench_layer
+from ..runtime.bench import CAUSES, bench_layer, totals
 from ..runtime.dram import Dram
 from ..runtime.driver import SimulationError
 from ..runtime.hardware import generated
@@ -20,7 +20,7 @@ from ..runtime.simulators import prepare
 
 __all__ = ["command"]
 
-_WIDTH = 170                 # of the table; a narrower terminal wraps it
+_WIDTH = 160                 # of the tables; a narrower terminal wraps them
 
 
 @click.command()
@@ -64,13 +64,14 @@ def command(networks, pe, layers, model_only, dram_bytes_per_cycle, dram_latency
     reports, differing = [], 0
     for name, shapes in chosen:
         results = _run(name, shapes, config, start, dram, sparsity, seed, notes)
-        console.print(_table(name, config, results))
+        for table in _tables(name, config, results):
+            console.print(table)
         for line in _summary(results, config, dram, model_only):
             console.print(line, highlight=False)
         differing += sum(result.mismatches or 0 for result in results)
         reports.append({"network": name, "pe": f"{config.rows}x{config.cols}",
                         "layers": [result.to_dict() for result in results],
-                        "total": _total(results, config)})
+                        "total": totals(results)})
     if json_file:
         report = reports[0] if len(reports) == 1 else reports
         write_whole(json_file, lambda file: file.write(json.dumps(report, indent=1).encode()))
@@ -108,49 +109,72 @@ def _number(value, digits=0):
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def _table(name, config, results):
-    table = Table(title=f"{name} on {config.name}")
+def _percent(part, whole):
+    return _number(100 * part / whole, 1)
+
+
+def _grid(title, headings, rows, total):
+    table = Table(title=title)
     table.add_column("layer")
-    for heading in ("x", "MMACs", "cycles", "util %", "predicted", "PEs", "ifmap", "filter", "psum",
-                    "idle", "DRAM kB", "/ compulsory", "GLB kwords", "energy/MAC", "x Eyeriss",
-                    "≠"):
+    for heading in headings:
         table.add_column(heading, justify="right")
-    for result in results:
-        stalls = result.stalls or {}
-        count, word = result.counters, config.bus_bytes
-        dram = (word * (count["DRAM_READ_WORDS"] + count["DRAM_WRITE_WORDS"]) if count
-                else result.segment.estimate.bytes)
-        table.add_row(
-            result.shape.name, str(result.shape.count), _number(result.shape.macs / 1e6, 1),
-            _number(result.cycles), _number(100 * result.utilisation, 1),
-            _number(result.predicted), _number(result.active_pes, 0),
-            *(_number(stalls.get(cause)) for cause in ("ifmap", "filter", "psum", "idle")),
-            _number(dram / 1e3), _number(dram / result.shape.compulsory_bytes, 2),
-            _number(count and (count["GLB_READS"] + count["GLB_WRITES"]) / 1e3),
-            _number(result.energy, 2), _number(result.ratio, 2), _number(result.mismatches))
+    for name, cells in rows:
+        table.add_row(name, *cells)
+    table.add_section()
+    table.add_row("total", *total)
     return table
 
 
-def _total(results, config):
-    total = {"macs": 0, "cycles": 0, "predicted_cycles": 0, "dram_bytes": 0, "compulsory_bytes": 0,
-             "mismatches": 0}
-    for result in results:
-        count = result.shape.count
-        counters = result.counters
-        total["macs"] += count * result.shape.macs
-        total["cycles"] += count * result.cycles
-        total["predicted_cycles"] += count * result.predicted
-        total["dram_bytes"] += count * (
-            config.bus_bytes * (counters["DRAM_READ_WORDS"] + counters["DRAM_WRITE_WORDS"])
-            if counters else result.segment.estimate.bytes)
-        total["compulsory_bytes"] += count * result.shape.compulsory_bytes
-        total["mismatches"] += result.mismatches or 0
-    total["utilisation"] = total["macs"] / (total["cycles"] * config.rows * config.cols)
-    return total
+def _tables(name, config, results):
+    """The tables of a network: cycles; if measured, what the array did in them; data moved."""
+    total, measured = totals(results), all(result.counters for result in results)
+
+    def rows(cells):
+        return [(result.shape.name, [str(result.shape.count), *cells(result)])
+                for result in results]
+    yield _grid(
+        f"{name} on {config.name}: cycles",
+        ("x", "MMACs", "cycles" if measured else "cycles (predicted)", "util %", "bound",
+         "% of bound", "predicted", "error %", "active PEs", "Eyeriss cycles", "its PEs",
+         "x Eyeriss", "≠ golden"),
+        rows(lambda r: (
+            _number(r.shape.macs / 1e6, 1), _number(r.cycles), _number(100 * r.utilisation, 1),
+            _number(r.bound), _percent(r.bound, r.cycles), _number(r.predicted),
+            _number(100 * (r.predicted / r.cycles - 1), 2) if measured else "-",
+            _number(r.active_pes), _number(r.published and r.published.cycles),
+            _number(r.published and r.published.active_pes), _number(r.ratio, 2),
+            _number(r.mismatches))),
+        ("", _number(total["macs"] / 1e6, 1), _number(total["cycles"]),
+         _number(100 * total["utilisation"], 1), _number(total["bound_cycles"]),
+         _percent(total["bound_cycles"], total["cycles"]), _number(total["predicted_cycles"]),
+         _number(100 * (total["predicted_cycles"] / total["cycles"] - 1), 2) if measured else "-",
+         "", _number(total["eyeriss_cycles"]), "",
+         _number(total["eyeriss_cycles"] and total["eyeriss_cycles"] / total["cycles"], 2),
+         _number(total["mismatches"] if measured else None)))
+    if measured:
+        yield _grid(
+            f"{name} on {config.name}: what the array did in them", ("x", *CAUSES),
+            rows(lambda r: map(_number, r.causes.values())),
+            ("", *map(_number, total["causes"].values())))
+    yield _grid(
+        f"{name} on {config.name}: data moved",
+        ("x", "DRAM read kB", "write kB", "kB", "/ compulsory", "bytes a cycle", "Eyeriss kB",
+         "GLB kwords", "NoC kwords", "spad kwords", "energy a MAC"),
+        rows(lambda r: (
+            _number(r.dram_read and r.dram_read / 1e3), _number(r.dram_write and r.dram_write / 1e3),
+            _number(r.dram / 1e3), _number(r.dram / r.shape.compulsory_bytes, 2),
+            _number(r.dram / r.cycles, 2), _number(r.published and r.published.dram_bytes / 1e3),
+            *(_number(words and words / 1e3) for words in (r.glb_words, r.noc_words,
+                                                           r.spad_words)),
+            _number(r.energy, 2))),
+        ("", "", "", _number(total["dram_bytes"] / 1e3),
+         _number(total["dram_bytes"] / total["compulsory_bytes"], 2),
+         _number(total["dram_bytes"] / total["cycles"], 2), "", "", "", "",
+         _number(total["energy_per_mac"], 2)))
 
 
 def _summary(results, config, dram, model_only):
-    total = _total(results, config)
+    total = totals(results)
     what = "predicted" if model_only else "measured"
     yield (f"total: {total['macs'] / 1e6:,.1f} M MACs in {total['cycles']:,} cycles ({what}), "
            f"{100 * total['utilisation']:.1f} % of {config.rows * config.cols} PEs; predicted "
@@ -162,5 +186,8 @@ def _summary(results, config, dram, model_only):
         seconds = sum(result.seconds for result in results)
         yield f"simulated {cycles:,} cycles in {seconds:.1f} s: {cycles / seconds:,.0f} cycles/s"
     limit = f", {dram.total_bytes} bytes a cycle in all" if dram.total_bytes else ""
-    yield (f"DRAM: {config.bus_bits}-bit port, a beat a cycle each way, {dram.read_latency} cycles to "
-           f"the first beat of a read{limit}")
+    yield (f"DRAM: {config.bus_bits}-bit port, a beat a cycle each way, {dram.read_latency} cycles "
+           f"to the first beat of a read{limit}")
+    yield ("bound: array cycles of the mapping with the fewest; compulsory: weights, input and "
+           "output once, a byte each; Eyeriss: processing only, 16-bit values, feature maps "
+           "compressed in DRAM")

@@ -6,7 +6,9 @@ Energies: V. Sze, Y.-H. Chen, T.-J. Yang, J. Emer, "Efficient Processing of Deep
 Tutorial and Survey", Proc. IEEE 105(12), 2017, figure 22.
 """
 
-__all__ = ["ENERGY", "CYCLES", "MAPPINGS"]
+from dataclasses import dataclass
+
+__all__ = ["ENERGY", "MAPPINGS", "PUBLISHED", "Published"]
 
 #: Normalised energy of a MAC or one spad access, a NoC transfer, a GLB and a DRAM access.
 ENERGY = {"spad": 1, "noc": 2, "glb": 6, "dram": 200}
@@ -14,17 +16,46 @@ ENERGY = {"spad": 1, "noc": 2, "glb": 6, "dram": 200}
 _MHZ = 200
 
 
-def _cycles(batch, **milliseconds):
-    return {name.replace("_", "-"): round(ms * 1e3 * _MHZ / batch)
-            for name, ms in milliseconds.items()}
+@dataclass(frozen=True)
+class Published:
+    """What the chip took for a layer, an image, 16 bits a value.
+
+    Attributes
+    ----------
+    cycles, total_cycles : int
+        At 200 MHz: processing only, all DRAM traffic overlapped; as measured, with a link of 2.4 bytes
+        a cycle.
+    active_pes : int
+    glb_bytes, dram_bytes : int
+        Moved to and from the GLB; DRAM traffic, feature maps run-length coded.
+    """
+    cycles: int
+    total_cycles: int
+    active_pes: int
+    glb_bytes: int
+    dram_bytes: int
 
 
-#: Cycles an image of each CONV layer, processing only (DRAM traffic overlapped).
-CYCLES = {
-    "alexnet": _cycles(4, CONV1=16.5, CONV2=39.2, CONV3=21.8, CONV4=16.0, CONV5=10.0),
-    "vgg16": _cycles(3, CONV1_1=38.0, CONV1_2=810.6, CONV2_1=405.3, CONV2_2=810.8, CONV3_1=204.0,
-                     CONV3_2=408.1, CONV3_3=408.1, CONV4_1=105.1, CONV4_2=210.0, CONV4_3=210.0,
-                     CONV5_1=48.3, CONV5_2=48.5, CONV5_3=48.5),
+def _published(batch, rows):
+    return {name: Published(round(ms * 1e3 * _MHZ / batch), round(total * 1e3 * _MHZ / batch), pes,
+                            round(glb * 1e6 / batch), round(dram * 1e6 / batch))
+            for name, ms, total, pes, glb, dram in rows}
+
+
+# Layer, processing ms, total ms, active PEs, GLB MB, DRAM MB, of a whole batch.
+PUBLISHED = {
+    "alexnet": _published(4, (
+        ("CONV1", 16.5, 20.9, 154, 18.5, 5.0), ("CONV2", 39.2, 41.9, 135, 77.6, 4.0),
+        ("CONV3", 21.8, 23.6, 156, 50.2, 3.0), ("CONV4", 16.0, 18.4, 156, 37.4, 2.1),
+        ("CONV5", 10.0, 10.5, 156, 24.9, 1.3))),
+    "vgg16": _published(3, (
+        ("CONV1-1", 38.0, 76.2, 156, 112.6, 15.4), ("CONV1-2", 810.6, 910.3, 156, 2402.8, 54.0),
+        ("CONV2-1", 405.3, 470.3, 156, 1201.4, 33.4), ("CONV2-2", 810.8, 894.3, 156, 2402.8, 48.5),
+        ("CONV3-1", 204.0, 241.1, 156, 607.4, 20.2), ("CONV3-2", 408.1, 460.9, 156, 1214.8, 32.2),
+        ("CONV3-3", 408.1, 457.7, 156, 1214.8, 30.8), ("CONV4-1", 105.1, 135.8, 168, 321.8, 17.8),
+        ("CONV4-2", 210.0, 254.8, 168, 643.7, 28.6), ("CONV4-3", 210.0, 246.3, 168, 643.7, 22.8),
+        ("CONV5-1", 48.3, 54.3, 168, 90.0, 6.3), ("CONV5-2", 48.5, 53.7, 168, 90.0, 5.7),
+        ("CONV5-3", 48.5, 53.7, 168, 90.0, 5.6))),
 }
 
 #: Row-stationary mapping of each CONV layer: m ofmap channels kept in the GLB, n ifmaps a pass, e

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from hwgen.cli import main
+from hwgen.config import Config
 from hwgen.model import golden
-from hwgen.model.networks import NETWORKS
-from hwgen.runtime.bench import layer_network
+from hwgen.model.networks import NETWORKS, LayerShape
+from hwgen.runtime.bench import bench_layer, layer_network, totals
 
 
 def test_model_only(tmp_path, capsys):
@@ -19,8 +20,30 @@ def test_model_only(tmp_path, capsys):
     assert report["network"] == "alexnet" and report["pe"] == "12x14"
     assert [layer["name"] for layer in report["layers"]] == [f"CONV{i}" for i in range(1, 6)]
     assert report["total"]["macs"] == sum(layer["macs"] for layer in report["layers"])
-    assert report["total"]["cycles"] >= report["total"]["macs"] / 168
-    assert "predicted" in capsys.readouterr().out
+    assert report["total"]["cycles"] >= report["total"]["bound_cycles"]
+    assert report["total"]["bound_cycles"] >= report["total"]["macs"] / 168
+    assert report["total"]["eyeriss_cycles"] == 5_175_000
+    assert report["layers"][2]["eyeriss"]["active_pes"] == 156
+    out = capsys.readouterr().out
+    assert "predicted" in out and "what the array did" not in out
+
+
+def test_dram_bandwidth_bounds_the_cycles(tmp_path):
+    path = tmp_path / "out.json"
+    assert main(["bench", "alexnet", "--layers", "FC8", "--model-only", "--dram-bytes-per-cycle",
+                 "2.4", "--json", str(path)]) == 0
+    layer, = json.loads(path.read_text())["layers"]
+    assert 4_096_000 / 2.4 < layer["predicted_cycles"] < 1.1 * 4_096_000 / 2.4
+
+
+def test_totals_count_layers_as_often_as_they_occur():
+    config = Config(rows=2, cols=2)
+    shapes = [LayerShape("A", 2, 6, 6, 4, 3, 3, count=3), LayerShape("B", 2, 6, 6, 2, 1, 1)]
+    results = [bench_layer("net", shape, config, None, sparsity=0.4, seed=1) for shape in shapes]
+    total = totals(results)
+    assert total["macs"] == 3 * 4 * 2 * 9 * 16 + 2 * 2 * 36
+    assert total["cycles"] == 3 * results[0].cycles + results[1].cycles
+    assert total["causes"] is None and total["eyeriss_cycles"] is None
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -104,11 +104,14 @@ class Layer:
         What is stored: the convolution's output, or the pooling's.
     depthwise : bool
         Whether the PEs take a channel for each filter.
+    groups : tuple of int
+        Channels that a group of the output in DRAM may have; empty: any number.
     """
     conv: Conv
     pooling: Pooling
     y: object
     depthwise: bool
+    groups: tuple = ()
 
     @cached_property
     def parts(self):

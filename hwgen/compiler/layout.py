@@ -1,6 +1,6 @@
 """Where a tensor lies in DRAM, and how its channels are grouped there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,25 +14,30 @@ def align(value, unit):
 
 @dataclass(frozen=True)
 class Placement:
-    """A tensor in DRAM: ``[ceil(C/g)][H][W][g]`` bytes, rows at a stride of their own.
+    """A tensor in DRAM: ``[ceil(C/g)][H][W][g]`` values, rows at a stride of their own.
 
-    Channel ``c``, row ``h``, column ``w`` is the byte at ``offset + c // g * group_stride +
-    h * row_stride + w * g + c % g``. The channels that fill up the last group hold anything.
-    A vector (H = W = 1) has no gaps: byte ``c`` of it is channel ``c``.
+    Channel ``c``, row ``h``, column ``w`` is the value at ``offset + c // g * group_stride +
+    h * row_stride + (w * g + c % g) * itemsize``. The channels that fill up the last group hold
+    anything. A vector (H = W = 1) of its own has no gaps: value ``c`` of it is channel ``c``.
+
+    A tensor may lie inside of another one, a slice in what it was cut from, a part in its
+    concatenation: then ``root`` names that one, and the strides are its.
 
     Attributes
     ----------
     name : str
     offset : int
-        Byte offset in DRAM, a multiple of the bus word.
+        Byte offset in DRAM; a multiple of the bus word, unless the tensor lies inside of another.
     shape : tuple of int
         ``(C, H, W)``.
     dtype : numpy.dtype
-        ``uint8`` or ``int8``.
+        ``uint8``, ``int8`` or ``int32``.
     g : int
         Channels of a group.
     row_stride, group_stride : int
         Bytes from a row and from a group to the next.
+    root : str
+        The tensor whose memory this is: its own name, or another's.
     """
     name: str
     offset: int
@@ -41,13 +46,24 @@ class Placement:
     g: int
     row_stride: int
     group_stride: int
+    root: str
 
     @classmethod
     def place(cls, tensor, g, offset, bus_bytes):
         """The placement of ``tensor`` in groups of ``g`` channels; rows start at bus words."""
         _, height, width = tensor.shape
-        row = g if height * width == 1 else align(width * g, bus_bytes)
-        return cls(tensor.name, offset, tensor.shape, np.dtype(tensor.dtype), g, row, row * height)
+        dtype = np.dtype(tensor.dtype)
+        row = width * g * dtype.itemsize
+        if height * width > 1:
+            row = align(row, bus_bytes)
+        return cls(tensor.name, offset, tensor.shape, dtype, g, row, row * height, tensor.name)
+
+    @classmethod
+    def planar(cls, tensor, name):
+        """The placement of a copy of ``tensor``, ``name``, without gaps in the order ``[C][H][W]``,
+        at offset 0."""
+        _, height, width = tensor.shape
+        return cls(name, 0, tensor.shape, np.dtype(tensor.dtype), 1, width, width * height, name)
 
     @property
     def groups(self):
@@ -55,9 +71,65 @@ class Placement:
         return -(-self.shape[0] // self.g)
 
     @property
+    def pixel(self):
+        """Bytes from a column to the next."""
+        return self.g * self.dtype.itemsize
+
+    @property
     def size(self):
-        """Bytes in DRAM."""
-        return self.groups * self.group_stride
+        """Bytes in DRAM, from the first to the last."""
+        _, height, width = self.shape
+        return (self.groups - 1) * self.group_stride + (height - 1) * self.row_stride \
+            + width * self.pixel
+
+    # Other views of the same memory.
+
+    def part(self, start, shape, row_step=1):
+        """The placement of ``shape`` values from ``start`` on, taking every ``row_step``-th row.
+        ``start`` is at the first channel of a group."""
+        (channel, row, column), g = start, self.g
+        assert channel % g == 0
+        return replace(
+            self, shape=shape, row_stride=self.row_stride * row_step,
+            offset=self.offset + channel // g * self.group_stride + row * self.row_stride
+            + column * self.pixel)
+
+    @property
+    def gapless(self):
+        """Whether the bytes stand in the order ``[C][H][W]`` without gaps."""
+        _, height, width = self.shape
+        if height * width == 1:
+            return self.groups == 1 or self.group_stride == self.pixel
+        return self.g == 1 and self.row_stride == width * self.pixel and \
+            self.group_stride == height * self.row_stride
+
+    def reshaped(self, shape):
+        """A gapless tensor seen in another shape of as many values."""
+        assert self.gapless
+        _, height, width = shape
+        row = width * self.dtype.itemsize
+        return replace(self, shape=shape, g=1, row_stride=row, group_stride=height * row)
+
+    @property
+    def stacked(self):
+        """Whether the rows of all groups stand at one stride."""
+        return self.groups == 1 or self.group_stride == self.shape[1] * self.row_stride
+
+    def upright(self, column_step=1):
+        """The tensor with its columns (every ``column_step``-th of them) as rows of one column,
+        and its rows, group by group, as channel groups; it is stacked."""
+        assert self.stacked
+        _, height, width = self.shape
+        return replace(self, shape=(self.groups * height * self.g, -(-width // column_step), 1),
+                       row_stride=self.pixel * column_step, group_stride=self.row_stride)
+
+    # Contents.
+
+    def _rows(self, data):
+        """The bytes ``(groups, H, W * pixel)`` of the tensor in ``size`` bytes, seen in place."""
+        _, height, width = self.shape
+        shape = self.groups, height, width * self.pixel
+        return np.lib.stride_tricks.as_strided(data, shape, (self.group_stride, self.row_stride, 1))
 
     def pack(self, array):
         """The ``size`` bytes of ``array``, which has the tensor's shape and type.
@@ -68,18 +140,18 @@ class Placement:
             raise ValueError(f"{self.name} is {self.dtype} {self.shape}, "
                              f"not {array.dtype} {array.shape}")
         channels, height, width = self.shape
-        grouped = np.zeros((self.groups * self.g, height, width), np.uint8)
-        grouped[:channels] = array.view(np.uint8)
+        grouped = np.zeros((self.groups * self.g, height, width), self.dtype)
+        grouped[:channels] = array
         grouped = grouped.reshape(self.groups, self.g, height, width).transpose(0, 2, 3, 1)
-        rows = np.zeros((self.groups, height, self.row_stride), np.uint8)
-        rows[:, :, :width * self.g] = grouped.reshape(self.groups, height, width * self.g)
-        return rows.tobytes()
+        data = np.zeros(self.size, np.uint8)
+        self._rows(data)[:] = np.ascontiguousarray(grouped).view(np.uint8) \
+            .reshape(self.groups, height, -1)
+        return data.tobytes()
 
     def unpack(self, data):
         """The array of shape ``(C, H, W)`` that the first ``size`` bytes of ``data`` hold."""
         channels, height, width = self.shape
-        rows = np.frombuffer(data, np.uint8, self.size)
-        rows = rows.reshape(self.groups, height, self.row_stride)[:, :, :width * self.g]
-        grouped = rows.reshape(self.groups, height, width, self.g).transpose(0, 3, 1, 2)
-        array = grouped.reshape(self.groups * self.g, height, width)[:channels]
-        return np.ascontiguousarray(array).view(self.dtype)
+        rows = np.ascontiguousarray(self._rows(np.frombuffer(data, np.uint8, self.size)))
+        grouped = rows.view(self.dtype).reshape(self.groups, height, width, self.g)
+        grouped = grouped.transpose(0, 3, 1, 2).reshape(self.groups * self.g, height, width)
+        return np.ascontiguousarray(grouped[:channels])

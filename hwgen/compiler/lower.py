@@ -1,20 +1,41 @@
 """Lowering: a layer and its mapping to commands, filter streams and parameters."""
 
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 
 from .. import isa
 from .cost import ceildiv
 from .geometry import Cut, Fold, cuts
-from .weights import filter_stream, parameters
+from .weights import TABLE_WORDS, filter_stream, parameters, table_words
 
-__all__ = ["lower", "Code"]
+__all__ = ["lower", "Code", "Store", "REQUANTISE", "SUM", "PRODUCT", "RAW"]
+
+# What a STORE makes of psums.
+REQUANTISE, SUM, PRODUCT, RAW = range(4)
 
 # What each semaphore counts.
 LOADED, BUFFER, COMPLETE, SLOT, PARAMS, PARAMS_FREE = (1 << n for n in range(6))
 
 _PAD = 63                   # most padding rows or columns of a LOAD
+
+
+@dataclass(frozen=True)
+class Store:
+    """How the STOREs of a layer make outputs of psums.
+
+    Attributes
+    ----------
+    mode : int
+    scale : float
+        Of sums and products.
+    tables : tuple of numpy.ndarray
+        Of sums and products: int32, 256 entries, one or two, indexed by the byte as stored.
+    """
+    mode: int = REQUANTISE
+    scale: float = 0.0
+    tables: tuple = ()
 
 
 @dataclass
@@ -23,9 +44,9 @@ class Code:
 
     Attributes
     ----------
-    commands : list of (str, dict)
-        Name and fields. ``addr`` counts from the start of the input tensor (LOAD), the output
-        tensor (STORE) or ``data`` (FILTER, PARAMS).
+    commands : list of (str, int or None, dict)
+        Name, source and fields. ``addr`` counts from the start of the source with that number
+        (LOAD), of the output tensor (STORE) or of ``data`` (FILTER, PARAMS).
     data : bytes
         Filter streams and parameters; a multiple of the bus word.
     """
@@ -37,14 +58,15 @@ class Code:
         """Bytes of the commands, with BEGIN and END."""
         return (len(self.commands) + 2) * isa.COMMAND_BYTES
 
-    def assemble(self, config, x, y, data):
-        """The program's bytes, with the input at offset ``x``, the output at ``y``, the data at
-        ``data``."""
-        base = {"LOAD": x, "STORE": y, "FILTER": data, "PARAMS": data, "COMPUTE": 0}
+    def assemble(self, config, sources, y, data):
+        """The program's bytes, with the sources at the offsets ``sources``, the output at ``y``,
+        the data at ``data``."""
+        base = {"STORE": y, "FILTER": data, "PARAMS": data}
         program = [isa.pack("BEGIN", magic=isa.MAGIC, hash=config.hash)]
-        for name, fields in self.commands:
+        for name, source, fields in self.commands:
             if "addr" in fields:
-                fields = {**fields, "addr": fields["addr"] + base[name]}
+                start = base[name] if source is None else sources[source]
+                fields = {**fields, "addr": fields["addr"] + start}
             program.append(isa.pack(name, **fields))
         program.append(isa.pack("END"))
         return b"".join(program)
@@ -87,7 +109,7 @@ class _Step:
     last: bool              # psums are complete
 
 
-def lower(config, layer, mapping, source, y_place):
+def lower(config, layer, mapping, sources, y_place, store):
     """Commands and data of ``layer``.
 
     Parameters
@@ -95,23 +117,26 @@ def lower(config, layer, mapping, source, y_place):
     config : Config
     layer : Layer
     mapping : Mapping
-    source : Placement
-        The input as the layer reads it: its ``shape`` is the convolution's ``x.shape``.
+    sources : tuple of Placement
+        The input as the layer reads it. One: its ``shape`` is the convolution's ``x.shape``.
+        Several: they take turns in the rows, row ``h`` of the convolution's input is row
+        ``h // n`` of source ``h % n``.
     y_place : Placement
         The output.
+    store : Store
 
     Returns
     -------
     Code
     """
-    return _Lowering(config, layer, mapping, source, y_place).run()
+    return _Lowering(config, layer, mapping, sources, y_place, store).run()
 
 
 class _Lowering:
-    def __init__(self, config, layer, mapping, source, y_place):
+    def __init__(self, config, layer, mapping, sources, y_place, store):
         self.config, self.layer, self.mapping = config, layer, mapping
         self.conv = layer.conv
-        self.x, self.y = source, y_place
+        self.sources, self.y, self.how = sources, y_place, store
         self.pw = ceildiv(mapping.p, config.lanes)
         self.folds = layer.folds(mapping.fold_r, mapping.fold_s)
         self.base = mapping.slots * mapping.block_words * config.cols * config.subwords
@@ -170,6 +195,8 @@ class _Lowering:
         blocks, params = self.blocks(sets)
         steps = list(self.steps(sets, blocks))
         self.param_words = config.params_depth // config.lanes
+        if self.how.tables:
+            params = TABLE_WORDS
         self.param_addr = self.add_data(self.parameters())
         self.params_once = params <= self.param_words
         self.param_slots = self.param_words // (m.t * self.pw)
@@ -189,8 +216,8 @@ class _Lowering:
             self.step(step, i, i + m.buffers < len(steps))
         return Code(self.commands, bytes(self.data))
 
-    def emit(self, name, **fields):
-        self.commands.append((name, fields))
+    def emit(self, name, source=None, **fields):
+        self.commands.append((name, source, fields))
 
     def add_data(self, data):
         offset = len(self.data)
@@ -198,6 +225,8 @@ class _Lowering:
         return offset
 
     def parameters(self):
+        if self.how.tables:
+            return table_words(self.config, self.how.tables)
         return b"".join(parameters(self.config, self.conv.bias[s.m0:s.m0 + s.filters],
                                    self.conv.scale[s.m0:s.m0 + s.filters], self.mapping.p, self.pw)
                         for s in self.sets())
@@ -207,14 +236,19 @@ class _Lowering:
 
     # LOAD
 
-    def lead(self, step):
-        """First DRAM group of a step's channels, ``off0`` and the channel group of its first
-        channel: the DRAM group's channels before it go to channel groups of their own."""
+    def lead(self, step, x):
+        """First DRAM group of a step's channels in ``x``, ``off0`` and the channel group of its
+        first channel: the DRAM group's channels before it go to channel groups of their own."""
         c0 = step.set.c0 + step.c0
-        first = c0 // self.x.g
-        lead = c0 - first * self.x.g
+        first = c0 // x.g
+        lead = c0 - first * x.g
         off0 = -lead % self.mapping.q
         return first, off0, (off0 + lead) // self.mapping.q
+
+    def first_group(self, step):
+        """Channel group of a step's first channel in its tile: where the source has it whose
+        channels before it need most room."""
+        return max(self.lead(step, x)[2] for x in self.sources)
 
     def strips(self, step):
         return max(ceildiv(step.rows.b - step.rows.a, self.mapping.e), self.mapping.strips)
@@ -230,33 +264,38 @@ class _Lowering:
         return self.base + index % self.mapping.buffers * self.mapping.tile_words
 
     def load(self, steps, index):
-        m, x, step = self.mapping, self.x, steps[index]
+        m, step = self.mapping, steps[index]
         height, width, words = self.shape(step)
-        first, off0, _ = self.lead(step)
-        last = ceildiv(step.set.c0 + step.c0 + step.channels, x.g)
-        assert ceildiv(off0 + (last - first) * x.g, m.q) * height * words <= m.tile_words
         tpad, row, rows, bpad = step.fold.rows.window(step.rows.a, height)
         lpad, col, cols, rpad = step.fold.cols.window(step.cols.a, width)
-        row_step, wstep = step.fold.rows.step, step.fold.cols.step
+        wstep = step.fold.cols.step
         if cols == 0:
             tpad, rows, bpad = height, 0, 0
-        pieces = list(_row_pieces(tpad, rows, bpad))
-        for n, (top, before, count, after) in enumerate(pieces):
+        turns = list(_turns(len(self.sources), tpad, row, rows, bpad, step.fold.rows.step))
+        for n, turn in enumerate(turns):
+            x = self.sources[turn.source]
+            first, off0, lead = self.lead(step, x)
+            last = ceildiv(step.set.c0 + step.c0 + step.channels, x.g)
+            shift = self.first_group(step) - lead
+            assert (shift + ceildiv(off0 + (last - first) * x.g, m.q)) * height * words \
+                <= m.tile_words
             fields = {}
             if n == 0 and index >= m.buffers:
                 fields["wait"] = BUFFER
-            if n == len(pieces) - 1:
+            if n == len(turns) - 1:
                 fields["signal"] = LOADED
-            if count:
-                fields |= {"addr": first * x.group_stride + row * x.row_stride + col * x.g,
+            if turn.rows:
+                fields |= {"addr": first * x.group_stride + turn.row * x.row_stride + col * x.pixel,
                            "wstep": wstep, "cols": (cols - 1) * wstep + 1, "lpad": lpad,
                            "rpad": rpad}
             else:
                 fields |= {"addr": 0, "wstep": 1, "cols": width}
-            self.emit("LOAD", dst=self.glb(self.tile(index) + top * words),
+            self.emit("LOAD", turn.source,
+                      dst=self.glb(self.tile(index) + (shift * height + turn.top) * words),
                       pad=self.conv.x.zero_point & 255, g=x.g, groups=last - first,
-                      row_stride=x.row_stride * row_step, group_stride=x.group_stride, rows=count,
-                      tpad=before, bpad=after, glb_row_stride=self.glb(words),
+                      row_stride=x.row_stride * turn.row_step, group_stride=x.group_stride,
+                      rows=turn.rows, tpad=turn.above, bpad=turn.below,
+                      glb_row_stride=self.glb(words * turn.every),
                       glb_cg_stride=self.glb(height * words), q=m.q, off0=off0, **fields)
 
     # COMPUTE and STORE
@@ -300,6 +339,8 @@ class _Lowering:
         self.fetched += 1
 
     def param_word(self, block):
+        if self.how.tables:
+            return 0
         if self.params_once:
             return block.params
         return self.stored % self.param_slots * self.mapping.t * self.pw
@@ -313,7 +354,7 @@ class _Lowering:
         height, _, words = self.shape(step)
         rows, cols = step.fold.rows, step.fold.cols
         steps = step.cols.b - step.cols.a
-        _, _, cg = self.lead(step)
+        cg = self.first_group(step)
         dw = self.layer.depthwise
         adv = cols.u * m.q
         self.emit(
@@ -370,15 +411,48 @@ class _Lowering:
             "STORE", wait=wait, signal=signal, psum=self.psum(block),
             params=self.param_word(block),
             addr=block.m0 // y.g * y.group_stride + step.rows.o0 * y.row_stride
-            + step.cols.o0 * y.g,
+            + step.cols.o0 * y.pixel,
             row_stride=y.row_stride, group_stride=y.group_stride, bank=0, groups=block.t, e=m.e,
             p=y.g, pw=self.pw, steps=steps, psum_rows=step.rows.b - step.rows.a,
             zy=conv.y.zero_point & 255, ysigned=conv.y.dtype == np.int8, lo=conv.lo & 255,
             hi=conv.hi & 255, out_rows=step.rows.o1 - step.rows.o0,
             out_cols=step.cols.o1 - step.cols.o0, row0=step.rows.first, col0=step.cols.first,
             pool_r=pool.r, pool_s=pool.s, pool_u=pool.u, pool_v=pool.v,
-            strip_words=steps * self.pw, param_stride=self.pw)
+            strip_words=steps * self.pw, param_stride=0 if self.how.tables else self.pw,
+            mode=self.how.mode, scale=int(np.float32(self.how.scale).view(np.uint32)))
         self.stored += 1
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A LOAD's rows: ``rows`` rows of a source from ``row`` on, every ``row_step``-th, with
+    padding around them, to every ``every``-th row of the tile from ``top`` on."""
+    top: int
+    above: int
+    rows: int
+    below: int
+    source: int = 0
+    row: int = 0
+    row_step: int = 1
+    every: int = 1
+
+
+def _turns(sources, tpad, row, rows, bpad, row_step):
+    """Cut a tile's rows into LOADs: ``rows`` rows from ``row`` on of sources that take turns."""
+    turns = sources // gcd(sources, row_step)       # sources that the tile reads, one by one
+    if turns == 1:
+        for top, above, count, below in _row_pieces(tpad, rows, bpad):
+            yield _Turn(top, above, count, below, row % sources, row // sources,
+                        row_step // sources)
+        return
+    for top, above, _, _ in _row_pieces(tpad, 0, 0):
+        yield _Turn(top, above, 0, 0)
+    for n in range(min(turns, rows)):
+        at = row + n * row_step
+        yield _Turn(tpad + n, 0, ceildiv(rows - n, turns), 0, at % sources, at // sources,
+                    row_step * turns // sources, turns)
+    for top, _, _, below in _row_pieces(0, 0, bpad):
+        yield _Turn(tpad + rows + top, 0, 0, below)
 
 
 def _row_pieces(tpad, rows, bpad):

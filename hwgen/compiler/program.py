@@ -11,22 +11,27 @@ __all__ = ["Program", "Segment"]
 
 @dataclass(frozen=True)
 class Segment:
-    """One layer's program, ``BEGIN`` to ``END``.
+    """One program, ``BEGIN`` to ``END``: a layer, or a step of a layer that takes several.
 
     Attributes
     ----------
     name : str
-        The layer's name (the convolution's, if pooling is fused into it).
+        The layer's name (the first one's, if pooling is fused into it).
     layers : tuple
-        The network's layers that it computes: one, or a ``Conv`` and the ``MaxPool`` fused into it.
-    x, y : str
-        Tensor read and tensor written.
+        The network's layers that it works for: one, or a ``Conv`` or ``Elementwise`` and the
+        ``MaxPool`` fused into it. Segments of the same layers follow each other, and the last of
+        them completes them.
+    inputs : tuple of str
+        Tensors read.
+    y : str
+        Tensor written. Steps of a layer also read and write tensors of their own, which
+        ``Program.tensors`` does not list, and parts of the layer's output.
     offset : int
         Byte offset of ``BEGIN``, for the accelerator's PROGRAM register; a multiple of 64.
     size : int
         Bytes of code, 64 a command.
     macs : int
-        Multiply-accumulates of the layers.
+        Multiply-accumulates of the layers; 0 for a step before the last.
     layer : Layer
         What the machine computes for them.
     mapping : Mapping
@@ -36,7 +41,7 @@ class Segment:
     """
     name: str
     layers: tuple
-    x: str
+    inputs: tuple
     y: str
     offset: int
     size: int
@@ -55,9 +60,11 @@ class Segment:
 class Program:
     """A compiled network.
 
-    To run it: write ``image`` at DRAM offset 0 and each input's :meth:`pack` at
-    ``tensors[name].offset``, then run the segments in order, each with PROGRAM set to its
-    ``offset``. Every tensor keeps its place, so each may be read back at the end.
+    To run it: write ``image`` at DRAM offset 0, and run the segments in order, each with PROGRAM
+    set to its ``offset``. A tensor that no segment makes, an input or a host layer's output, is to
+    be written before: its :meth:`pack` at ``tensors[name].offset``. Every tensor keeps its place,
+    so each may be read back at the end. A layer without a segment (a slice that is read where it
+    is, a concatenation whose parts were written in place) is done when those before it are.
 
     Attributes
     ----------
@@ -70,8 +77,8 @@ class Program:
     segments : tuple of Segment
         In the order in which they are to run.
     tensors : dict of str to Placement
-        Every tensor in DRAM, by name. (The output of a convolution whose pooling is fused is
-        never there.)
+        Every tensor in DRAM, by name: those that layers read or write, some of them inside of
+        others. (The output of a convolution whose pooling is fused is never there.)
     """
     config: Config
     image: bytes

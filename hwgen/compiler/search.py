@@ -99,7 +99,8 @@ def _array_candidates(config, layer, folds, g):
     need_rows, _ = layer.needed()
     depthwise = layer.depthwise
     if depthwise:
-        qs = range(1, min(most_q, layer.channels) + 1)
+        qs = [q for q in range(1, min(most_q, layer.channels) + 1)
+              if not layer.groups or q in layer.groups]
     else:
         qs = [q for q in _distinct(layer.channels) if q <= most_q]
         if g is not None and g <= min(most_q, layer.channels) and g not in qs:
@@ -127,10 +128,10 @@ def _distinct_outputs(rows, cols):
 def _filters(layer, lanes, t, most):
     """Numbers of filters ``p`` for ``t`` groups: for each number of blocks the fewest, also
     rounded up to whole GLB words. Filters of a grouped convolution are cut evenly, so that its
-    output's groups of channels in DRAM are all alike."""
-    if layer.sets > 1:
-        return [p for p in range(1, most + 1)
-                if layer.filters % p == 0 and (t - 1) * p < layer.filters]
+    output's groups of channels in DRAM are all alike; so are those that the layer is bound to."""
+    if layer.groups or layer.sets > 1:
+        return [p for p in layer.groups or range(1, most + 1) if p <= most
+                and (layer.sets == 1 or layer.filters % p == 0) and (t - 1) * p < layer.filters]
     even = {ceildiv(n, t) for n in _distinct(layer.filters)}
     return sorted({p for n in even for p in (n, ceildiv(n, lanes) * lanes)
                    if p <= most and (t - 1) * p < layer.filters})
@@ -208,7 +209,7 @@ def _expand(layer, tuples, cuts, tile_cols):
     need_rows, _ = layer.needed()
     rows = ceildiv(ceildiv(need_rows, e), flat(cuts, 1)) * e
     tile_rows = np.where(rows >= need_rows, layer.y.shape[1],
-                         np.maximum((rows - layer.pooling.r) // layer.pooling.u + 1, 1))
+                         np.maximum((rows - layer.pooling.r) // max(layer.pooling.u, 1) + 1, 1))
     tile_rows = np.minimum(tile_rows, layer.y.shape[1])
     repeated = np.zeros(shape, bool)
     by_cut = tile_rows.reshape(shape)

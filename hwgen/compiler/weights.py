@@ -4,7 +4,9 @@ import numpy as np
 
 from .. import isa
 
-__all__ = ["filter_stream", "parameters"]
+__all__ = ["filter_stream", "parameters", "table_words", "TABLE_WORDS"]
+
+TABLE_WORDS = 256           # parameter words that tables take
 
 
 def filter_stream(config, weights, e):
@@ -64,3 +66,16 @@ def parameters(config, bias, scale, p, pw):
     padded[:, :, 1] = np.float32(1).view(np.int32)
     padded[:, :p] = words.reshape(groups, p, 2)
     return padded.tobytes()
+
+
+def table_words(config, tables):
+    """Parameter words of the tables of an elementwise operator.
+
+    ``tables`` are int32, one or two, indexed by the byte as stored. A psum is ``a - 256 * b``: its
+    low byte is ``a``, its next one ``-b``, so the second table stands in that order.
+    """
+    words = np.zeros((TABLE_WORDS, config.lanes, 2), "<i4")
+    words[:, :, 0] = tables[0][:, None]
+    if len(tables) == 2:
+        words[:, :, 1] = tables[1][-np.arange(TABLE_WORDS) % TABLE_WORDS][:, None]
+    return words.tobytes()

@@ -14,6 +14,11 @@ _TOP = 3                     # classes shown
 _VALUES = 10_000             # of an output, written to JSON at most
 
 
+def _nodes(host):
+    """The operators of a host part, each once."""
+    return ", ".join(dict.fromkeys(operator for _, operator in host.nodes))
+
+
 def _plain(value):
     """``value`` for JSON, which knows no NaN or infinity: those become text."""
     value = value.item()
@@ -69,6 +74,7 @@ class Report:
             where = f"{self.config.name}, {self.config.rows} x {self.config.cols} PEs"
         table = Table(title=f"{self.network.name} on {where}", show_footer=True)
         total = self._totals()
+        on_host = f"{total['host_macs']:,} MACs" if total["host_macs"] else ""
         pes = self.config and self.config.rows * self.config.cols
 
         def number(value):
@@ -77,19 +83,32 @@ class Report:
         def share(value):
             return "-" if value is None else f"{100 * value:.1f} %"
         for heading, footer, justify in (
-                ("layer", "total", "left"), ("operator", "", "left"),
+                ("layer", "total", "left"), ("operator", "", "left"), ("where", on_host, "left"),
                 ("cycles", number(total["cycles"]), "right"),
                 ("MACs", number(total["macs"]), "right"),
                 ("utilisation", share(total["utilisation"]), "right"),
                 ("≠ golden", number(total["mismatches_golden"]), "right"),
                 ("≠ ONNX Runtime", number(total["mismatches_onnxruntime"]), "right")):
             table.add_column(heading, footer, justify=justify)
-        for layer in self.layers:
+        for layer in self._rows():
+            if isinstance(layer, Host):
+                table.add_row(layer.name, _nodes(layer), "host", "-", "-", "-", "-", "-")
+                continue
             counts = self._counts(layer.tensor)
-            table.add_row(layer.name, layer.op, number(layer.cycles), number(layer.macs),
-                          share(layer.utilisation(pes)), number(counts["mismatches_golden"]),
+            table.add_row(layer.name, layer.op, layer.where, number(layer.cycles),
+                          number(layer.macs), share(layer.utilisation(pes)),
+                          number(counts["mismatches_golden"]),
                           number(counts["mismatches_onnxruntime"]))
         return table
+
+    def _rows(self):
+        """Results and the host's parts, in the network's order."""
+        results = {layer.tensor: layer for layer in self.layers}
+        for layer in self.network.layers:
+            if isinstance(layer, Host):
+                yield layer
+            elif layer.y.name in results:
+                yield results[layer.y.name]
 
     def outputs(self):
         """Lines that say what each output of the network is: the top classes of a vector."""
@@ -114,6 +133,8 @@ class Report:
     def _totals(self):
         counts = [self._counts(layer.tensor) for layer in self.layers]
         total = {"macs": sum(layer.macs for layer in self.layers),
+                 "host_macs": sum(layer.macs for layer in self.network.layers
+                                  if isinstance(layer, Host)),
                  "values": sum(layer.value.size for layer in self.layers),
                  "cycles": None, "utilisation": None,
                  **{f"mismatches_{r}": sum(c[f"mismatches_{r}"] for c in counts)
@@ -121,7 +142,7 @@ class Report:
         if self.config:
             total["cycles"] = sum(layer.cycles for layer in self.layers)
             pes = self.config.rows * self.config.cols
-            total["utilisation"] = total["macs"] / (total["cycles"] * pes)
+            total["utilisation"] = total["macs"] / max(total["cycles"] * pes, 1)
         return total
 
     def to_dict(self):
@@ -133,11 +154,15 @@ class Report:
             "config": self.config and self.config.name,
             "config_hash": self.config and f"0x{self.config.hash:08X}",
             "pe": self.config and f"{self.config.rows}x{self.config.cols}",
-            "layers": [{"name": layer.name, "op": layer.op, "macs": layer.macs,
-                        "cycles": layer.cycles, "predicted_cycles": layer.predicted,
+            "layers": [{"name": layer.name, "op": layer.op, "where": layer.where,
+                        "macs": layer.macs, "cycles": layer.cycles,
+                        "predicted_cycles": layer.predicted,
                         "utilisation": layer.utilisation(pes), "values": layer.value.size,
                         **self._counts(layer.tensor), "counters": layer.counters}
                        for layer in self.layers],
+            "host": [{"name": layer.name, "where": "host", "macs": layer.macs,
+                      "nodes": [{"name": name, "op": op} for name, op in layer.nodes]}
+                     for layer in self.network.layers if isinstance(layer, Host)],
             "host_parts": sum(isinstance(layer, Host) for layer in self.network.layers),
             "outputs": {name: {
                 "shape": list(self.values[name].shape), "dtype": str(self.values[name].dtype),

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..model import golden
-from ..model.graph import Conv, Host
+from ..model.graph import Conv, Elementwise, Host, MaxPool
+from ..registers import COUNTERS
 from .driver import SimulationError
 
-__all__ = ["Difference", "LayerResult", "difference", "execute", "golden_layers", "operator"]
+__all__ = ["Difference", "LayerResult", "difference", "execute", "golden_layers", "operator",
+           "where"]
 
 
 @dataclass(frozen=True)
@@ -44,25 +46,29 @@ def difference(got, expected):
 
 @dataclass(frozen=True)
 class LayerResult:
-    """One layer that ran, or a convolution with the pooling that ran with it.
+    """One layer that ran, or a layer with the pooling that ran with it.
 
     Attributes
     ----------
     name : str
     op : str
         For instance ``"conv 5x5 + maxpool 2x2"``.
+    where : str
+        ``"array"`` if its MACs are, ``"vector"`` if it is the output stage that does the work.
     tensor : str
         Name of the output.
     macs : int
     value : numpy.ndarray
         The output, in the shape of the ONNX file.
     counters : dict of str to int
-        The accelerator's performance counters; None without one.
+        The accelerator's performance counters, summed over the layer's programs (zero for a layer
+        that needs none); None without one.
     predicted : int
         Cycles that the compiler expected; None without one.
     """
     name: str
     op: str
+    where: str
     tensor: str
     macs: int
     value: np.ndarray
@@ -76,14 +82,18 @@ class LayerResult:
 
     def utilisation(self, pes):
         """MACs a cycle and PE, 0 to 1; None without an accelerator."""
-        return None if self.counters is None else self.macs / (self.cycles * pes)
+        return None if self.counters is None else self.macs / max(self.cycles * pes, 1)
 
 
 def operator(layers):
     """What a group of layers does, in a few words."""
     def text(layer):
-        if not isinstance(layer, Conv):
+        if isinstance(layer, MaxPool):
             return f"maxpool {layer.kernel[0]}x{layer.kernel[1]}"
+        if isinstance(layer, Elementwise):
+            return "function" if len(layer.inputs) == 1 else "mul" if layer.product else "add"
+        if not isinstance(layer, Conv):
+            return "concat" if len(layer.inputs) > 1 else "move"
         m, c, r, s = layer.weight.shape
         if r == s == 1 and layer.x.shape[1:] == (1, 1):
             return "fully connected"
@@ -92,12 +102,19 @@ def operator(layers):
     return " + ".join(map(text, layers))
 
 
-def execute(network, program, driver, inputs, *, starting=None, progress=None):
-    """Run a compiled network, layer after layer; yields a :class:`LayerResult` for each segment.
+def where(layer):
+    """``"array"``, ``"vector"`` or ``"host"``: what does a layer's work."""
+    return {Conv: "array", Host: "host"}.get(type(layer), "vector")
 
-    The inputs of each layer are what the accelerator left in its memory; only tensors that come
-    from the host are written by it. The generator's return value is every tensor by name, the
-    network's outputs included.
+
+def execute(network, program, driver, inputs, *, starting=None, progress=None):
+    """Run a compiled network, layer after layer; yields a :class:`LayerResult` for each.
+
+    A layer's inputs are what the accelerator left in its memory; only tensors that come from the
+    host, network inputs and outputs of host layers, are written by it. A layer takes one program
+    or several; one that is done when its inputs are there takes none. A pooling that is fused into
+    the layer before it has no result of its own. The generator's return value is every tensor by
+    name, the network's outputs included.
 
     Parameters
     ----------
@@ -115,32 +132,44 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None):
     SimulationError
         The accelerator stopped with an error, or broke a protocol.
     """
+    segments = {}
+    for segment in program.segments:
+        segments.setdefault(id(segment.layers[0]), []).append(segment)
+    fused = {id(layer) for segment in program.segments for layer in segment.layers[1:]}
+    values = {}
+
+    def provide(tensors):
+        """Take values from the host; the accelerator gets those that it reads."""
+        values.update(tensors)
+        for name in tensors:
+            place = program.tensors.get(name)
+            if place:
+                driver.bus.write(place.offset, place.pack(values[name].reshape(place.shape)))
     driver.load(program.image)
-    segments = {id(segment.layers[0]): segment for segment in program.segments}
-    values, resident = dict(inputs), set()
+    provide(inputs)
     for layer in network.layers:
         if isinstance(layer, Host):
-            values.update(golden.host(layer, values))
+            provide(golden.host(layer, values))
             continue
-        segment = segments.get(id(layer))
-        if segment is None:
+        if id(layer) in fused:
             continue
-        if starting is not None:
-            starting(segment)
-        if segment.x not in resident:
-            place = program.tensors[segment.x]
-            driver.bus.write(place.offset, place.pack(values[segment.x].reshape(place.shape)))
-        try:
-            outcome = driver.run(segment.offset, progress=progress)
-        except SimulationError as error:
-            error.layer = segment.name
-            raise
-        place = program.tensors[segment.y]
-        array = place.unpack(driver.bus.read(place.offset, place.size))
-        values[segment.y] = array.reshape(segment.layers[-1].y.onnx_shape)
-        resident.update((segment.x, segment.y))
-        yield LayerResult(segment.name, operator(segment.layers), segment.y, segment.macs,
-                          values[segment.y], outcome.counters, segment.cycles)
+        counters, layers, predicted = dict.fromkeys(COUNTERS, 0), (layer,), 0
+        for segment in segments.get(id(layer), ()):
+            if starting is not None:
+                starting(segment)
+            try:
+                outcome = driver.run(segment.offset, progress=progress)
+            except SimulationError as error:
+                error.layer = segment.name
+                raise
+            counters = {name: counters[name] + n for name, n in outcome.counters.items()}
+            layers, predicted = segment.layers, predicted + segment.cycles
+        y = layers[-1].y
+        place = program.tensors[y.name]
+        values[y.name] = place.unpack(driver.bus.read(place.offset, place.size)) \
+            .reshape(y.onnx_shape)
+        yield LayerResult(layer.name, operator(layers), where(layer), y.name,
+                          sum(done.macs for done in layers), values[y.name], counters, predicted)
     for name, (shape, _) in network.outputs.items():
         if name not in values:
             values[name] = values[network.aliases[name]].reshape(shape)
@@ -151,5 +180,5 @@ def golden_layers(network, values):
     """Yield a :class:`LayerResult` for each integer layer, from the golden model's tensors."""
     for layer in network.layers:
         if not isinstance(layer, Host):
-            yield LayerResult(layer.name, operator((layer,)), layer.y.name, layer.macs,
-                              values[layer.y.name])
+            yield LayerResult(layer.name, operator((layer,)), where(layer), layer.y.name,
+                              layer.macs, values[layer.y.name])

@@ -43,12 +43,6 @@ def test_wide_padding(rng):
     refuse(network(conv(rng, x, 2, (1, 1), pads=(0, 64, 0, 0))), SMALL, "64", "63")
 
 
-def test_reshape_that_moves_bytes(rng):
-    first = conv(rng, tensor("x", (2, 6, 6), rng), 4, (1, 1), name="first")
-    view = replace(first.y, shape=(2, 12, 6))
-    refuse(network(first, conv(rng, view, 2, (3, 3))), SMALL, "first_y", "(4, 6, 6)", "(2, 12, 6)")
-
-
 def test_memory_beyond_the_addresses(rng):
     first = conv(rng, tensor("x", (1, 1, 1), rng), 1, (1, 1), name="first",
                  pads=(1 << 15, 63, 1 << 15, 63))

@@ -153,7 +153,7 @@ def _begin(**changes):
 def test_bus_errors(device, fault):
     bus, driver, layer = device
     segment = layer.program.segments[0]
-    tensor = layer.program.tensors[segment.x if fault == "fail_read" else segment.y]
+    tensor = layer.program.tensors[segment.inputs[0] if fault == "fail_read" else segment.y]
     bus.dram = Dram(**{fault: tensor.offset})
     with pytest.raises(DeviceError) as caught:
         layer.check(driver)

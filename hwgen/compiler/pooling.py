@@ -1,0 +1,108 @@
+"""Max pooling on its own: windows in the STORE over psums that are the values themselves."""
+
+from dataclasses import dataclass
+from math import gcd
+
+from ..model.graph import Tensor
+from . import virtual
+from .geometry import Layer, Pooling
+
+__all__ = ["layer", "plan", "windows"]
+
+
+def windows(pool):
+    """The :class:`Pooling` of a MaxPool, None for none."""
+    return Pooling(*pool.kernel, *pool.stride, *pool.pads[:2]) if pool else Pooling()
+
+
+def layer(pool):
+    """A MaxPool without dilation as the machine sees it."""
+    return Layer(virtual.identity(pool.name, pool.x.shape, dtype=pool.x.dtype), windows(pool),
+                 pool.y, pool.x.shape[0] > 1)
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Every ``step``-th output from ``first`` on, ``count`` of them: windows without dilation over
+    every D-th position from ``start`` on, with ``stride`` and ``pad`` counted in these."""
+    first: int
+    step: int
+    count: int
+    start: int
+    stride: int
+    pad: int
+
+
+def _phases(outputs, kernel, stride, dilation, pad):
+    """A direction of a pooling as pooling without dilation, and the dilation that counts."""
+    if kernel == 1:
+        dilation = 1
+    step = dilation // gcd(stride, dilation)
+    phases = []
+    for first in range(min(step, outputs)):
+        origin = first * stride - pad               # position of the first window's first tap
+        start = origin % dilation if origin < 0 else origin
+        phases.append(_Phase(first, step, -(-(outputs - first) // step), start,
+                             step * stride // dilation, (start - origin) // dilation))
+    return phases, dilation
+
+
+def plan(planner, pool, why):
+    """Plan a MaxPool on its own; ``why`` it is.
+
+    Dilation in rows is a row stride in DRAM, and dilation in columns a column stride, of outputs
+    that read the same rows or columns; if these are not all the outputs of a row, they are stored
+    column by column.
+    """
+    layers = (pool,)
+    source = planner.read(pool.x, layers)
+    if pool.dilation == (1, 1):
+        found = planner.best(layer(pool), (source,), pool.y)
+        planner.add(layers, layer(pool), found, (source,), pool.y, fused="standalone", note=why)
+        return
+    if isinstance(source, Tensor):
+        source = planner.place(source, min(source.shape[0], planner.config.bus_bytes))
+    channels, height, width = source.shape
+    _, out_rows, out_cols = pool.y.shape
+    rows, dil_rows = _phases(out_rows, pool.kernel[0], pool.stride[0], pool.dilation[0],
+                             pool.pads[0])
+    cols, dil_cols = _phases(out_cols, pool.kernel[1], pool.stride[1], pool.dilation[1],
+                             pool.pads[1])
+    across = cols[0] if len(cols) == 1 else _Phase(0, 1, width, 0, 1, 0)
+    step, kernel = (dil_cols, pool.kernel[1]) if len(cols) == 1 else (1, 1)
+    y = None
+    for phase in rows:
+        part = source.part(
+            (0, phase.start, across.start),
+            (channels, -(-(height - phase.start) // dil_rows), width - across.start), dil_rows)
+        done = virtual.tensor(pool.name, (channels, phase.count, across.count), pool.x.dtype)
+        work = Layer(
+            virtual.identity(pool.name, part.shape, dtype=pool.x.dtype, column_step=step),
+            Pooling(pool.kernel[0], kernel, phase.stride, across.stride, phase.pad, across.pad),
+            done, channels > 1)
+        found = planner.search(work, (part,), (y.g,) if y else ())
+        if y is None:
+            g = min(found[0].p, channels)
+            y = planner.place(pool.y, g) if len(cols) == 1 else planner.scratch(
+                pool.name, virtual.tensor(pool.name, (channels, out_rows, width), pool.x.dtype), g)
+        planner.add(layers, work, found, (part,),
+                    y.part((0, phase.first, 0), done.shape, phase.step), fused="standalone",
+                    note=f"dilation: rows {phase.first} + {phase.step}n")
+    if len(cols) > 1:
+        _columns(planner, pool, y, planner.place(pool.y, y.g), cols, dil_cols)
+
+
+def _columns(planner, pool, source, y, cols, dilation):
+    """Pool the columns of ``source`` into ``y``, with columns as rows."""
+    channels, height, width = source.shape
+    for phase in cols:
+        part = source.part((0, 0, phase.start), (channels, height, width - phase.start)) \
+            .upright(dilation)
+        done = y.part((0, 0, phase.first), (channels, height, y.shape[2] - phase.first)) \
+            .upright(phase.step)
+        work = Layer(
+            virtual.identity(pool.name, part.shape, dtype=pool.x.dtype),
+            Pooling(pool.kernel[1], 1, phase.stride, 1, phase.pad, 0), done, part.shape[0] > 1)
+        found = planner.search(work, (part,), (y.g,))
+        planner.add((pool,), work, found, (part,), done, fused="standalone",
+                    note=f"dilation: columns {phase.first} + {phase.step}n")

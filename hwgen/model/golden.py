@@ -1,7 +1,7 @@
 """The golden model: what every tensor of a quantised network must be, bit for bit.
 
-Plain NumPy from the equations of :class:`~hwgen.model.graph.Conv` and
-:class:`~hwgen.model.graph.MaxPool`; it knows nothing of mappings, commands or hardware.
+Plain NumPy from the equations in :mod:`hwgen.model.graph`; it knows nothing of mappings, commands
+or hardware.
 """
 
 import functools
@@ -9,10 +9,11 @@ import functools
 import numpy as np
 
 from ..errors import HwgenError
-from .graph import Conv, Host, MaxPool
+from .graph import Conv, Elementwise, Host, MaxPool, Move
 from .session import session
 
-__all__ = ["accumulate", "requantise", "conv", "maxpool", "host", "run"]
+__all__ = ["accumulate", "requantise", "conv", "maxpool", "elementwise", "move", "compute",
+           "host", "run"]
 
 
 def _windows(x, layer, kernel, dilation, pad_value):
@@ -45,7 +46,7 @@ def accumulate(layer, x):
     numpy.ndarray
         int32, shape ``(M, E, F)``.
     """
-    _expect(layer, x)
+    _expect(layer, (x,))
     m, e, f = layer.y.shape
     groups = layer.groups
     # float64 matrix products are exact here: |x - zx| and |w - zw| are at most 255, so even 2**37
@@ -63,11 +64,11 @@ def accumulate(layer, x):
 
 
 def requantise(layer, acc):
-    """The output of a convolution from its sums: the one float32 rule.
+    """The output of a layer from its sums: the one float32 rule.
 
     Parameters
     ----------
-    layer : Conv
+    layer : Conv or Elementwise
     acc : numpy.ndarray
         int32, shape ``(M, ...)``.
 
@@ -76,7 +77,7 @@ def requantise(layer, acc):
     numpy.ndarray
         Same shape, in ``layer.y.dtype``.
     """
-    scale = layer.scale.reshape(-1, *[1] * (acc.ndim - 1))
+    scale = np.reshape(layer.scale, (-1, *[1] * (acc.ndim - 1)))
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.rint(acc.astype(np.float32) * scale)
     # float64 holds the rounded float32 and the sum with zy exactly wherever it is not clipped.
@@ -86,15 +87,48 @@ def requantise(layer, acc):
 
 def conv(layer, x):
     """``layer.y`` of a :class:`Conv` for ``x`` of shape ``(C, H, W)``; shape ``(M, E, F)``."""
-    return requantise(layer, accumulate(layer, x))
+    acc = accumulate(layer, x)
+    return acc if layer.y.dtype == np.int32 else requantise(layer, acc)
 
 
 def maxpool(layer, x):
     """``layer.y`` of a :class:`MaxPool` for ``x`` of shape ``(C, H, W)``; shape ``(C, E, F)``."""
-    _expect(layer, x)
+    _expect(layer, (x,))
     least = np.iinfo(x.dtype).min
-    windows = _windows(x, layer, layer.kernel, (1, 1), least)
+    windows = _windows(x, layer, layer.kernel, layer.dilation, least)
     return functools.reduce(np.maximum, (taps.max(axis=0) for _, taps in windows))
+
+
+def elementwise(layer, *inputs):
+    """``layer.y`` of an :class:`Elementwise` for inputs of its inputs' shapes; of ``y``'s shape."""
+    _expect(layer, inputs)
+    terms = [table[x.view(np.uint8)] for table, x in zip(layer.tables, inputs, strict=True)]
+    acc = functools.reduce(np.multiply if layer.product else np.add, terms)
+    return requantise(layer, np.broadcast_to(acc, layer.y.shape))
+
+
+def move(layer, *inputs):
+    """``layer.y`` of a :class:`Move` for inputs of its inputs' shapes; of ``y``'s shape."""
+    _expect(layer, inputs)
+    y = np.empty(layer.y.shape, np.uint8)
+    if layer.fill is not None:
+        y[...] = layer.fill & 255
+    for piece in layer.pieces:
+        x = inputs[piece.input].view(np.uint8)[_grid(piece.start, piece.step, piece.size)]
+        y[_grid(piece.dest, piece.dest_step, piece.size)] = \
+            x if piece.table is None else piece.table[x]
+    return y.view(layer.y.dtype)
+
+
+def _grid(start, step, size):
+    return tuple(slice(a, a + (n - 1) * d + 1, d)
+                 for a, d, n in zip(start, step, size, strict=True))
+
+
+def compute(layer, *inputs):
+    """``layer.y`` of any integer layer for values of its ``inputs``, in ``layer.y.shape``."""
+    kinds = {Conv: conv, MaxPool: maxpool, Elementwise: elementwise, Move: move}
+    return kinds[type(layer)](layer, *inputs)
 
 
 _session = functools.lru_cache(maxsize=16)(session)
@@ -103,7 +137,7 @@ _session = functools.lru_cache(maxsize=16)(session)
 def host(layer, values):
     """Outputs of a :class:`Host` part, ``{name: array}``, for the values of its inputs by name."""
     session = _session(layer.model)
-    inputs = {i.name: values[i.name].reshape(i.shape) for i in session.get_inputs()}
+    inputs = {i.name: values[i.name] for i in session.get_inputs()}
     return dict(zip(layer.outputs, session.run(layer.outputs, inputs), strict=True))
 
 
@@ -132,9 +166,8 @@ def run(network, inputs):
         if isinstance(layer, Host):
             values.update(host(layer, values))
             continue
-        compute = {Conv: conv, MaxPool: maxpool}[type(layer)]
-        x = values[layer.x.name].reshape(layer.x.shape)
-        values[layer.y.name] = compute(layer, x).reshape(layer.y.onnx_shape)
+        inputs = [np.ascontiguousarray(values[x.name]).reshape(x.shape) for x in layer.inputs]
+        values[layer.y.name] = compute(layer, *inputs).reshape(layer.y.onnx_shape)
     for name, (shape, _) in network.outputs.items():
         if name not in values:
             values[name] = values[network.aliases[name]].reshape(shape)
@@ -159,8 +192,9 @@ def _checked(network, inputs):
         yield name, value
 
 
-def _expect(layer, x):
+def _expect(layer, inputs):
     """A wrong array here is a caller's bug, not a user's."""
-    if x.shape != layer.x.shape or x.dtype != layer.x.dtype:
-        raise ValueError(f"{layer.name} takes {layer.x.shape}, {layer.x.dtype}; "
-                         f"got {x.shape}, {x.dtype}")
+    for tensor, x in zip(layer.inputs, inputs, strict=True):
+        if x.shape != tensor.shape or x.dtype != tensor.dtype:
+            raise ValueError(f"{layer.name} takes {tensor.shape}, {tensor.dtype}; "
+                             f"got {x.shape}, {x.dtype}")

@@ -132,6 +132,11 @@ class Elementwise:
         Positive and finite.
     lo, hi : int
         Smallest and largest output.
+
+    Notes
+    -----
+    ``zy`` is ``y.zero_point``: what this layer adds, which is 0 where the tables contain the
+    tensor's zero point.
     """
     name: str
     inputs: tuple
@@ -224,9 +229,12 @@ class Network:
         input's, and the consumer's input has the new shape under the producer's name.
     inputs, outputs : dict of str to (shape, dtype)
         As the ONNX file declares them.
+    reasons : dict of str to str
+        Why nodes that work on codes are in a :class:`Host` part: a sentence by the node's name.
     """
     name: str
     layers: list
     inputs: dict
     outputs: dict
     aliases: dict = field(default_factory=dict)
+    reasons: dict = field(default_factory=dict)

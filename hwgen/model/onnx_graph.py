@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ..errors import HwgenError
-from .session import evaluate
+from .session import evaluate, static_shapes
 
 __all__ = ["Node", "Graph", "read"]
 
@@ -19,12 +20,16 @@ _DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operator: ``op`` is its type, with the domain in front if that is not a usual one."""
+    """One operator: ``op`` is its type, with the domain in front if that is not a usual one.
+
+    ``captured`` names the values around it that graphs inside it (of If, Loop, Scan) read.
+    """
     op: str
     name: str
     inputs: tuple
     outputs: tuple
     attributes: dict
+    captured: tuple
     proto: onnx.NodeProto
 
     def __str__(self):
@@ -33,6 +38,11 @@ class Node:
     def input(self, index):
         """Name of an input; empty if it is left out."""
         return self.inputs[index] if index < len(self.inputs) else ""
+
+    @property
+    def needs(self):
+        """Every value that it reads, once."""
+        return tuple(dict.fromkeys(i for i in (*self.inputs, *self.captured) if i))
 
 
 class Graph:
@@ -50,6 +60,8 @@ class Graph:
     outputs : list of str
     producer : dict of str to Node
     consumers : dict of str to list of Node
+    values : dict of str to (shape, dtype)
+        Of the inputs and everything that a node gives; a shape that depends on the data is None.
     """
 
     def __init__(self, proto, shapes):
@@ -76,7 +88,7 @@ class Graph:
         self.producer = {o: n for n in self.nodes for o in n.outputs}
         self.consumers = defaultdict(list)
         for node in self.nodes:
-            for name in dict.fromkeys(node.inputs):
+            for name in node.needs:
                 self.consumers[name].append(node)
 
     def _ordered(self, nodes):
@@ -109,14 +121,14 @@ class Graph:
                 if id(node) not in state:
                     state[id(node)] = "open"
                     stack.append((name, node))
-                    stack += [(i, None) for i in reversed(node.inputs) if i]
+                    stack += [(i, None) for i in reversed(node.needs)]
         return order
 
     def _fold(self, nodes):
         """Evaluate what depends on constants alone; DequantizeLinear stays for its meaning."""
         rest = []
         for node in nodes:
-            fixed = all(i in self.constants for i in node.inputs if i)
+            fixed = all(i in self.constants for i in node.needs)
             if not fixed or node.op == "DequantizeLinear" or not node.inputs and \
                     node.op != "Constant":
                 rest.append(node)
@@ -124,23 +136,56 @@ class Graph:
             self.constants.update(evaluate(self.submodel([node], {}, node.outputs), {}))
         return rest
 
-    def serialise(self):
-        """The whole graph as a model, with its shapes fixed."""
-        return self.submodel(self.nodes, self.inputs, self.outputs)
+    def serialise(self, further=()):
+        """The whole graph as a model, with its shapes fixed, and ``further`` outputs."""
+        return self.submodel(self.nodes, self.inputs,
+                             list(dict.fromkeys([*self.outputs, *further])))
 
-    def submodel(self, nodes, inputs, outputs):
-        """A serialised model of ``nodes``; ``inputs`` maps names to (shape, dtype)."""
-        needed = {i for n in nodes for i in n.inputs}
-        declared = {o.name: o for o in self._proto.graph.output}
+    def infer(self):
+        """Find the shapes and types of all values."""
+        names = [name for node in self.nodes for name in node.outputs]
+        self.values = dict(self.inputs) | {k: (v.shape, v.dtype) for k, v in
+                                           self.constants.items()}
+        found = static_shapes(self.serialise(names))
+        # The rule for ceil_mode counts windows that lie beyond the input; the kernels do not.
+        doubtful = any(node.attributes.get("ceil_mode", 0) for node in self.nodes)
+        unknown = [k for k, (shape, dtype) in found.items()
+                   if dtype is not None and (shape is None or doubtful)]
+        if unknown:
+            # Shapes that two different inputs agree on depend on no data: some operators just
+            # lack a rule for theirs.
+            model, rng = self.submodel(self.nodes, self.inputs, unknown), np.random.default_rng(1)
+            trials = [evaluate(model, {k: fill(shape).astype(dtype) for k, (shape, dtype) in
+                                       self.inputs.items()}) for fill in (np.zeros, rng.random)]
+            for name in unknown:
+                first, second = (trial[name].shape for trial in trials)
+                found[name] = first if first == second else None, found[name][1]
+        self.values |= found
+
+    @property
+    def opsets(self):
+        return self._proto.opset_import
+
+    @property
+    def ir_version(self):
+        return self._proto.ir_version
+
+    def submodel(self, nodes, inputs, outputs, declared=True):
+        """A serialised model of ``nodes``; ``inputs`` maps names to (shape, dtype).
+
+        Outputs have the types that the file declares, unless ``declared`` is False.
+        """
+        needed = {i for n in nodes for i in n.needs} | set(outputs)
+        known = {o.name: o for o in self._proto.graph.output} if declared else {}
         graph = helper.make_graph(
             [n.proto for n in nodes], self.name,
             [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)),
                                            shape) for name, (shape, dtype) in inputs.items()],
-            [declared.get(name) or helper.make_empty_tensor_value_info(name) for name in outputs],
+            [known.get(name) or helper.make_empty_tensor_value_info(name) for name in outputs],
             [numpy_helper.from_array(np.asarray(v), k) for k, v in self.constants.items()
              if k in needed])
-        return helper.make_model(graph, opset_imports=self._proto.opset_import,
-                                 ir_version=self._proto.ir_version).SerializeToString()
+        return helper.make_model(graph, opset_imports=self.opsets,
+                                 ir_version=self.ir_version).SerializeToString()
 
 
 def read(source, shapes):
@@ -173,11 +218,13 @@ def read(source, shapes):
                          f"not parse.") from None
     if not proto.HasField("graph") or not proto.graph.node or not proto.opset_import:
         raise HwgenError(f"{what} is not an ONNX file, or is cut short: it holds no graph.")
-    if proto.functions or proto.graph.sparse_initializer:
-        raise HwgenError(f"{what} uses model-local functions or sparse initialisers; neither is "
-                         f"supported: export it without them.")
+    if proto.graph.sparse_initializer:
+        raise HwgenError(f"{what} uses sparse initialisers, which are not supported: export it "
+                         f"with dense ones.")
     _check_names(proto.graph, what)
     _load_external(proto, what, folder)
+    if proto.functions:
+        proto = onnx.inliner.inline_local_functions(proto)
     graph = Graph(proto, shapes)
     checked = onnx.load_from_string(graph.serialise())
     for output in checked.graph.output:
@@ -187,6 +234,7 @@ def read(source, shapes):
         onnx.checker.check_model(checked)
     except onnx.checker.ValidationError as error:
         raise HwgenError(f"{what} is malformed: {_first_line(error)}") from None
+    graph.infer()
     return graph
 
 
@@ -220,11 +268,10 @@ def _load_external(proto, what, folder):
 def _node(proto):
     op = proto.op_type if proto.domain in _DOMAINS else f"{proto.domain}.{proto.op_type}"
     name = proto.name or next(iter(proto.output), "")
-    attributes = {}
+    attributes, captured = {}, []
     for attribute in proto.attribute:
-        if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-            raise HwgenError(f"{op} {name!r} holds a graph of its own: control flow is not "
-                             f"supported; export the model without it.")
+        for graph in (attribute.g, *attribute.graphs):
+            captured += _captured(graph)
         try:
             value = helper.get_attribute_value(attribute)
         except ValueError:
@@ -234,7 +281,16 @@ def _node(proto):
             if isinstance(value, bytes) else value
     # An optional output that nobody wants has an empty name.
     outputs = tuple(o for o in proto.output if o)
-    return Node(op, name, tuple(proto.input), outputs, attributes, proto)
+    return Node(op, name, tuple(proto.input), outputs, attributes, tuple(captured), proto)
+
+
+def _captured(graph):
+    """Names of the values around a graph inside a node that its nodes read."""
+    own = {v.name for v in (*graph.input, *graph.initializer)}
+    own |= {name for node in graph.node for name in node.output}
+    read = [name for node in map(_node, graph.node) for name in node.needs]
+    read += [output.name for output in graph.output]
+    return [name for name in dict.fromkeys(read) if name not in own]
 
 
 def _input_shape(value, shapes):

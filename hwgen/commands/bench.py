@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ..compiler import override
 from ..config import resolve
 from ..errors import HwgenError
 from ..files import check_target, write_whole
@@ -36,9 +37,11 @@ _WIDTH = 160                 # of the tables; a narrower terminal wraps them
 @click.option("--sparsity", type=click.FloatRange(0, 1), default=0.4, show_default=True,
               help="Share of zeros in the inputs.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the data.")
+@click.option("--mapping", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
+              help="Fields of the mappings that are given, see 'hwgen map'.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON.")
 def command(networks, pe, layers, model_only, dram_bytes_per_cycle, dram_latency, sparsity, seed,
-            json_file):
+            mappings, json_file):
     """Measure the layers of NETWORKs on the RTL: cycles, stalls, traffic, against the golden model.
 
     Equal layers run once and count as often as they occur. Exit code 1 if an output differs.
@@ -46,6 +49,7 @@ def command(networks, pe, layers, model_only, dram_bytes_per_cycle, dram_latency
     console, notes = Console(), Console(stderr=True)
     console.width = max(console.width, _WIDTH)
     check_target("--json", json_file)
+    config = resolve(pe=pe)
     chosen = []
     for name in networks:
         if name not in NETWORKS:
@@ -55,15 +59,15 @@ def command(networks, pe, layers, model_only, dram_bytes_per_cycle, dram_latency
         if not shapes:
             raise HwgenError(f"--layers {layers!r} matches no layer of {name}; its layers are "
                              f"{', '.join(shape.name for shape in NETWORKS[name])}.")
-        chosen.append((name, shapes))
-    config = resolve(pe=pe)
+        fixed = override.gather(mappings, config, shapes=NETWORKS[name], network=name)
+        chosen.append((name, shapes, fixed))
     dram = Dram(read_latency=dram_latency, total_bytes=dram_bytes_per_cycle or 0)
     start = None
     if not model_only:
         start = prepare("verilator", generated(config).verilog, console=notes)
     reports, differing = [], 0
-    for name, shapes in chosen:
-        results = _run(name, shapes, config, start, dram, sparsity, seed, notes)
+    for name, shapes, fixed in chosen:
+        results = _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes)
         for table in _tables(name, config, results):
             console.print(table)
         for line in _summary(results, config, dram, model_only):
@@ -78,7 +82,7 @@ def command(networks, pe, layers, model_only, dram_bytes_per_cycle, dram_latency
     return 1 if differing else 0
 
 
-def _run(name, shapes, config, start, dram, sparsity, seed, notes):
+def _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes):
     results = []
     with Progress(TextColumn("{task.description}"), BarColumn(),
                   TextColumn("{task.fields[cycles]:>12,} cycles"), TimeElapsedColumn(),
@@ -98,7 +102,8 @@ def _run(name, shapes, config, start, dram, sparsity, seed, notes):
                 bar.update(task, completed=cycles, cycles=cycles)
             try:
                 results.append(bench_layer(name, shape, config, start, sparsity=sparsity, seed=seed,
-                                           dram=dram, starting=starting, progress=progress))
+                                           dram=dram, mappings=fixed, starting=starting,
+                                           progress=progress))
             except SimulationError as error:
                 raise HwgenError(f"layer {shape.name} of {name}: {error}") from None
             bar.remove_task(task)

@@ -193,7 +193,6 @@ def fit(config, layer, folds, g, c):
     loads_once = c["whole"] & (sets * tiles * nfolds == 1)
     buffers = np.where(loads_once, 1, c["buffers"])
     limit = room // (buffers * group_words)         # channel groups that a buffer may hold
-    limit = np.minimum(limit, c.get("most_chunk", limit))
     if sets == 1:
         held = ceildiv(ceildiv(layer.channels, g) * g, q)
     else:
@@ -202,13 +201,19 @@ def fit(config, layer, folds, g, c):
     unit = g // np.gcd(g, q)
     if dw:
         unit = np.lcm(unit, t)
+    most = c.get("most_chunk", limit)
+    if "most_chunk" in c:
+        split = (sets > 1) & (layer.channels > 1) & (layer.channels % g != 0)
+        spread = ceildiv(((most * q + g - 2) // g + 1) * g + q - 1, q)
+        limit = np.minimum(limit, np.where((most % unit == 0) & ~split, most, spread))
     aligned = limit // unit * unit
     if sets > 1 and layer.channels > 1:
         aligned = np.where(layer.channels % g == 0, aligned, 0)
     ragged = (((limit * q - (q - 1)) // g - 1) * g + 1) // q
     if dw:
         ragged = ragged // t * t
-    chunk = np.where(c["whole"], ncg, np.where(aligned > 0, aligned, np.maximum(ragged, 0)))
+    chunk = np.where(c["whole"], ncg, np.minimum(most, np.where(aligned > 0, aligned,
+                                                                 np.maximum(ragged, 0))))
     ok &= np.where(c["whole"], held <= limit, (chunk >= 1) & (chunk < ncg))
     chunk = np.maximum(chunk, 1)
     tile_words = np.where(c["whole"], held, limit) * group_words

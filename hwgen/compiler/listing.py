@@ -5,7 +5,7 @@ import numpy as np
 from .. import isa
 from ..errors import HwgenError
 
-__all__ = ["programs", "listing"]
+__all__ = ["programs", "commands", "listing"]
 
 _SEMAPHORES = ("tile", "tile-free", "block", "block-free", "params", "params-free", "6", "7")
 _MASKS = {"wait", "signal", "signal_written", "feed_wait", "feed_signal", "psum_wait",
@@ -55,6 +55,23 @@ def _length(image, start):
     raise HwgenError(f"the program at 0x{start:08x} has no END: the image is cut off.")
 
 
+def commands(image, offset=0):
+    """The commands of the program at byte ``offset`` of an image, from ``BEGIN`` to ``END``.
+
+    Yields
+    ------
+    (int, str, dict of str to int)
+        Byte offset, name, fields.
+
+    Raises
+    ------
+    HwgenError
+        An unknown opcode, or a program without ``END``.
+    """
+    for at in range(offset, offset + _length(image, offset), _SIZE):
+        yield at, *isa.unpack(image[at:at + _SIZE])
+
+
 def listing(image, offset=0, config=None):
     """Disassemble the program at byte ``offset`` of an image.
 
@@ -77,10 +94,9 @@ def listing(image, offset=0, config=None):
     Raises
     ------
     HwgenError
-        An unknown opcode, or a program without ``END``.
+        As :func:`commands`.
     """
-    for at in range(offset, offset + _length(image, offset), _SIZE):
-        name, values = isa.unpack(image[at:at + _SIZE])
+    for at, name, values in commands(image, offset):
         line = f"{at:08x}  {name:<8}" + " ".join(
             f"{field.name}={_text(field, values[field.name])}"
             for field, _ in isa.COMMANDS[name].fields() if values[field.name])
@@ -109,7 +125,7 @@ def _packets(image, config, addr, size):
         if header >> 56 != isa.FILTER_MAGIC:
             return f"no filter packet at 0x{addr:x}"
         each, row0 = header >> 32 & 0x7FF, header >> 43 & 31
-        addr += max(8, word) + -(-each // word) * word * (config.rows - row0)
+        addr += max(8, word) + -(-each // word) * word * max(config.rows - row0, 0)
         packets += 1
         passes += header >> 48 & 1
         weights.add(each)

@@ -21,8 +21,10 @@ from ..errors import HwgenError
 from ..model.eyeriss import MAPPINGS
 from .cost import ceildiv
 
-__all__ = ["FIELDS", "read", "given", "eyeriss", "check", "refused",
-           "candidates", "impose", "keep"]
+__all__ = ["FIELDS", "gather", "read", "given", "eyeriss", "check", "refused",
+           "folds", "candidates", "impose", "keep"]
+
+_MOST = ("buffers", "resident", "slots")
 
 #: Fields of a mapping that may be given, and what each is. The others follow from them.
 FIELDS = {
@@ -98,6 +100,33 @@ def given(tables, names):
     return fixed
 
 
+def gather(sources, config, *, layers=(), shapes=(), network=None):
+    """What files, and ``eyeriss``, give for the layers of a network.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Files, or ``eyeriss`` for :func:`eyeriss`; a later one wins over an earlier one.
+    config : Config
+    layers : iterable
+        Layers of a model, with a ``name``; or
+    shapes, network : iterable of LayerShape, str
+        the layers of a known network, and its name.
+
+    Returns
+    -------
+    dict of str to dict of str to int
+        Fields by layer name.
+    """
+    names = [layer.name for layer in (*layers, *shapes)]
+    fixed = {}
+    for source in sources:
+        tables = eyeriss(config, network, shapes) if source == "eyeriss" else read(source)
+        for name, fields in given(tables, names).items():
+            fixed[name] = fixed.get(name, {}) | fields
+    return fixed
+
+
 def eyeriss(config, network, shapes):
     """The published mappings of the Eyeriss chip, as near as this machine comes to them.
 
@@ -125,8 +154,8 @@ def eyeriss(config, network, shapes):
         No mapping of the network is published, or a set does not fit the array.
     """
     if network not in MAPPINGS:
-        raise HwgenError(f"--mapping eyeriss: no mapping of {network} is published, only of "
-                         f"{', '.join(MAPPINGS)}; name a file, or leave it out.")
+        raise HwgenError(f"--mapping eyeriss: the published mappings are those of the network "
+                         f"{', '.join(MAPPINGS)}: name that, or a file.")
     return {shape.name: _eyeriss(config, shape, MAPPINGS[network][shape.name])
             for shape in shapes if shape.name in MAPPINGS[network]}
 
@@ -165,6 +194,10 @@ def check(config, layer, fixed):
     if layer.depthwise and fixed.get("q", fixed.get("p")) != fixed.get("p", fixed.get("q")):
         raise HwgenError(f"{_what(layer, fixed)} does not fit: a depthwise layer has p = q: give "
                          f"one of them.")
+    chunk, t = fixed.get("chunk", 1), fixed.get("t", 1)
+    if layer.depthwise and chunk % t and chunk < ceildiv(layer.channels, fixed.get("q", 1)):
+        raise HwgenError(f"{_what(layer, fixed)} does not fit: a depthwise layer takes whole "
+                         f"blocks of t channel groups: give chunk a multiple of {t}.")
     if layer.sets > 1 and layer.filters % fixed.get("p", 1):
         raise HwgenError(f"{_what(layer, fixed)} does not fit: p = {fixed['p']} does not divide "
                          f"the {layer.filters} filters of a group: give a divisor.")
@@ -227,6 +260,11 @@ def _limits(config, layer, fixed):
 
 # Within the search: what is given takes the place of what would be tried.
 
+def folds(sizes, fixed):
+    """The sizes of folds ``(r, s)`` that the search tries, with what is given, each once."""
+    return list(dict.fromkeys((fixed.get("fold_r", r), fixed.get("fold_s", s)) for r, s in sizes))
+
+
 def candidates(config, layer, tuples, fixed):
     """The search's ``(q, p, t, e)``, four rows, with what is given in its place, each once."""
     tuples = tuples.copy()
@@ -235,7 +273,10 @@ def candidates(config, layer, tuples, fixed):
         row[:] = both if both and name in "qp" else fixed.get(name, row)
     q, p, t, e = tuples
     filters = layer.channels if layer.depthwise else layer.filters
-    return np.unique(tuples[:, (t * e <= config.cols) & ((t - 1) * p < filters)], axis=1)
+    fits = (t * e <= config.cols) & ((t - 1) * p < filters)
+    if layer.groups:
+        fits &= np.isin(p, layer.groups)
+    return np.unique(tuples[:, fits], axis=1)
 
 
 def impose(layer, c, fixed):
@@ -251,14 +292,17 @@ def impose(layer, c, fixed):
 
 
 def keep(mappings, fixed):
-    """Which mappings that fit are as given, each once; ``resident`` is set in them."""
+    """Which mappings that fit are as given, each once; ``resident`` is set in them.
+
+    A layer that has no more tiles or blocks takes fewer than given.
+    """
     if "resident" in fixed:
         mappings["resident"] = np.minimum(mappings["slots"], fixed["resident"])
     _, first = np.unique(np.stack([np.asarray(v, np.int64) for v in mappings.values()]), axis=1,
                          return_index=True)
     ok = np.zeros(len(mappings["q"]), bool)
     ok[first] = True
-    for name in fixed:
+    for name, value in fixed.items():
         if name in mappings:
-            ok &= mappings[name] == fixed[name]
+            ok &= (mappings[name] <= value) if name in _MOST else (mappings[name] == value)
     return ok

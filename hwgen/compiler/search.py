@@ -49,9 +49,10 @@ def search(config, layer, g, timing, fixed=None):
     if fixed:
         override.check(config, layer, fixed)
     _, _, kernel_rows, kernel_cols = layer.conv.weight.shape
-    for r, s in _fold_sizes(kernel_rows, kernel_cols):
-        if fixed and (r, s) != (fixed.get("fold_r", r), fixed.get("fold_s", s)):
-            continue
+    sizes = _fold_sizes(kernel_rows, kernel_cols)
+    if fixed:
+        sizes = override.folds(sizes, fixed)
+    for r, s in sizes:
         found = _search_folds(config, layer, g, timing, fixed, layer.folds(r, s), r, s)
         if found:
             return found

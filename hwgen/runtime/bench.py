@@ -216,7 +216,7 @@ def layer_network(shape, sparsity, rng):
 
 
 def bench_layer(network_name, shape, config, start, *, sparsity, seed, dram=Dram(),
-                starting=None, progress=None):
+                mappings=None, starting=None, progress=None):
     """Compile a layer, run it on the RTL and compare its whole output with the golden model.
 
     Parameters
@@ -225,11 +225,13 @@ def bench_layer(network_name, shape, config, start, *, sparsity, seed, dram=Dram
         Starts a simulation, see :func:`hwgen.runtime.simulators.prepare`; None only models.
     dram : Dram
         The memory: what the simulation has, and what the mapping is chosen for.
+    mappings : dict of str to dict of str to int, optional
+        Fields of the mapping that are given, by layer name; see :mod:`hwgen.compiler.override`.
     starting, progress : callable
         ``starting(bus, segment)`` before the run, ``progress()`` during it.
     """
     network, inputs = layer_network(shape, sparsity, np.random.default_rng(seed))
-    program = compile_network(network, config,
+    program = compile_network(network, config, mappings=mappings,
                               timing=Timing(dram.read_latency, dram.total_bytes))
     segment = program.segments[0]
     if start is None:

@@ -50,6 +50,8 @@ def test_totals_count_layers_as_often_as_they_occur():
     (["resnet51"], "network 'resnet51' is unknown: choose among"),
     (["alexnet", "--layers", "POOL*"], "--layers 'POOL\\*' matches no layer of alexnet"),
     (["alexnet", "--pe", "0x4"], "rows = 0 is out of range"),
+    (["vgg16", "--mapping", "eyeriss"], "--mapping eyeriss: the published mappings are those of"),
+    (["alexnet", "--mapping", "none.toml"], "cannot read the mapping none.toml"),
     (["alexnet", "--model-only", "--json", "/nowhere/x.json"], "--json /nowhere/x.json cannot be written"),
 ])
 def test_refusals(arguments, message, capsys):
@@ -57,6 +59,16 @@ def test_refusals(arguments, message, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     assert re.search(message, error)
+
+
+def test_given_mappings(tmp_path):
+    """Eyeriss's mapping, and a field given after it."""
+    change, path = tmp_path / "change.toml", tmp_path / "out.json"
+    change.write_text("[CONV3]\np = 8\n")
+    assert main(["bench", "alexnet", "--model-only", "--mapping", "eyeriss", "--mapping",
+                 str(change), "--layers", "CONV[23]", "--json", str(path)]) == 0
+    second, third = (layer["mapping"] for layer in json.loads(path.read_text())["layers"])
+    assert second.startswith("q=2 p=16 e=14 t=1 ") and third.startswith("q=4 p=8 e=13 t=1 ")
 
 
 def test_layers_are_busy_and_varied():

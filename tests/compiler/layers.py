@@ -6,11 +6,12 @@ import numpy as np
 
 from hwgen.config import Config
 from hwgen.model import golden
-from hwgen.model.graph import Conv, MaxPool, Network, Tensor
+from hwgen.model.graph import Conv, Elementwise, MaxPool, Move, Network, Piece, Tensor
 from sim.machine import Machine
 
-__all__ = ["tensor", "conv", "pool", "dense", "network", "load", "check", "random_conv",
-           "random_pool", "random_network", "random_config"]
+__all__ = ["tensor", "conv", "pool", "dense", "accumulation", "elementwise", "concat", "cut", "pad",
+           "enlarge", "network", "load", "check", "random_conv", "random_pool", "random_network",
+           "random_graph", "random_config"]
 
 
 def tensor(name, shape, rng):
@@ -39,13 +40,74 @@ def conv(rng, x, filters, kernel, *, name="conv", stride=(1, 1), pads=(0, 0, 0, 
                 pads, groups, lo, hi)
 
 
-def pool(x, kernel, stride, pads=(0, 0, 0, 0), name="pool"):
+def pool(x, kernel, stride, pads=(0, 0, 0, 0), name="pool", dilation=(1, 1)):
     channels, height, width = x.shape
-    rows = (height + pads[0] + pads[2] - kernel[0]) // stride[0] + 1
-    cols = (width + pads[1] + pads[3] - kernel[1]) // stride[1] + 1
-    y = replace(x, name=f"{name}_y", shape=(channels, rows, cols), onnx_shape=(1, channels, rows,
-                                                                               cols))
-    return MaxPool(name, x, y, kernel, stride, pads)
+    rows = (height + pads[0] + pads[2] - (kernel[0] - 1) * dilation[0] - 1) // stride[0] + 1
+    cols = (width + pads[1] + pads[3] - (kernel[1] - 1) * dilation[1] - 1) // stride[1] + 1
+    return MaxPool(name, x, _like(x, f"{name}_y", (channels, rows, cols)), kernel, stride, pads,
+                   dilation)
+
+
+def _like(x, name, shape):
+    return replace(x, name=name, shape=tuple(shape), onnx_shape=(1, *shape))
+
+
+def accumulation(layer):
+    """A convolution whose output is its sums."""
+    return replace(layer, y=replace(layer.y, dtype=np.dtype(np.int32)),
+                   bias=layer.bias * 2_000_000)
+
+
+def elementwise(rng, a, b=None, name="elementwise", product=False):
+    """A random function of one tensor, or sum or product of functions of two."""
+    y = tensor(f"{name}_y", a.shape, rng)
+    limits = np.iinfo(y.dtype)
+    inputs = (a,) if b is None else (a, b)
+    if product:
+        tables, spread = rng.integers(-256, 256, (len(inputs), 256)), 256 * 100
+    else:
+        spread = int(rng.choice([100, 1000, 2 ** 24]))
+        tables = rng.integers(-spread, spread + 1, (len(inputs), 256))
+    lo, hi = sorted(int(v) for v in rng.integers(limits.min, limits.max + 1, 2))
+    if rng.random() < 0.7:
+        lo, hi = int(limits.min), int(limits.max)
+    return Elementwise(name, inputs, y, tuple(tables.astype(np.int32)), product,
+                       np.float32(rng.uniform(50, 150) / spread), lo, hi)
+
+
+def concat(inputs, axis=0, name="concat", tables=None):
+    """Tensors side by side; ``tables`` (None or an array) for each."""
+    pieces, at = [], 0
+    for n, x in enumerate(inputs):
+        dest = [0, 0, 0]
+        dest[axis] = at
+        at += x.shape[axis]
+        pieces.append(Piece(n, (0, 0, 0), (1, 1, 1), x.shape, tuple(dest), (1, 1, 1),
+                            tables[n] if tables else None))
+    shape = list(inputs[0].shape)
+    shape[axis] = at
+    return Move(name, tuple(inputs), _like(inputs[0], f"{name}_y", shape), tuple(pieces))
+
+
+def cut(x, start, size, step=(1, 1, 1), name="cut"):
+    """A slice."""
+    piece = Piece(0, start, step, size, (0, 0, 0), (1, 1, 1))
+    return Move(name, (x,), _like(x, f"{name}_y", size), (piece,))
+
+
+def pad(x, before, after, fill, name="pad"):
+    """``fill`` around a tensor."""
+    shape = [n + a + b for n, a, b in zip(x.shape, before, after, strict=True)]
+    piece = Piece(0, (0, 0, 0), (1, 1, 1), x.shape, before, (1, 1, 1))
+    return Move(name, (x,), _like(x, f"{name}_y", shape), (piece,), fill)
+
+
+def enlarge(x, high, wide, name="enlarge"):
+    """Each value ``high`` x ``wide`` times."""
+    channels, height, width = x.shape
+    pieces = tuple(Piece(0, (0, 0, 0), (1, 1, 1), x.shape, (0, i, j), (1, high, wide))
+                   for i in range(high) for j in range(wide))
+    return Move(name, (x,), _like(x, f"{name}_y", (channels, height * high, width * wide)), pieces)
 
 
 def dense(rng, x, filters, name="dense"):
@@ -75,19 +137,24 @@ def load(net, program, rng):
 
 
 def check(net, program, rng):
-    """Run a program on the machine model; every tensor must equal the golden model's."""
+    """Run a program on the machine model; every tensor must equal the golden model's. Tensors in
+    DRAM that the network's layers fuse away are not looked at."""
     memory, values = load(net, program, rng)
     machine = Machine(program.config, memory, int(rng.integers(2 ** 31)))
     for segment in program.segments:
         machine.run(segment.offset)
     for layer in net.layers:
-        compute = golden.conv if isinstance(layer, Conv) else golden.maxpool
-        values[layer.y.name] = compute(layer, values[layer.x.name].reshape(layer.x.shape))
+        inputs = [values[x.name].reshape(x.shape) for x in layer.inputs]
+        values[layer.y.name] = golden.compute(layer, *inputs)
         place = program.tensors.get(layer.y.name)
+        fused = any(layer is segment.layers[0] and len(segment.layers) > 1
+                    for segment in program.segments)
+        assert place or fused, layer.name
         if place:
             found = program.unpack(layer.y.name,
                                    memory[place.offset:place.offset + place.size].tobytes())
-            np.testing.assert_array_equal(found, values[layer.y.name], layer.name)
+            np.testing.assert_array_equal(found.reshape(layer.y.shape), values[layer.y.name],
+                                          layer.name)
 
 
 def random_conv(rng, x, name="conv", most=64):
@@ -139,7 +206,7 @@ def random_network(rng, most=24):
     return network(*layers)
 
 
-def random_config(rng):
+def random_config(rng, elementwise=False):
     """Any configuration: arrays from 1x1, tiny spads and buffers, every bus width."""
     def pick(*values):
         return int(rng.choice(values))
@@ -147,7 +214,95 @@ def random_config(rng):
     bus_bits = pick(*(b for b in (32, 64, 128, 256) if b <= 32 * lanes))
     rows, cols = ((1, 1), (2, 3), (3, 2), (4, 4), (12, 14), (1, 5), (6, 1))[rng.integers(7)]
     spads = [n for n in (16, 32, 64) if n >= bus_bits // 8 + 8]
-    least = -(-(8 * 64 + 32 * cols * 4 * lanes) // 1024)
+    params = 256 * lanes if elementwise else pick(32, 64)
+    least = -(-(8 * params + 32 * cols * 4 * lanes) // 1024)
     return Config(rows=rows, cols=cols, lanes=lanes, bus_bits=bus_bits, ifmap_spad=pick(*spads),
                   filter_spad=pick(8, 16, 64, 224), glb_kib=max(least, pick(2, 4, 8, 27, 108)),
-                  xbus_bytes=pick(1, 2, 4), params_depth=pick(32, 64), elementwise=False)
+                  xbus_bytes=pick(1, 2, 4), params_depth=params, elementwise=elementwise)
+
+
+def random_graph(rng, config, most=6):
+    """Random layers of every kind, each on any tensors before it."""
+    sizes = [int(n) for n in rng.integers(1, 13, 3)]
+    tensors = [tensor("x", tuple(sizes), rng)]
+    layers = []
+    kinds = ["conv", "pool", "concat", "cut", "pad", "enlarge", "dense", "sums", "split"]
+    if config.elementwise:
+        kinds += ["function", "add", "mul", "gate", "requantising concat"]
+    while len(layers) < most:
+        name = f"layer{len(layers)}"
+        x = tensors[rng.integers(len(tensors))]
+        made = _random_layers(rng, str(rng.choice(kinds)), x, tensors, name)
+        layers += made
+        tensors += [layer.y for layer in made
+                    if layer.y.dtype != np.int32 and np.prod(layer.y.shape) < 4000]
+    return network(*layers)
+
+
+def _random_layers(rng, kind, x, tensors, name):
+    channels, height, width = x.shape
+
+    def beside(axis):
+        """A tensor that agrees with ``x`` but for one direction, made anew if there is none."""
+        found = [t for t in tensors if t.dtype == x.dtype and t is not x
+                 and all(a == b for n, (a, b) in enumerate(zip(t.shape, x.shape, strict=True))
+                         if n != axis)]
+        if found:
+            return [], found[rng.integers(len(found))]
+        layer = conv(rng, x, int(rng.integers(1, 17)) if axis == 0 else channels, (1, 1),
+                     name=f"{name}_beside")
+        return [replace(layer, y=replace(layer.y, dtype=x.dtype, zero_point=0),
+                        lo=int(np.iinfo(x.dtype).min), hi=int(np.iinfo(x.dtype).max))], layer.y
+
+    if kind == "conv":
+        return [random_conv(rng, x, name, 16)]
+    if kind == "sums":
+        return [accumulation(random_conv(rng, x, name, 16))]
+    if kind == "dense":
+        return [dense(rng, x, int(rng.integers(1, 17)), name)]
+    if kind == "pool":
+        layer = random_pool(rng, x, name)
+        dilation = tuple(int(d) for d in rng.integers(1, 4, 2))
+        reach = [(k - 1) * d + 1 for k, d in zip(layer.kernel, dilation, strict=True)]
+        if rng.random() < 0.5 or reach[0] > height or reach[1] > width:
+            return [layer]
+        return [pool(x, layer.kernel, layer.stride, (0, 0, 0, 0), name, dilation)]
+    if kind == "function" or kind == "gate" and height * width > 20:
+        return [elementwise(rng, x, name=name)]
+    if kind in ("add", "mul"):
+        before, other = beside(None)
+        if before:
+            other = before[0].y
+        return [*before, elementwise(rng, x, other, name, kind == "mul")]
+    if kind == "gate":
+        gate = random_pool(rng, x, f"{name}_pool") if height * width == 1 else \
+            pool(x, (height, width), (1, 1), name=f"{name}_pool")
+        gated = [gate, elementwise(rng, gate.y, name=f"{name}_gate")]
+        return [*gated, elementwise(rng, x, gated[1].y, name, True)]
+    if kind.endswith("concat"):
+        axis = int(rng.integers(3))
+        before, other = beside(axis)
+        if before:
+            other = before[0].y
+        parts = [x, other, x][:int(rng.integers(2, 4))]
+        order = rng.permutation(len(parts))
+        tables = None
+        if kind != "concat":
+            tables = [None if rng.random() < 0.5 else rng.integers(0, 256, 256, np.uint8)
+                      for _ in parts]
+        return [*before, concat([parts[i] for i in order], axis, name, tables)]
+    if kind == "cut":
+        start = [int(rng.integers(n)) for n in x.shape]
+        step = [int(rng.choice([1, 1, 2, 3])) for _ in range(3)]
+        size = [int(rng.integers(1, (n - a - 1) // d + 2))
+                for n, a, d in zip(x.shape, start, step, strict=True)]
+        return [cut(x, tuple(start), tuple(size), tuple(step), name)]
+    if kind == "split":
+        at = int(rng.integers(channels + 1))
+        return [cut(x, (a, 0, 0), (b - a, height, width), name=f"{name}_{a}")
+                for a, b in ((0, at), (at, channels)) if b > a]
+    if kind == "pad":
+        limits = np.iinfo(x.dtype)
+        around = [tuple(int(n) for n in rng.choice([0, 0, 1, 3], 3)) for _ in range(2)]
+        return [pad(x, *around, int(rng.integers(limits.min, limits.max + 1)), name)]
+    return [enlarge(x, *(int(n) for n in rng.integers(1, 4, 2)), name)]

@@ -1,8 +1,8 @@
 """Parts of a graph from codes to codes, alone in ONNX Runtime: how an operator's results are found.
 
 A fragment ends in a value of 8 bits and reaches back to other values of 8 bits. It keeps what
-decides how ONNX Runtime computes it: its DequantizeLinear and QuantizeLinear nodes, and which of its
-float values are wanted outside.
+decides how ONNX Runtime computes it: its DequantizeLinear and QuantizeLinear nodes, and which of
+its float values are wanted outside.
 """
 
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ..errors import HwgenError
+from .onnx_rewrite import merge_double_quantisers
 from .session import evaluate, static_shapes
 
 __all__ = ["Node", "Graph", "read"]
@@ -225,6 +226,7 @@ def read(source, shapes):
     _load_external(proto, what, folder)
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto)
+    merge_double_quantisers(proto.graph)
     graph = Graph(proto, shapes)
     checked = onnx.load_from_string(graph.serialise())
     for output in checked.graph.output:

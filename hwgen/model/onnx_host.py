@@ -132,7 +132,8 @@ class _Arrangement:
             while pending:
                 value = pending.pop()
                 node = graph.producer.get(value)
-                if node is None or value in known and not self._repeated(value) or id(node) in nodes:
+                if node is None or id(node) in nodes or \
+                        value in known and not self._repeated(value):
                     continue
                 nodes[id(node)] = node
                 pending += node.needs

@@ -10,7 +10,7 @@ import numpy as np
 from . import onnx_graph
 from .graph import Host, Network
 from .onnx_elementwise import POINTWISE, QLINEAR, pointwise_layer
-from .onnx_fragment import fragment, is_code
+from .onnx_fragment import fragment
 from .onnx_host import arrange
 from .onnx_layers import MACS, Code, OnHost, Operands, conv_layer, quantisation, view
 from .onnx_moves import MOVES, move_layer
@@ -162,7 +162,7 @@ class _Importer:
         return conv_layer(operands, self._code(operands.x)), (operands.x,)
 
     def _mac_before(self, quantise):
-        """``(Conv, leaves)`` in QDQ form, from the QuantizeLinear at its end; None if it is none."""
+        """``(Conv, leaves)`` in QDQ form, from the QuantizeLinear at its end; or None."""
         graph, chain = self.graph, []
         node, bounding = graph.producer.get(quantise.input(0)), None
         if node and node.op in ("Relu", "Clip"):

@@ -1,4 +1,4 @@
-"""Operators that only move values: Concat, Split, Slice, Pad, Resize and those that move nothing."""
+"""Operators that only move values: Concat, Split, Slice, Pad, Resize; those that move nothing."""
 
 import itertools
 

@@ -1,7 +1,6 @@
 """ONNX Runtime as the reference: the same tensors, computed by code that is not ours."""
 
-import onnx
-
+from . import onnx_graph
 from .graph import Host
 from .session import session
 
@@ -19,14 +18,11 @@ class Reference:
     """
 
     def __init__(self, model, network):
-        proto = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
+        graph = onnx_graph.read(model, {k: shape for k, (shape, _) in network.inputs.items()})
         names = [name for layer in network.layers
                  for name in (layer.outputs if isinstance(layer, Host) else [layer.y.name])]
         self._names = list(dict.fromkeys([*names, *network.outputs]))
-        declared = {o.name for o in proto.graph.output}
-        proto.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name)
-                                  for name in self._names if name not in declared)
-        self._session = session(proto.SerializeToString())
+        self._session = session(graph.serialise(self._names))
 
     def run(self, inputs):
         """What :func:`hwgen.model.golden.run` returns, less the inputs."""

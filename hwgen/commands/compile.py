@@ -49,8 +49,7 @@ def command(model, pe, build_folder, mappings, out, json_file):
         manifest = save.save(network, program, out)
     if program.segments:
         console.print(explain.overview(f"{network.name} on {config.name}", [
-            Nest(segment.name, config, segment.layer, segment.mapping, segment.estimate)
-            for segment in program.segments]))
+            Nest.of(segment, config) for segment in program.segments]))
     console.print(f"{len(program.segments)} programs, image {len(program.image):,} bytes, DRAM "
                   f"{program.memory_bytes:,} bytes; written to {out}", highlight=False,
                   soft_wrap=True)

@@ -55,8 +55,7 @@ def command(network, pe, preset, path, settings, layers, mappings, brief, out, j
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                   console=notes, transient=True, disable=not notes.is_terminal) as bar:
         for part, times in bar.track(parts, count, description=f"mapping {name}"):
-            nests += [Nest(segment.name, config, segment.layer, segment.mapping, segment.estimate,
-                           times)
+            nests += [Nest.of(segment, config, times)
                       for segment in compile_network(part, config, mappings=fixed).segments]
     chosen = _chosen(nests, layers, name)
     details = [explain.detail(nest) for nest in chosen]

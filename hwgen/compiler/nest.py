@@ -68,6 +68,8 @@ class Nest:
     layer : Layer
     mapping : Mapping
     estimate : Estimate
+    macs : int
+        Multiply-accumulates of the network that it does; data movement and pooling do none.
     count : int
         How often such a layer occurs in its network.
     """
@@ -76,11 +78,14 @@ class Nest:
     layer: Layer
     mapping: Mapping
     estimate: Estimate
+    macs: int
     count: int = 1
 
-    @property
-    def macs(self):
-        return self.layer.conv.macs
+    @classmethod
+    def of(cls, segment, config, count=1):
+        """The nest of a program's segment."""
+        return cls(segment.name, config, segment.layer, segment.mapping, segment.estimate,
+                   segment.macs, count)
 
     @property
     def shape(self):
@@ -231,7 +236,7 @@ class Nest:
             "X-bus of a row": (config.xbus_bytes * cost.xbus / cost.cycles, config.xbus_bytes),
             "psums, GLB": (8 * columns / max(self.taps, 2) * cost.array / cost.cycles,
                            2 * config.cols * config.bank_bits // 8),
-            "spads": (2 * self.macs / cost.cycles, 2 * config.rows * config.cols),
+            "spads": (2 * self.layer.conv.macs / cost.cycles, 2 * config.rows * config.cols),
         }
 
     # The bound, and why.

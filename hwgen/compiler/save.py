@@ -41,8 +41,7 @@ def save(network, program, folder):
     HwgenError
         ``folder`` cannot be written, or holds something else than a program.
     """
-    nests = [Nest(segment.name, program.config, segment.layer, segment.mapping, segment.estimate)
-             for segment in program.segments]
+    nests = [Nest.of(segment, program.config) for segment in program.segments]
     title = f"{network.name} on {program.config.name}"
     table = [explain.overview(title, nests)] if nests else []
     texts = {

@@ -1,5 +1,6 @@
 """What a mapping is said to be, against the commands and filter packets that it became."""
 
+import json
 import os
 from math import prod
 from xml.etree import ElementTree
@@ -7,18 +8,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from hwgen.compiler import compile_network, listing, picture
+from hwgen.compiler import compile_network, explain, listing, picture
 from hwgen.compiler.nest import Nest
 from hwgen.config import Config
 
-from .layers import conv, network, pool, random_config, random_conv, tensor
+from .layers import conv, network, pool, random_config, random_conv, random_graph, tensor
 
 SEED = int(os.environ.get("HWGEN_SEED", 1))
 
 
 def nest(program):
-    segment = program.segments[0]
-    return Nest(segment.name, program.config, segment.layer, segment.mapping, segment.estimate)
+    return Nest.of(program.segments[0], program.config)
 
 
 def commands(program, wanted):
@@ -114,6 +114,23 @@ def test_storage_and_bandwidth_stay_within_the_machine():
         assert used <= config.bank_depth * config.cols * config.bank_bits // 8
         for level, (mean, peak) in one.bandwidth.items():
             assert 0 <= mean <= peak, level
+
+
+def test_all_kinds_of_layers_can_be_told():
+    """Networks with elementwise layers, moves and pooling: told whole, as text and as data."""
+    print(f"HWGEN_SEED={SEED}")
+    for number in range(8):
+        rng = np.random.default_rng((SEED, number))
+        config = random_config(rng, elementwise=True)
+        net = random_graph(rng, config)
+        nests = [Nest.of(segment, config) for segment in compile_network(net, config).segments]
+        assert sum(one.macs for one in nests) == sum(layer.macs for layer in net.layers)
+        for one in nests:
+            plain = json.loads(json.dumps(one.to_dict()))
+            assert plain["predicted_cycles"] == one.estimate.cycles
+            text = explain.text(explain.detail(one), explain.overview("all", [one]))
+            assert all(loop.over in text for loop in one.loops)
+            assert f"{one.estimate.cycles:,}" in text
 
 
 def test_reasons_and_shape():

@@ -22,8 +22,7 @@ SEED = int(os.environ.get("HWGEN_SEED", 1))
 
 
 def nests(program):
-    return [Nest(segment.name, program.config, segment.layer, segment.mapping, segment.estimate)
-            for segment in program.segments]
+    return [Nest.of(segment, program.config) for segment in program.segments]
 
 
 def free(mapping):

@@ -1,0 +1,10 @@
+"""Known networks with their true shapes and synthetic weights, quantised by ONNX Runtime.
+
+See docs/zoo.md. The command is ``hwgen zoo``.
+"""
+
+from .architectures import NETWORKS, architecture
+from .quantise import quantise
+from .weights import synthesise
+
+__all__ = ["NETWORKS", "architecture", "quantise", "synthesise"]

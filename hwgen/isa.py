@@ -17,15 +17,22 @@ Psum addresses are plain bank words: a psum word stands in every bank at once, o
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
-__all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
-           "READ_AHEAD", "pack", "unpack", "glb_address", "filter_header", "FILTER_MAGIC"]
+__all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "StoreMode",
+           "SEMAPHORES", "READ_AHEAD", "FILTER_MAGIC", "pack", "unpack", "glb_address",
+           "filter_header"]
 
 COMMAND_BYTES = 64
 MAGIC = 0x4E475748           # "HWGN", the first word of a program
 SEMAPHORES = 8
 READ_AHEAD = 4               # commands that are fetched beyond END and dropped: must be readable
 FILTER_MAGIC = 0xF1
+
+
+class StoreMode(IntEnum):
+    """What STORE makes of a psum; see the command."""
+    REQUANTISE, SUM, PRODUCT, RAW = range(4)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 //
 //     Vrequant VECTORS OUTPUTS
 //
-// A vector is 16 bytes, as sim/tb_requant.py lays them out. The block's delays are macros.
+// A vector is 12 bytes, as sim/tb_requant.py lays them out. The block's delays are macros.
 
 #include <cstdint>
 #include <cstdio>
@@ -12,11 +12,11 @@
 #include "verilated.h"
 
 struct Vector {
-    int32_t acc, bias;
+    int32_t acc;
     uint32_t scale;
     uint8_t zy, lo, hi, ysigned;
 };
-static_assert(sizeof(Vector) == 16);
+static_assert(sizeof(Vector) == 12);
 
 int main(int argc, char** argv) {
     if (argc != 3) return std::fputs("usage: Vrequant VECTORS OUTPUTS\n", stderr), 2;
@@ -37,7 +37,6 @@ int main(int argc, char** argv) {
         if (cycle >= LATENCY) std::fputc(dut.y, out);
         const Vector range = at(cycle, RANGE_DELAY);
         dut.acc = at(cycle, 0).acc;
-        dut.bias = at(cycle, 0).bias;
         dut.scale = at(cycle, SCALE_DELAY).scale;
         dut.zy = range.zy;
         dut.lo = range.lo;

@@ -13,6 +13,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen import isa
 from hwgen.config import Config
+from hwgen.isa import StoreMode
 from sim.streams import receive, send
 from sim.tb_requant import VECTOR, reference
 
@@ -20,10 +21,13 @@ CONFIG = Config(**json.loads(os.environ["TB_CONFIG"]))
 LANES, COLS = CONFIG.lanes, CONFIG.cols
 DEPTH = CONFIG.bank_depth
 WORDS = CONFIG.params_depth // LANES
+TABLES = 256 if CONFIG.elementwise else 0      # parameter words of the tables; channels' follow
+TABLE_MODES = (StoreMode.SUM, StoreMode.PRODUCT)
 
 
 def random_command(rng):
-    """Fields of a STORE that the configuration can hold, pooled or not."""
+    """Fields of a STORE that the configuration can hold, pooled or not, in any mode."""
+    mode = rng.choice([StoreMode.REQUANTISE, StoreMode.RAW, *TABLE_MODES * CONFIG.elementwise])
     e = rng.randint(1, min(6, COLS))
     groups = rng.randint(1, min(3, COLS // e))
     rows, steps = rng.randint(1, 4 * e), rng.randint(1, 9)
@@ -32,7 +36,7 @@ def random_command(rng):
     pw, words = -(-p_compute // LANES), -(-p // LANES)
     window = []
     for size in (rows, steps):
-        if rng.random() < 0.4:
+        if mode == StoreMode.RAW or rng.random() < 0.4:
             first = rng.randint(0, size - 1) if rng.random() < 0.3 else 0
             window.append((1, 1, first, rng.randint(1, size - first)))
         else:
@@ -41,7 +45,10 @@ def random_command(rng):
             most = (size - 1 - first) // stride + 1
             window.append((length, stride, first, rng.randint(max(1, most - 2), most)))
     (pool_r, pool_u, row0, out_rows), (pool_s, pool_v, col0, out_cols) = window
-    stride = rng.randint(0, WORDS // 4)
+    params = stride = 0
+    if mode not in TABLE_MODES:
+        stride = rng.randint(0, (WORDS - TABLES) // 4)
+        params = rng.randint(TABLES, WORDS - words - (groups - 1) * stride)
     signed = rng.randint(0, 1)
     lo, hi = sorted(rng.sample(range(-128, 128) if signed else range(256), 2))
     if rng.random() < 0.7:
@@ -51,17 +58,31 @@ def random_command(rng):
         wait=rng.getrandbits(8), signal=rng.getrandbits(8),
         signal_written=rng.choice([0, 0, rng.randint(1, 255)]),
         psum=rng.randint(0, DEPTH - strips * steps * pw),
-        params=rng.randint(0, WORDS - words - (groups - 1) * stride),
+        params=params,
         addr=rng.getrandbits(31), row_stride=rng.getrandbits(20), group_stride=rng.getrandbits(24),
         bank=rng.randint(0, COLS - groups * e), groups=groups, e=e, p=p, pw=pw, steps=steps,
         psum_rows=rows, zy=rng.getrandbits(8), ysigned=signed, lo=lo & 255, hi=hi & 255,
         out_rows=out_rows, out_cols=out_cols, row0=row0, col0=col0, pool_r=pool_r, pool_s=pool_s,
-        pool_u=pool_u, pool_v=pool_v, strip_words=steps * pw, param_stride=stride)
+        pool_u=pool_u, pool_v=pool_v, strip_words=steps * pw, param_stride=stride,
+        mode=mode, scale=rng.getrandbits(32) if mode not in TABLE_MODES else
+        int(np.float32(2.0 ** rng.uniform(-24, 2)).view("u4")))
+
+
+def combine(c, psums, bias, scale, picked):
+    """``acc`` and its scale of psums ``(n, lanes)``, whose parameter words are ``picked``."""
+    if c["mode"] not in TABLE_MODES:
+        return psums + bias[picked], scale[picked]
+    lane = np.arange(LANES)
+    a, b = bias[psums & 255, lane], scale.view("i4")[psums >> 8 & 255, lane]
+    if c["mode"] == StoreMode.PRODUCT:
+        a, b = ((table + 256 & 511) - 256 for table in (a, b))
+    return (a * b if c["mode"] == StoreMode.PRODUCT else a + b), np.uint32(c["scale"]).view("f4")
 
 
 def model(c, psums, bias, scale):
-    """What a command reads, ``[(bank, word)]``, and the rows it writes, ``[(addr, bytes)]``."""
-    reads, starts, picked = [], [], []
+    """What a command reads, ``[(bank, word)]``, the rows it writes, ``[(addr, bytes)]``, and how
+    many psums go into them."""
+    reads, starts, picked, parts = [], [], [], []
     words = -(-c["p"] // LANES)
     for group, oy, ox, i in product(range(c["groups"]), range(c["out_rows"]), range(c["out_cols"]),
                                     range(words)):
@@ -72,20 +93,25 @@ def model(c, psums, bias, scale):
                 bank = c["bank"] + group * c["e"] + y % c["e"]
                 reads.append((bank, c["psum"] + y // c["e"] * c["strip_words"] + x * c["pw"] + i))
                 picked.append(c["params"] + group * c["param_stride"] + i)
+                parts.append(-(-4 * min(LANES, c["p"] - i * LANES) // LANES))
     bank, word = np.array(reads).T
     v = np.zeros((len(reads), LANES), VECTOR)
-    v["acc"] = psums[bank, word]
-    v["bias"], v["scale"] = bias[picked], scale[picked]
+    v["acc"], v["scale"] = combine(c, psums[bank, word], bias, scale, picked)
     for name in ("zy", "lo", "hi", "ysigned"):
         v[name] = c[name]
-    y = reference(v)
-    y = np.maximum.reduceat(y.view("i1") if c["ysigned"] else y, starts, axis=0).view("u1")
+    count = len(reads) // words * c["p"]
+    if c["mode"] == StoreMode.RAW:
+        y = v["acc"]
+        reads = [read for read, n in zip(reads, parts, strict=True) for _ in range(n)]
+    else:
+        y = reference(v)
+        y = np.maximum.reduceat(y.view("i1") if c["ysigned"] else y, starts, axis=0).view("u1")
     y = y.reshape(c["groups"], c["out_rows"], c["out_cols"], words * LANES)[..., :c["p"]]
     rows = []
     for group, oy in product(range(c["groups"]), range(c["out_rows"])):
         addr = c["addr"] + group * c["group_stride"] + oy * c["row_stride"]
         rows.append((addr & 0xFFFFFFFF, y[group, oy].tobytes()))
-    return reads, rows
+    return reads, rows, count
 
 
 class Bench:
@@ -98,6 +124,8 @@ class Bench:
         self.psums = (rng.integers(-2**31, 2**31, bits.shape) >> bits).astype("i4")
         self.bias = rng.integers(-2**16, 2**16, (WORDS, LANES)).astype("i4")
         self.scale = (2.0 ** rng.uniform(-26, 2, (WORDS, LANES))).astype("f4")
+        for table in (self.bias[:TABLES], self.scale.view("i4")[:TABLES]):
+            table[:] = rng.integers(-2**31, 2**31, table.shape) >> rng.integers(0, 30, table.shape)
         self.reads, self.segments, self.waits = [], [], []
         self.written = bytearray()
         self.given, self.given_written = [], []    # (mask, reads, bytes written so far)
@@ -197,16 +225,14 @@ class Bench:
         cycles = self.cycle - begin
 
         given, given_written, reads, segments, data, channels = [], [], [], [], b"", 0
-        for c, (command_reads, rows) in zip(commands, expected):
+        for c, (command_reads, rows, count) in zip(commands, expected, strict=True):
             reads += command_reads
             segments += [(addr, len(row)) for addr, row in rows]
             data += b"".join(row for _, row in rows)
             given += [(c["signal"], len(reads))] * (c["signal"] != 0)
             given_written += [(c["signal_written"], len(reads), len(data))] * (
                 c["signal_written"] != 0)
-            words = -(-c["p"] // LANES)
-            assert len(command_reads) % words == 0
-            channels += len(command_reads) // words * c["p"]
+            channels += count
         assert self.waits == [c["wait"] for c in commands]
         assert self.reads == reads
         assert self.segments == segments
@@ -217,7 +243,7 @@ class Bench:
         return cycles
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def random_commands(dut):
     """Random commands, every stream stalled at random."""
     random.seed(int(os.environ["HWGEN_SEED"]))
@@ -226,15 +252,15 @@ async def random_commands(dut):
     await bench.run([random_command(random) for _ in range(int(os.environ["DRAIN_COMMANDS"]))])
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def throughput(dut):
     """A word a cycle without stalls: the cycles beyond the reads are bounded."""
     random.seed(int(os.environ["HWGEN_SEED"]))
     bench = Bench(dut, stall=0)
     await bench.start()
     common = dict(wait=0, signal_written=0, bank=0, zy=0, ysigned=0, lo=0, hi=255,
-                  row0=0, col0=0, signal=1, params=0, param_stride=0, row_stride=64,
-                  group_stride=4096, addr=0, psum=0)
+                  row0=0, col0=0, signal=1, params=TABLES, param_stride=0, row_stride=64,
+                  group_stride=4096, addr=0, psum=0, mode=0, scale=0x38000000)
     p, e = 2 * LANES, min(3, COLS)
     plain = dict(common, groups=1, e=e, p=p, pw=2, steps=12, strip_words=24, psum_rows=2 * e,
                  out_rows=2 * e, out_cols=12, pool_r=1, pool_s=1, pool_u=1, pool_v=1)
@@ -242,7 +268,9 @@ async def throughput(dut):
                   col0=-1)
     vector = dict(plain, groups=COLS, e=1, p=4 * LANES, pw=4, steps=1, strip_words=4, psum_rows=1,
                   out_rows=1, out_cols=1)
-    commands = [plain, pooled, vector] * 2
+    raw = dict(plain, mode=StoreMode.RAW)
+    tables = [dict(c, mode=mode, params=0) for c in (plain, pooled, vector) for mode in TABLE_MODES]
+    commands = [plain, pooled, vector, raw, *tables * CONFIG.elementwise] * 2
     cycles = await bench.run(commands)
     dut._log.info("%d reads of %d commands in %d cycles", len(bench.reads), len(commands), cycles)
     assert cycles <= len(bench.reads) + 22 * len(commands) + 20

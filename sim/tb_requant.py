@@ -12,15 +12,14 @@ from hwgen.rtl.requant import Requant
 
 __all__ = ["VECTOR", "vectors", "reference", "compare"]
 
-VECTOR = np.dtype([("acc", "<i4"), ("bias", "<i4"), ("scale", "<f4"), ("zy", "u1"), ("lo", "u1"),
+VECTOR = np.dtype([("acc", "<i4"), ("scale", "<f4"), ("zy", "u1"), ("lo", "u1"),
                    ("hi", "u1"), ("ysigned", "u1")])
 
 
 def reference(v):
     """The outputs of a VECTOR array, as stored: NumPy's own float32 arithmetic."""
     with np.errstate(over="ignore", under="ignore"):
-        acc = v["acc"] + v["bias"]
-        real = np.rint(np.float32(acc) * v["scale"])
+        real = np.rint(np.float32(v["acc"]) * v["scale"])
 
     def value(stored):
         return np.where(v["ysigned"] == 1, stored.view("i1"), stored.astype("i2"))
@@ -29,11 +28,9 @@ def reference(v):
 
 
 def _vectors(rng, total, scale):
-    """VECTOR array of sums and scales, each with a random bias, zero point and bounds."""
+    """VECTOR array of sums and scales, each with a random zero point and bounds."""
     v = np.zeros(len(total), VECTOR)
-    bias = rng.integers(-2**31, 2**31, len(v)) >> rng.integers(0, 33, len(v))
-    v["bias"] = bias
-    v["acc"] = (np.asarray(total, "i8") - bias).astype("u4").view("i4")
+    v["acc"] = total
     v["scale"] = scale
     v["ysigned"] = rng.integers(0, 2, len(v))
     v["zy"] = rng.integers(0, 256, len(v))
@@ -120,7 +117,7 @@ async def stalled(dut):
     v = vectors(np.random.default_rng(seed), 4000)
     fields = {name: v[name].view("u4" if v[name].itemsize == 4 else "u1").tolist()
               for name in v.dtype.names}
-    delays = dict(acc=0, bias=0, scale=Requant.SCALE_DELAY, zy=Requant.RANGE_DELAY,
+    delays = dict(acc=0, scale=Requant.SCALE_DELAY, zy=Requant.RANGE_DELAY,
                   lo=Requant.RANGE_DELAY, hi=Requant.RANGE_DELAY, ysigned=Requant.RANGE_DELAY)
 
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())

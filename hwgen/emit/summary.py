@@ -10,8 +10,12 @@ __all__ = ["figures", "table"]
 #: Kinds of memories, by module and memory; all others are FIFOs and tables.
 _KINDS = {("pe", "filter_spad"): "filter spads", ("pe", "ifmap_spad"): "ifmap spads",
           ("glb_bank", "memory"): "GLB banks",
-          ("drain", "bias"): "parameter memory", ("drain", "scale"): "parameter memory"}
+          ("parameters", "biases"): "parameter memory",
+          ("parameters", "scales"): "parameter memory"}
 _OTHER = "FIFOs and tables"
+
+#: Places of multipliers, by module.
+_MULTIPLIERS = {"pe": "array", "requant": "output stage", "parameters": "output stage"}
 
 
 def figures(config, netlist):
@@ -25,7 +29,7 @@ def figures(config, netlist):
         memories[_KINDS.get((memory.module, memory.name), _OTHER)] += memory.bits
     multipliers = Counter({"array": 0, "output stage": 0, "other": 0})
     for module, count in netlist.multipliers.items():
-        multipliers[{"pe": "array", "requant": "output stage"}.get(module, "other")] += count
+        multipliers[_MULTIPLIERS.get(module, "other")] += count
     bandwidths = {
         "DRAM port, read": config.bus_bytes,
         "DRAM port, write": config.bus_bytes,

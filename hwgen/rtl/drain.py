@@ -3,13 +3,14 @@
 from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
+from ..isa import StoreMode
 from . import command
 from .block import Block
 from .fifo import Fifo
+from .parameters import Parameters
 from .requant import Requant
 
 __all__ = ["Drain"]
@@ -26,10 +27,11 @@ class Drain(Block):
 
     A psum word (``lanes`` outputs) is read in each cycle in which the GLB grants it, without gaps
     between windows, columns, rows and filter groups, as long as a row reads at least ``pool_u + 1``
-    words; positions of a window outside the block cost nothing. The first word is asked for 14
-    cycles after a command's semaphores were granted; the command is done two cycles after its last
-    word has arrived, if the write DMA has taken its segments. An output is offered to the write DMA
-    15 cycles after the last psum of its window has arrived.
+    words; positions of a window outside the block cost nothing. In mode RAW a word is read once for
+    each ``lanes`` bytes of it that are stored, 4 times if it is full. The first word is asked for
+    14 cycles after a command's semaphores were granted; the command is done two cycles after its
+    last word has arrived, if the write DMA has taken its segments. An output is offered to the
+    write DMA 17 cycles after the last psum of its window has arrived, a raw one 7 cycles after.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ class Drain(Block):
         The write DMA has nothing to do: low from the cycle after a segment is handed over until its
         data has been written and acknowledged.
     outputs : Out(range(lanes + 1))
-        Psums requantised in this cycle.
+        Psums requantised or stored raw in this cycle.
     """
 
     module_name = "drain"
@@ -106,18 +108,26 @@ class Drain(Block):
         """Run the command that waits, and let it go when it is done.
 
         ``self._job`` is the command. The products of its fields are worked out before
-        ``self._start``, high for one cycle, a bit of the multiplier a cycle.
+        ``self._start``, high for one cycle, a bit of the multiplier a cycle. ``self._stage`` is
+        what the output stage needs of the command. It changes after ``self._start``, 15 cycles or
+        more after the last psum of the command before has arrived, which needs it for 13.
         """
         self._job = job = Signal(command.layout("STORE"))
         m.d.comb += job.eq(self.command.payload)
         self._start = Signal()
         self._given = Signal()             # every psum has arrived
         self._segments_done = Signal()
-        self._fresh_range = Signal()       # the output range is still that of the last command
         self._drained = Signal()           # no output is on its way
         self._size = Signal(22, reset_less=True)           # bytes of an output row
         self._col_step = Signal(16, reset_less=True)       # bank words from a window to the next
         self._col_first = Signal(16, reset_less=True)      # bank word of the first window in a row
+
+        fields = ["zy", "lo", "hi", "ysigned", "mode"] + ["scale"] * self._config.elementwise
+        layout = data.StructLayout({name: job[name].shape() for name in fields})
+        self._stage = stage = Signal(layout, reset_less=True)
+        self._raw = stage.mode == StoreMode.RAW
+        with m.If(self._start):
+            m.d.sync += [stage[name].eq(job[name]) for name in fields]
 
         bits = len(job.p)
         step = Signal(range(bits))
@@ -160,7 +170,7 @@ class Drain(Block):
                     m.d.comb += self.give.eq(job.signal)
                     m.next = "Finish"
             with m.State("Finish"):
-                with m.If(self._segments_done & ~self._fresh_range & (
+                with m.If(self._segments_done & (
                         (job.signal_written == 0) | (self._drained & self.write_idle))):
                     m.d.comb += [
                         self.give_written.eq(job.signal_written),
@@ -273,10 +283,13 @@ class Drain(Block):
         """Read the psum words: for each window and filter word, window rows, window columns.
 
         ``self._tag`` describes the word whose data arrives: ``first`` and ``last`` of its window,
-        ``tail`` if it holds the last channels of its group, ``turn`` if it is its group's last.
+        ``tail`` if it holds the last channels of its group, ``turn`` if it is its group's last. If
+        raw psums are stored, ``part`` counts the reads of a word, and ``again`` tells that it is
+        read once more.
         """
         job, row, column = self._job, self._row, self._column
-        self._tag = tag = Signal(data.StructLayout({"first": 1, "last": 1, "tail": 1, "turn": 1}))
+        self._tag = tag = Signal(data.StructLayout({
+            "first": 1, "last": 1, "tail": 1, "turn": 1, "part": 2, "again": 1}))
         self._taken_away = Signal()                # an output has left for the write DMA
         m.submodules.tags = tags = SyncFIFO(width=len(tag.as_value()), depth=_READS)
         now = Signal.like(tag)
@@ -295,12 +308,16 @@ class Drain(Block):
         room = Signal(range(_OUTPUTS + 1), init=_OUTPUTS)
 
         read = Signal()
+        part = Signal(2)
+        last_part = Cat(Const(3, 2), (job.p - 1)[:self._lanes_log2])[self._lanes_log2:]
         column_end, row_end, word_end = columns == 0, rows == 0, words == 0
         m.d.comb += [
             now.first.eq(first),
             now.last.eq(column_end & row_end),
             now.tail.eq(word_end),
             now.turn.eq(word_end & last_column & of.turn),
+            now.part.eq(part),
+            now.again.eq(self._raw & (part != Mux(word_end, last_part, 3))),
             self.read.valid.eq(active & (room != 0) & tags.w_rdy),
             self.read.p.bank.eq(bank),
             self.read.p.off.eq(word),
@@ -313,11 +330,13 @@ class Drain(Block):
             self._drained.eq(room == _OUTPUTS),
         ]
         m.d.sync += room.eq(room - (read & now.last) + self._taken_away)
+        with m.If(read):
+            m.d.sync += part.eq(Mux(now.again, part + 1, 0))
 
         # One adder makes every next address; what moves on takes it.
         base, offset, total = Signal(16), Signal(16), Signal(16)
         m.d.comb += total.eq(base + offset)
-        advance = read | ~active
+        advance = (read & ~now.again) | ~active
         with m.If(advance):
             m.d.sync += [word.eq(total), first.eq(~active | now.last)]
 
@@ -355,71 +374,50 @@ class Drain(Block):
                              last_column.eq(column.last), active.eq(enter)]
 
     def _parameters(self, m):
-        """The parameter memory, read with the address of the word that arrives next.
-
-        Bias and scale are memories of their own, as the scale is wanted later.
-        """
+        """The lanes' parameters, and the parameter word of the psums that arrive."""
         config, job, tag = self._config, self._job, self._tag
-        depth = config.params_depth // config.lanes
-        part = 32 * max(1, config.bus_bits // 64)  # what a bus word holds of each memory's word
-        self._bias, self._scale = Signal(config.bank_bits), Signal(config.bank_bits)
+        self._lanes = [Parameters(config) for _ in range(config.lanes)]
+        word = range(config.params_depth // config.lanes)
+
+        # A parameter word of a filter word; back at the end of a column, on at that of a group.
+        address, group, next_group = (Signal(word, name=name, reset_less=True)
+                                      for name in ("address", "group", "next_group"))
+        m.d.comb += next_group.eq(group + job.param_stride)
+        with m.If(self._start):
+            m.d.sync += [address.eq(job.params), group.eq(job.params)]
+        with m.Elif(self.rvalid & tag.last & ~tag.again):
+            m.d.sync += address.eq(Mux(tag.turn, next_group, Mux(tag.tail, group, address + 1)))
+            with m.If(tag.turn):
+                m.d.sync += group.eq(next_group)
+        scale_word = _delay(m, address, Parameters.LATENCY + Requant.SCALE_DELAY - 1, "address")
 
         m.d.comb += self.params.ready.eq(1)
         chunk, bus = self.params.p.chunk, self.params.p.data
-        ports = []
-        for index, (name, value) in enumerate((("bias", self._bias), ("scale", self._scale))):
-            m.submodules[name] = memory = Memory(shape=config.bank_bits, depth=depth, init=[],
-                                                 attrs={"no_rw_check": 1})
-            write, read = memory.write_port(granularity=part), memory.read_port()
+        together = max(1, config.bus_bits // 64)   # lanes that a bus word holds parameters of
+        for index, lane in enumerate(self._lanes):
+            m.submodules[f"parameters_{index}"] = lane
             if config.bus_bits == 32:
-                words, chosen = bus, (chunk[0] == index).replicate(len(write.en))
-                position = chunk >> 1
+                here, bias, scale = (chunk >> 1) == index, bus, bus
+                bias_here, scale_here = here & ~chunk[0], here & chunk[0]
             else:
-                words = Cat(bus.word_select(2 * i + index, 32) for i in range(part // 32))
-                chosen, position = ~Const(0, len(write.en)), chunk
+                bias_here = scale_here = chunk == index // together
+                bias, scale = (bus.word_select(2 * (index % together) + i, 32) for i in range(2))
             m.d.comb += [
-                write.addr.eq(self.params.p.word),
-                write.data.eq(words.replicate(len(write.en))),
-                write.en.eq(Mux(self.params.valid, chosen & (1 << position), 0)),
-                value.eq(read.data),
+                lane.write_bias.eq(self.params.valid & bias_here), lane.bias.eq(bias),
+                lane.write_scale.eq(self.params.valid & scale_here), lane.scale.eq(scale),
+                lane.write_word.eq(self.params.p.word),
+                lane.psum.eq(self.rdata.word_select(index, 32)), lane.psum_word.eq(address),
+                lane.scale_word.eq(scale_word),
             ]
-            ports.append(read)
-
-        # A parameter word of a filter word; back at the end of a column, on at that of a group.
-        address, group = Signal(range(depth)), Signal(range(depth))
-        following = Signal(range(depth))
-        next_group = Signal(range(depth))
-        m.d.comb += [next_group.eq(group + job.param_stride), following.eq(address)]
-        with m.If(self._start):
-            m.d.comb += following.eq(job.params)
-            m.d.sync += group.eq(job.params)
-        with m.Elif(self.rvalid & tag.last):
-            m.d.comb += following.eq(Mux(tag.turn, next_group, Mux(tag.tail, group, address + 1)))
-            with m.If(tag.turn):
-                m.d.sync += group.eq(next_group)
-        m.d.sync += address.eq(following)
-        bias, scale = ports
-        m.d.comb += bias.addr.eq(following)
-        m.d.comb += scale.addr.eq(_delay(m, address, Requant.SCALE_DELAY - 1, "address"))
+            if config.elementwise:
+                m.d.comb += [lane.mode.eq(self._stage.mode),
+                             lane.common_scale.eq(self._stage.scale)]
 
     def _outputs(self, m):
-        """Requantise the words that arrive, keep the largest of each window, and queue them."""
-        config, job = self._config, self._job
-        lanes = config.lanes
-        most = lanes - 1
-        tag = self._tag
-
-        # The range in which outputs lie changes between the words of two commands.
-        bounds = Signal(data.StructLayout({"zy": 8, "lo": 8, "hi": 8, "ysigned": 1}),
-                        reset_less=True)
-        fresh = Signal()
-        with m.If(self._start):
-            m.d.sync += [fresh.eq(1), self._fresh_range.eq(1)]
-        with m.Elif(self.rvalid):
-            m.d.sync += fresh.eq(0)
-        with m.If(_delay(m, self.rvalid & fresh, Requant.RANGE_DELAY - 1, "fresh")):
-            m.d.sync += [bounds[name].eq(job[name]) for name in bounds.shape().members]
-            m.d.sync += self._fresh_range.eq(0)
+        """Requantise what the lanes make of the words that arrive, keep the largest of each window,
+        and queue them; or queue it as it is, ``lanes`` bytes of it."""
+        job, tag, stage = self._job, self._tag, self._stage
+        lanes = self._config.lanes
 
         # What is known of a word goes along with it.
         flags = Signal(data.StructLayout({"valid": 1, "first": 1, "last": 1,
@@ -428,33 +426,45 @@ class Drain(Block):
             flags.valid.eq(self.rvalid),
             flags.first.eq(tag.first),
             flags.last.eq(tag.last),
-            flags.more.eq(Mux(tag.tail, (job.p - 1)[:self._lanes_log2], most)),
+            flags.more.eq(Mux(tag.tail, (job.p - 1)[:self._lanes_log2], lanes - 1)),
         ]
-        done = data.View(flags.shape(), _delay(m, flags.as_value(), Requant.LATENCY, "flags"))
+        summed = _delay(m, flags, Parameters.LATENCY, "flags")
+        requantised = _delay(m, summed, Requant.LATENCY, "summed")
+        part, again = (_delay(m, tag[name], Parameters.LATENCY, name) for name in ("part", "again"))
+        done = Signal.like(flags)
+        m.d.comb += done.eq(Mux(self._raw, summed, requantised))
 
-        best = [Signal(8, name=f"best_{lane}", reset_less=True) for lane in range(lanes)]
-        for lane in range(lanes):
-            m.submodules[f"requant_{lane}"] = requant = Requant()
+        sums = Cat(lane.acc for lane in self._lanes)
+        best = [Signal(8, name=f"best_{index}", reset_less=True) for index in range(lanes)]
+        for index, lane in enumerate(self._lanes):
+            m.submodules[f"requant_{index}"] = requant = Requant()
             m.d.comb += [
                 requant.en.eq(1),
-                requant.acc.eq(self.rdata.word_select(lane, 32)),
-                requant.bias.eq(self._bias.word_select(lane, 32)),
-                requant.scale.eq(self._scale.word_select(lane, 32)),
-                requant.zy.eq(bounds.zy), requant.lo.eq(bounds.lo), requant.hi.eq(bounds.hi),
-                requant.ysigned.eq(bounds.ysigned),
+                requant.acc.eq(lane.acc), requant.scale.eq(lane.acc_scale),
+                requant.zy.eq(stage.zy), requant.lo.eq(stage.lo), requant.hi.eq(stage.hi),
+                requant.ysigned.eq(stage.ysigned),
             ]
-            sign = bounds.ysigned << 7             # turns int8 into uint8 of the same order
-            with m.If(done.valid & (done.first | (requant.y ^ sign > best[lane] ^ sign))):
-                m.d.sync += best[lane].eq(requant.y)
+            sign = stage.ysigned << 7              # turns int8 into uint8 of the same order
+            with m.If(self._raw):
+                m.d.sync += best[index].eq(Cat(sums[8 * (lanes * i + index):][:8]
+                                               for i in range(4)).word_select(part, 8))
+            with m.Elif(done.valid & (done.first | (requant.y ^ sign > best[index] ^ sign))):
+                m.d.sync += best[index].eq(requant.y)
 
         m.submodules.queue = queue = Fifo(self.data.payload.shape(), _OUTPUTS)
         connect(m, queue.o, flipped(self.data))
         count = Signal(range(lanes + 1), reset_less=True)
-        m.d.sync += [queue.i.valid.eq(done.valid & done.last), count.eq(done.more + 1)]
+        raw_count = lanes
+        if lanes == 8:                             # an odd number of psums ends with half a part
+            raw_count = Mux(done.more == part << 1, 4, 8)
+        m.d.sync += [
+            queue.i.valid.eq(done.valid & done.last),
+            count.eq(Mux(self._raw, raw_count, done.more + 1)),
+        ]
         m.d.comb += [
             queue.i.p.bytes.eq(Cat(best)),
             queue.i.p.count.eq(count),
-            self.outputs.eq(Mux(done.valid, done.more + 1, 0)),
+            self.outputs.eq(Mux(done.valid & ~(self._raw & again), done.more + 1, 0)),
             self._taken_away.eq(self.data.valid & self.data.ready),
         ]
 
@@ -467,7 +477,7 @@ class Drain(Block):
         m.d.comb += [
             next_row.eq(self.segment.p.addr + job.row_stride),
             next_group.eq(group_addr + job.group_stride),
-            self.segment.p.size.eq(self._size),
+            self.segment.p.size.eq(Mux(self._raw, self._size << 2, self._size)),
             self._segments_done.eq(~self.segment.valid),
         ]
         with m.If(self._start):

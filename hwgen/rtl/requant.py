@@ -1,4 +1,4 @@
-"""Requantisation: int32 psums to 8-bit outputs, with the float32 arithmetic of ONNX Runtime.
+"""Requantisation: int32 sums to 8-bit outputs, with the float32 arithmetic of ONNX Runtime.
 
 The float32 steps are done on 24-bit significands. The sum's significand is normalised and rounded,
 multiplied by the scale's, and the product rounded again. Only integers up to 511 can matter after
@@ -15,7 +15,7 @@ __all__ = ["Requant"]
 
 
 class Requant(Block):
-    """``y = clamp(rint(float32(float32(acc + bias) * scale)) + zy, lo, hi)``, one a cycle.
+    """``y = clamp(rint(float32(float32(acc) * scale)) + zy, lo, hi)``, one a cycle.
 
     Every float32 step rounds to nearest even. Latency is :attr:`LATENCY` enabled cycles and
     throughput one result each enabled cycle. The operands of one result are not sampled together
@@ -30,8 +30,8 @@ class Requant(Block):
     -------
     en : In(1)
         Advances the pipeline.
-    acc, bias : In(signed(32))
-        The psum and its channel's bias; their sum wraps to 32 bits.
+    acc : In(signed(32))
+        The sum.
     scale : In(32)
         Bits of a float32, positive and finite.
     zy, lo, hi : In(8)
@@ -45,17 +45,16 @@ class Requant(Block):
     module_name = "requant"
 
     #: Enabled cycles from ``acc`` to ``y``.
-    LATENCY = 11
+    LATENCY = 10
     #: Enabled cycles from ``acc`` to ``scale``.
-    SCALE_DELAY = 4
+    SCALE_DELAY = 3
     #: Enabled cycles from ``acc`` to ``zy``, ``ysigned``, ``lo`` and ``hi``.
-    RANGE_DELAY = 10
+    RANGE_DELAY = 9
 
     def __init__(self):
         super().__init__({
             "en": In(1),
             "acc": In(signed(32)),
-            "bias": In(signed(32)),
             "scale": In(32),
             "zy": In(8),
             "lo": In(8),
@@ -79,12 +78,11 @@ class Requant(Block):
                 value = register(value, f"{name}_{cycle}")
             return value
 
-        # 1: the sum. 2: its magnitude.
-        total = register((self.acc + self.bias)[:32], "total")
-        negative = total[31]
-        magnitude = register(((total ^ negative.replicate(32)) + negative)[:32], "magnitude")
+        # 1: the magnitude.
+        negative = self.acc[31]
+        magnitude = register(((self.acc ^ negative.replicate(32)) + negative)[:32], "magnitude")
 
-        # 3, 4: shifted up until bit 31 is set, by `zeros` leading zeros.
+        # 2, 3: shifted up until bit 31 is set, by `zeros` leading zeros.
         def normalise(value, steps):
             shifts = []
             for step in steps:
@@ -99,7 +97,7 @@ class Requant(Block):
         fine = register(fine, "fine")
         zeros = register(Cat(zeros_fine, zeros_coarse), "zeros")
 
-        # 5: rounded to 24 bits, of which the first is 1 even if the rounding carries out.
+        # 4: rounded to 24 bits, of which the first is 1 even if the rounding carries out.
         round_sum = fine[7] & (fine[8] | fine[:7].any())
         fraction = register(fine[8:31] + round_sum, "fraction")
         carry = fraction[23]
@@ -109,7 +107,7 @@ class Requant(Block):
         zeros = register(zeros, "zeros_sum")
         is_zero = register(~fine[31], "is_zero")
 
-        # 6, 7, 8: the 48-bit product: `low` from the lower 16 bits of a, the rest from `high`.
+        # 5, 6, 7: the 48-bit product: `low` from the lower 16 bits of a, the rest from `high`.
         # Of the lowest 16 bits only whether they are 0 matters.
         def rows(bits):
             return sum((Mux(bit, b, 0) << i for i, bit in enumerate(bits)), start=0)
@@ -123,20 +121,20 @@ class Requant(Block):
 
         # The result is the product's upper 25 bits shifted right by 15 + `distance`.
         distance = register((104 + zeros - carry - scale[23:31])[:10], "distance").as_signed()
-        is_zero = register(is_zero | (scale[23:31] == 0), "is_zero_6")
-        huge = register(distance < 0, "huge_7")
-        is_zero = register(is_zero | (distance >= 16), "is_zero_7")
+        is_zero = register(is_zero | (scale[23:31] == 0), "is_zero_5")
+        huge = register(distance < 0, "huge_6")
+        is_zero = register(is_zero | (distance >= 16), "is_zero_6")
         distance = delay(distance[:4], 3, "distance")
         huge, is_zero = delay(huge, 2, "huge"), delay(is_zero, 2, "is_zero")
 
-        # 9: rounded to 24 bits, counted from bit 31 or else from bit 30, which is 1 then.
+        # 8: rounded to 24 bits, counted from bit 31 or else from bit 30, which is 1 then.
         top = product[31]
         round_top = product[7] & (product[8] | product[:7].any() | rest)
         round_below = product[6] & (product[7] | product[:6].any() | rest)
         rounded = register(Cat(product[7] & ~top, product[8:32]) +
                            Cat(round_below & ~top, round_top & top), "rounded")
 
-        # 10: shifted to an integer of 11 bits, a bit worth one half, and whether bits are lost.
+        # 9: shifted to an integer of 11 bits, a bit worth one half, and whether bits are lost.
         shifted, lost = rounded[14:], rounded[:14].any()
         for k in range(4):
             lost |= distance[k] & shifted[:1 << k].any()
@@ -146,7 +144,7 @@ class Requant(Block):
         half = register(half & ~is_zero & ~huge, "half")
         lost = register(lost, "lost")
 
-        # 11: rounded and given its sign in one addition, and clamped.
+        # 10: rounded and given its sign in one addition, and clamped.
         negative = delay(negative, 9, "negative")
         up = half & (lost | integer[0])
         operand = Cat(negative ^ up, integer ^ negative.replicate(11), negative).as_signed()

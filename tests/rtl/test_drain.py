@@ -11,18 +11,18 @@ from sim.runner import run_block
 CONFIGS = {
     "lanes-1": dict(cols=3, rows=2, lanes=1, bus_bits=32, xbus_bytes=1, params_depth=32,
                     elementwise=False, glb_kib=8),
-    "lanes-2": dict(cols=7, rows=2, lanes=2, bus_bits=32, params_depth=64, elementwise=False,
-                    glb_kib=32),
-    "lanes-4": dict(cols=14, rows=2, lanes=4, bus_bits=64, params_depth=128, elementwise=False,
-                    glb_kib=64),
+    "lanes-1-tables": dict(cols=3, rows=2, lanes=1, bus_bits=32, xbus_bytes=1, params_depth=512,
+                           glb_kib=12),
+    "lanes-2-tables": dict(cols=7, rows=2, lanes=2, bus_bits=32, params_depth=1024, glb_kib=40),
+    "lanes-4-tables": dict(cols=14, rows=2, lanes=4, bus_bits=64, params_depth=2048, glb_kib=80),
     "lanes-8": dict(cols=4, rows=2, lanes=8, bus_bits=256, params_depth=256, elementwise=False,
                     glb_kib=64),
 }
 
 
 @pytest.mark.parametrize("simulator,name", [
-    *(("icarus", name) for name in CONFIGS), ("verilator", "lanes-2")])
+    *(("icarus", name) for name in CONFIGS), ("verilator", "lanes-2-tables")])
 def test_drain(simulator, name):
-    commands = {"icarus": 20, "verilator": 100}[simulator]
+    commands = {"icarus": 16, "verilator": 100}[simulator]
     run_block(Drain(Config(**CONFIGS[name])), "sim.tb_drain", simulator=simulator,
               env={"TB_CONFIG": json.dumps(CONFIGS[name]), "DRAIN_COMMANDS": str(commands)})

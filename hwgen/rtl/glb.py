@@ -61,8 +61,10 @@ class GLBBank(Block):
     def body(self, platform):
         config = self._config
         m = Module()
+        # Semaphores and the order of passes keep readers off words that are being written: what
+        # is read of such a word is never used.
         m.submodules.memory = memory = Memory(shape=config.bank_bits, depth=config.bank_depth,
-                                              init=[])
+                                              init=[], attrs={"no_rw_check": 1})
         reader = memory.read_port()
         writer = memory.write_port(granularity=8)
         control = self.control
@@ -186,8 +188,8 @@ class GlobalBuffer(Block):
                 signal = later
             return signal
 
-        feed_bank, feed_sub = Signal(5), Signal(range(config.subwords))
-        drain_bank = Signal(5)
+        feed_bank, feed_sub = Signal(range(config.cols)), Signal(range(config.subwords))
+        drain_bank = Signal(range(config.cols))
         m.d.comb += [feed_bank.eq(feed.bank), feed_sub.eq(feed.sub),
                      drain_bank.eq(self.drain.p.bank)]
         words = Array(bank.read_data for bank in banks)

@@ -72,10 +72,13 @@ class PE(Block):
         config = self._config
         m = Module()
 
+        # The row issues a tap only when its operands stand in the spads: what is read of a word
+        # that is being written is never used.
         m.submodules.filter_spad = filter_spad = Memory(
-            shape=signed(8), depth=2 * config.filter_spad, init=[])
+            shape=signed(8), depth=2 * config.filter_spad, init=[], attrs={"no_rw_check": 1})
         m.submodules.ifmap_spad = ifmap_spad = Memory(
-            shape=9 * config.xbus_bytes, depth=config.ifmap_spad // config.xbus_bytes, init=[])
+            shape=9 * config.xbus_bytes, depth=config.ifmap_spad // config.xbus_bytes, init=[],
+            attrs={"no_rw_check": 1})
 
         filter_write = filter_spad.write_port()
         filter_read = filter_spad.read_port()

@@ -83,7 +83,7 @@ def _array_passes(config, layer, fold, q):
 
 
 def lower_bound(config, layer, folds, q, p, t, e):
-    """Cycles that no tiling of the mappings can undercut: array, filter stream, drain."""
+    """Cycles and bus words of DRAM, added up, that no tiling of the mappings can undercut."""
     groups, _ = _blocks(layer, q, p, t)
     filters = 0
     for fold, count in _shapes(folds):
@@ -92,8 +92,26 @@ def lower_bound(config, layer, folds, q, p, t, e):
     _, out_rows, out_cols = layer.y.shape
     drain = groups * out_rows * out_cols * ceildiv(p, config.lanes) \
         * layer.pooling.r * layer.pooling.s
-    return np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e),
-                                 filters * len(layer.parts) * layer.sets), drain * layer.sets)
+    filters *= len(layer.parts) * layer.sets
+    cycles = np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e), filters),
+                        drain * layer.sets)
+    return cycles + filters + (_least_input(layer) + int(np.prod(layer.y.shape))) \
+        // config.bus_bytes
+
+
+def _least_input(layer):
+    """Input values that no tiling can leave out."""
+    conv, (need_rows, need_cols) = layer.conv, layer.needed()
+    (channels, height, width), (_, _, rows, cols) = conv.x.shape, conv.weight.shape
+
+    def read(need, taps, stride, dilation, pad, size):
+        span = (need - 1) * stride + (taps - 1) * dilation + 1 - pad
+        return max(min(size, span), 0)
+    cols = read(need_cols, cols, conv.stride[1], conv.dilation[1], conv.pads[1], width)
+    reads = read(need_rows, rows, conv.stride[0], conv.dilation[0], conv.pads[0], height)
+    if conv.stride[0] > rows or conv.dilation[0] > 1:
+        reads = reads // conv.stride[0]         # some rows are skipped; never mind which
+    return channels * reads * cols
 
 
 def _blocks(layer, q, p, t):

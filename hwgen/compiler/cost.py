@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Timing", "fit", "estimate", "array_slots", "lower_bound", "ceildiv"]
+__all__ = ["Timing", "fit", "estimate", "array_slots", "lower_bound", "pieces", "ceildiv"]
 
 _MAX_RESIDENT = 32          # blocks of psums at a time; the semaphores count to 63
 _PROGRAM = 16               # bytes of a row program on the Y-bus
+_PIECES = 8                 # into which a tile is cut, at most ...
+_PIECE = 256                # ... and GLB words of one, at least
 
 # Cycles, measured on the RTL.
 _ENDS = 230                 # from start to the first load, and from the last output to done ...
@@ -136,6 +138,25 @@ def _cut(layer, c):
     need_rows, need_cols = layer.needed()
     return (_tiles(out_rows, c["tile_rows"], pool.r, pool.u, pool.top, height, need_rows),
             _tiles(out_cols, c["tile_cols"], pool.s, pool.v, pool.left, width, need_cols))
+
+
+def pieces(config, q, g, r, groups, words):
+    """In how many LOADs a tile comes, and channel groups of the smallest.
+
+    Computing begins with the first of them, and the last block that needs the tile gives it up
+    piece by piece. Each is whole passes and whole groups of DRAM.
+
+    Parameters
+    ----------
+    q, g : int
+        Channels of a channel group, and of a group in DRAM.
+    r : int
+        Filter rows.
+    groups, words : int
+        Channel groups and GLB words of the tile.
+    """
+    unit = np.lcm(config.rows // np.gcd(r, config.rows), g // np.gcd(g, q))
+    return np.clip(np.minimum(ceildiv(groups, unit), words // _PIECE), 1, _PIECES), unit
 
 
 def fit(config, layer, folds, g, c):
@@ -277,7 +298,7 @@ def estimate(config, layer, folds, m, timing):
 
     # Cycles and words, over whole and last tiles in both directions.
     keys = ("array", "refill", "ybus", "xbus", "filter", "filter_words", "compute", "loader",
-            "load_words", "drain", "dram_write", "write_words")
+            "load_words", "drain", "dram_write", "write_words", "serial")
     cost = {key: np.zeros(q.shape, np.int64) for key in keys}
     row_kinds = ((whole_rows, m["tile_rows"], nrow - 1),
                  (last_rows, out_rows - (nrow - 1) * m["tile_rows"], np.ones_like(nrow)))
@@ -285,12 +306,16 @@ def estimate(config, layer, folds, m, timing):
                  (last_cols, out_cols - (ncol - 1) * m["tile_cols"], np.ones_like(ncol)))
     dram_groups = ceildiv(layer.channels, g) if sets == 1 or layer.channels == 1 \
         else ceildiv(layer.channels + g - 1, g)
+    astray = (sets > 1) & (layer.channels % g != 0)     # sets begin within a group
+    in_pieces = ~(dw | astray | ((chunks > 1) & (chunk * q % g != 0)))
+    tile_steps = nfolds * chunks * repeats
+    step_blocks = np.where(nfolds * chunks > 1, resident, blocks)
     first_load = first_filters = skew = 0
     for n_rows, pooled_rows, row_count in row_kinds:
         for n_cols, pooled_cols, col_count in col_kinds:
             count = row_count * col_count * sets
             n_strips = np.maximum(ceildiv(n_rows, e), m["strips"])
-            busy = dict.fromkeys(keys[:6], 0)
+            busy, unpacked, cut = dict.fromkeys(keys[:6], 0), 0, _PIECES
             for fold, folds_alike in shapes:
                 r, s = fold.rows, fold.cols
                 taps = s.taps * (1 if dw else q)
@@ -342,7 +367,6 @@ def estimate(config, layer, folds, m, timing):
                 shifted = np.where(ncol > 1, g % word != 0, s.window(0, 1)[0] * q % word != 0)
                 split = sum(np.where((n % word != 0) & (word % n != 0), ceildiv(g, word), 0)
                             for n in (g, q))
-                astray = (sets > 1) & (layer.channels % g != 0)     # sets begin within a group
                 runs = np.maximum(ceildiv(g, q), ceildiv(g, word)) + split + astray
                 unpack = np.where((g == q) & (s.step == 1) & ~astray,
                                   ncg * height * (rounds + shifted * (rounds + 1)),
@@ -351,14 +375,27 @@ def estimate(config, layer, folds, m, timing):
                 unpack = np.maximum(unpack, dram_groups * real_rows * np.maximum(row_words, _READ))
                 unpack = np.maximum(unpack, timing.cycles(words * word))
                 cost["load_words"] += count * folds_alike * repeats * words
-                cost["loader"] += count * folds_alike * repeats * unpack
-                first_load = np.where(count > 0, unpack // chunks, first_load)
+                unpacked += folds_alike * repeats * unpack
+                parts_cut, _ = pieces(config, q, g, r.taps, np.minimum(chunk, ncg),
+                                      np.minimum(chunk, ncg) * height * rounds)
+                cut = np.minimum(cut, np.where(in_pieces, parts_cut, 1))
                 skew = np.maximum(skew, config.rows * taps)
                 first_filters = t * (np.minimum(pass_pairs, rows) * ceildiv(weights, word) + 1)
             for key, value in busy.items():
                 cost[key] += count * value
-            cost["compute"] += count * np.maximum.reduce([
+            compute = np.maximum.reduce([
                 busy["array"] + busy["refill"], busy["ybus"], busy["xbus"], busy["filter"]])
+            cost["compute"] += count * compute
+            cost["loader"] += count * (unpacked + tile_steps * (_LOAD + timing.latency))
+            # A step's load, in pieces, and a block's computing on it: of the tile before, the last
+            # block gives up a piece after the other; the first block waits for each.
+            load = unpacked // tile_steps + cut * (_LOAD + timing.latency)
+            block = compute // (nfolds * chunks * blocks)
+            cost["serial"] += count * tile_steps * np.where(
+                cut == 1, load, np.maximum(
+                    load - np.where(step_blocks > 1, 2 * block - 2 * block // cut, block), 0))
+            first_load = np.where(count > 0, np.maximum(load // cut, load - block + block // cut),
+                                  first_load)
             stored = count * groups * pooled_rows
             row_words = ceildiv(pooled_cols * p, word) + (ncol > 1)
             cost["drain"] += stored * pooled_cols * pool.r * pool.s * ceildiv(p, lanes) \
@@ -368,13 +405,12 @@ def estimate(config, layer, folds, m, timing):
     several_params = ceildiv(layer.filters * sets, p) * p > config.params_depth
     params = groups * pw * sets * np.where(several_params, tiles, 1) * 2 * lanes * 4 // word
     commands = (total_blocks * 3 * parts * nfolds * (1 if dw else chunks) + loads + 4) * 64 // word
-    cost["loader"] += loads * (_LOAD + timing.latency)
     cost["dram_read"] = cost["load_words"] + cost["filter_words"] + params + commands
     moved = (cost["dram_read"] + cost["write_words"]) * word
     cost["dram"] = timing.cycles(moved)
 
     # What does not overlap.
-    serial = np.where((m["buffers"] == 1) & (loads > 1), cost["loader"] * (loads - 1) // loads, 0)
+    serial = np.where(m["buffers"] == 1, cost["serial"] * (loads - 1) // loads, 0)
     serial += np.where((m["slots"] == 1) & (total_blocks > 1),
                        cost["drain"] * (total_blocks - 1) // total_blocks, 0)
     last_block = np.maximum(cost["drain"], cost["dram_write"]) // total_blocks

@@ -6,7 +6,7 @@ from math import gcd
 import numpy as np
 
 from .. import isa
-from .cost import ceildiv
+from .cost import ceildiv, pieces
 from .geometry import Cut, Fold, cuts
 from .weights import TABLE_WORDS, filter_stream, parameters, table_words
 
@@ -109,6 +109,15 @@ class _Step:
     last: bool              # psums are complete
 
 
+@dataclass(frozen=True)
+class _Tile:
+    """Where the ifmap tile of a step stands: its first ifmap word, and for each piece in which it
+    is loaded the channel group after its last."""
+    step: _Step
+    base: int
+    ends: tuple
+
+
 def lower(config, layer, mapping, sources, y_place, store):
     """Commands and data of ``layer``.
 
@@ -202,18 +211,13 @@ class _Lowering:
         self.param_slots = self.param_words // (m.t * self.pw)
         self.stores = sum(len(step.blocks) for step in steps if step.last)
         self.stored = self.opened = self.fetched = 0
-        loaded = 0
+        self.tiles = [self.tile_of(step, i) for i, step in enumerate(steps)]
+        self.load(0, 0)
+        if self.params_once:
+            self.emit("PARAMS", signal=PARAMS, dst=0, count=params, addr=self.param_addr)
         for i, step in enumerate(steps):
-            if i == 0:
-                self.load(steps, 0)
-                loaded = 1
-                if self.params_once:
-                    self.emit("PARAMS", signal=PARAMS, dst=0, count=params, addr=self.param_addr)
             self.fetch_params(step, 0)
-            while loaded < min(i + m.buffers, len(steps)):
-                self.load(steps, loaded)
-                loaded += 1
-            self.step(step, i, i + m.buffers < len(steps))
+            self.step(step, i)
         return Code(self.commands, bytes(self.data))
 
     def emit(self, name, source=None, **fields):
@@ -236,10 +240,10 @@ class _Lowering:
 
     # LOAD
 
-    def lead(self, step, x):
-        """First DRAM group of a step's channels in ``x``, ``off0`` and the channel group of its
-        first channel: the DRAM group's channels before it go to channel groups of their own."""
-        c0 = step.set.c0 + step.c0
+    def lead(self, c0, x):
+        """First DRAM group of the channels from ``c0`` on in ``x``, ``off0`` and the channel group
+        of the first channel: the DRAM group's channels before it go to channel groups of their
+        own."""
         first = c0 // x.g
         lead = c0 - first * x.g
         off0 = -lead % self.mapping.q
@@ -248,7 +252,7 @@ class _Lowering:
     def first_group(self, step):
         """Channel group of a step's first channel in its tile: where the source has it whose
         channels before it need most room."""
-        return max(self.lead(step, x)[2] for x in self.sources)
+        return max(self.lead(step.set.c0 + step.c0, x)[2] for x in self.sources)
 
     def strips(self, step):
         return max(ceildiv(step.rows.b - step.rows.a, self.mapping.e), self.mapping.strips)
@@ -259,13 +263,35 @@ class _Lowering:
         cols = step.fold.cols.span(step.cols.b - step.cols.a)
         return rows, cols, ceildiv(cols * self.mapping.q, self.config.bus_bytes)
 
-    def tile(self, index):
-        """First ifmap word of the buffer of step ``index``."""
-        return self.base + index % self.mapping.buffers * self.mapping.tile_words
+    def tile_of(self, step, index):
+        m = self.mapping
+        height, _, words = self.shape(step)
+        groups, ends = ceildiv(step.channels, m.q), []
+        if not self.layer.depthwise and len(self.sources) == 1:
+            x, = self.sources
+            start = step.set.c0 + step.c0
+            if start % x.g == 0 == start % m.q:
+                count, unit = pieces(self.config, m.q, x.g, step.fold.rows.taps, groups,
+                                     groups * height * words)
+                units = ceildiv(groups, unit)
+                ends = [int(unit * (units * n // count)) for n in range(1, count)]
+        return _Tile(step, self.base + index % m.buffers * m.tile_words, (*ends, groups))
 
-    def load(self, steps, index):
-        m, step = self.mapping, steps[index]
+    def gives_pieces(self, index):
+        """Whether the step in whose place step ``index`` comes gives up its tile piece by piece."""
+        before = self.tiles[index - self.mapping.buffers]
+        after = self.tiles[index]
+        return self.mapping.buffers == 1 and before.ends == after.ends and \
+            self.shape(before.step) == self.shape(after.step)
+
+    def load(self, index, piece):
+        """Load a piece of a step's tile."""
+        m, tile = self.mapping, self.tiles[index]
+        step = tile.step
         height, width, words = self.shape(step)
+        begin = tile.ends[piece - 1] if piece else 0
+        c0 = step.c0 + begin * m.q
+        c1 = min(step.c0 + tile.ends[piece] * m.q, step.c0 + step.channels)
         tpad, row, rows, bpad = step.fold.rows.window(step.rows.a, height)
         lpad, col, cols, rpad = step.fold.cols.window(step.cols.a, width)
         wstep = step.fold.cols.step
@@ -274,13 +300,13 @@ class _Lowering:
         turns = list(_turns(len(self.sources), tpad, row, rows, bpad, step.fold.rows.step))
         for n, turn in enumerate(turns):
             x = self.sources[turn.source]
-            first, off0, lead = self.lead(step, x)
-            last = ceildiv(step.set.c0 + step.c0 + step.channels, x.g)
-            shift = self.first_group(step) - lead
+            first, off0, lead = self.lead(step.set.c0 + c0, x)
+            last = ceildiv(step.set.c0 + c1, x.g)
+            shift = begin + self.first_group(step) - lead
             assert (shift + ceildiv(off0 + (last - first) * x.g, m.q)) * height * words \
                 <= m.tile_words
             fields = {}
-            if n == 0 and index >= m.buffers:
+            if n == 0 and index >= m.buffers and (piece == 0 or self.gives_pieces(index)):
                 fields["wait"] = BUFFER
             if n == len(turns) - 1:
                 fields["signal"] = LOADED
@@ -291,7 +317,7 @@ class _Lowering:
             else:
                 fields |= {"addr": 0, "wstep": 1, "cols": width}
             self.emit("LOAD", turn.source,
-                      dst=self.glb(self.tile(index) + (shift * height + turn.top) * words),
+                      dst=self.glb(tile.base + (shift * height + turn.top) * words),
                       pad=self.conv.x.zero_point & 255, g=x.g, groups=last - first,
                       row_stride=x.row_stride * turn.row_step, group_stride=x.group_stride,
                       rows=turn.rows, tpad=turn.above, bpad=turn.below,
@@ -300,9 +326,13 @@ class _Lowering:
 
     # COMPUTE and STORE
 
-    def step(self, step, index, reused):
-        """Compute on a step's tile; ``reused``: its buffer is wanted again."""
-        parts = range(len(self.layer.parts))
+    def step(self, step, index):
+        """Compute on a step's tile, and load what follows it."""
+        m, tile = self.mapping, self.tiles[index]
+        following = index + m.buffers       # the step that comes in this one's place
+        reused = following < len(self.tiles)
+        in_turn = reused and self.gives_pieces(following)
+        parts, every = range(len(self.layer.parts)), range(len(tile.ends))
         for n, block in enumerate(step.blocks):
             if step.first:
                 self.number[block] = self.opened
@@ -310,21 +340,37 @@ class _Lowering:
             if n:
                 self.fetch_params(step, n)
             for part in parts:
-                first, last = part == 0, part == parts[-1]
-                fields = {"feed_wait": 0, "feed_signal": 0, "psum_wait": 0, "psum_signal": 0}
-                if first and block is step.blocks[0]:
-                    fields["feed_wait"] = LOADED
-                if last and block is step.blocks[-1] and reused:
-                    fields["feed_signal"] = BUFFER
-                if first and step.first and self.number[block] >= self.mapping.slots:
-                    fields["psum_wait"] = SLOT
-                if last and step.last:
-                    fields["psum_signal"] = COMPLETE
+                entering = part == 0 and n == 0
+                leaving = part == parts[-1] and block is step.blocks[-1]
                 addr, size = self.stream(step, block, part)
                 self.emit("FILTER", addr=addr, size=size)
-                self.compute(step, index, block, accumulate=not (step.first and first), **fields)
+                cuts = every if entering or (leaving and in_turn) else every[-1:]
+                for piece in cuts:
+                    if index == 0 and entering and piece + 1 < len(every):
+                        self.load(0, piece + 1)
+                    first, last = piece == cuts[0], piece == cuts[-1]
+                    wait = SLOT if (part == 0 and first and step.first
+                                    and self.number[block] >= m.slots) else 0
+                    done = part == parts[-1] and last and step.last
+                    gives = leaving and (last or in_turn) and reused
+                    self.compute(
+                        tile, block, 0 if first else tile.ends[piece - 1], tile.ends[piece],
+                        accumulate=not (step.first and part == 0 and first),
+                        feed_wait=LOADED if entering else 0, feed_signal=BUFFER if gives else 0,
+                        psum_wait=wait, psum_signal=COMPLETE if done else 0)
+                    if gives and in_turn:
+                        self.load(following, piece)
+                if index == 0 and entering:
+                    for other in range(1, min(m.buffers, len(self.tiles))):
+                        self.load_all(other)
             if step.last:
                 self.store(step, block)
+        if reused and not in_turn:
+            self.load_all(following)
+
+    def load_all(self, index):
+        for piece in range(len(self.tiles[index].ends)):
+            self.load(index, piece)
 
     def fetch_params(self, step, n):
         """Fetch the parameters of a step's block ``n``, about to be complete, unless there."""
@@ -349,19 +395,20 @@ class _Lowering:
         """First bank word of a block."""
         return self.number[block] % self.mapping.slots * self.mapping.block_words
 
-    def compute(self, step, index, block, **fields):
-        m, conv, config = self.mapping, self.conv, self.config
+    def compute(self, tile, block, begin, end, **fields):
+        """Compute a block on the channel groups from ``begin`` to before ``end`` of a tile."""
+        m, conv, config, step = self.mapping, self.conv, self.config, tile.step
         height, _, words = self.shape(step)
         rows, cols = step.fold.rows, step.fold.cols
         steps = step.cols.b - step.cols.a
-        cg = self.first_group(step)
+        cg = self.first_group(step) + begin
         dw = self.layer.depthwise
         adv = cols.u * m.q
         self.emit(
-            "COMPUTE", ifmap=self.glb(self.tile(index) + (cg + dw * block.cg) * height * words),
+            "COMPUTE", ifmap=self.glb(tile.base + (cg + dw * block.cg) * height * words),
             row_stride=self.glb(words), cg_stride=self.glb(height * words), rounds=words,
             strip_stride=self.glb(m.e * rows.u * words),
-            pairs=rows.taps * (1 if dw else ceildiv(step.channels, m.q)), r=rows.taps,
+            pairs=rows.taps * (1 if dw else end - begin), r=rows.taps,
             n_h=rows.span(m.e), e=m.e,
             colpat=1 if dw else sum(1 << tg * m.e for tg in range(block.t)), u=rows.u, dil=rows.d,
             depthwise=dw, tg=block.t if dw else 1, active_cols=block.t * m.e, nc=1 if dw else m.q,

@@ -10,33 +10,59 @@ from math import gcd, prod
 import numpy as np
 
 from ..errors import HwgenError
-from ..model.graph import Conv, Elementwise, MaxPool, Move, Tensor
+from ..model.graph import Conv, Elementwise, MaxPool, Tensor
 from . import virtual
 from .geometry import Layer, Pooling
 from .lower import SUM, Store
 
-__all__ = ["units", "divisors", "slots", "slot", "wanted", "plan", "copy"]
+__all__ = ["woven", "units", "divisors", "slots", "slot", "wanted", "plan", "copy"]
 
 _ONE = (1, 1, 1)
 _PAD = 63                   # most columns that a LOAD pads
 
 
+def woven(move):
+    """Yield the pieces of a Move with the channels of the input that they take, None for those
+    from ``start`` on in steps. Pieces whose channels lie between one another's become one."""
+    groups = {}
+    for piece in move.pieces:
+        apart = piece.size[0] == 1 or piece.dest_step[0] > 1
+        same = [triple[1:] for triple in (piece.start, piece.step, piece.size, piece.dest,
+                                          piece.dest_step)]
+        groups.setdefault((piece.input, id(piece.table), *same) if apart else piece,
+                          []).append(piece)
+    for pieces in groups.values():
+        piece = pieces[0]
+        sources = np.concatenate([p.start[0] + np.arange(p.size[0]) * p.step[0] for p in pieces])
+        dests = np.concatenate([p.dest[0] + np.arange(p.size[0]) * p.dest_step[0] for p in pieces])
+        order = np.argsort(dests)
+        if len(pieces) > 1 and (np.diff(dests[order]) == 1).all():
+            yield replace(piece, size=(len(order), *piece.size[1:]),
+                          dest=(int(dests.min()), *piece.dest[1:]),
+                          dest_step=(1, *piece.dest_step[1:])), sources[order]
+        else:
+            yield from ((piece, None) for piece in pieces)
+
+
 # In place: parts of a concatenation that their producers write, slices that their readers read.
 
-def units(layers):
+def units(moves):
     """For each tensor that is cut or put together along its channels, the greatest common divisor
-    of the channels where that happens: a group of channels that divides it lies on one side."""
+    of the channels where that happens: a group of channels that divides it lies on one side.
+
+    ``moves`` are the pieces by Move, see :func:`woven`.
+    """
     found = {}
-    for move in layers:
-        if not isinstance(move, Move):
-            continue
+    for move, pieces in moves.items():
         y = found.get(move.y.name, 0)
-        for piece in move.pieces:
+        for piece, picked in pieces:
             x = move.inputs[piece.input]
-            if piece.step[0] == 1:
+            if piece.step[0] == 1 and picked is None:
                 found[x.name] = gcd(found.get(x.name, 0), piece.start[0])
             end = piece.dest[0] + piece.size[0]
             y = gcd(y, piece.dest[0], 0 if end == move.y.shape[0] else end)
+            if piece.dest_step[0] > 1:
+                y = 1
         found[move.y.name] = y
     return found
 
@@ -50,22 +76,20 @@ def slots(planner):
     """``{tensor name: (Move, Piece)}`` for the tensors whose producers can write them straight to
     their place in a concatenation: whole and unchanged, and in one only."""
     found = {}
-    for move in planner.layers:
-        if not isinstance(move, Move) or move.fill is not None:
-            continue
-        for piece in move.pieces:
+    for move, pieces in planner.pieces.items():
+        for piece, picked in pieces if move.fill is None else ():
             x = move.inputs[piece.input]
             producer = planner.producers.get(x.name)
             if (isinstance(producer, Conv | Elementwise | MaxPool) and x.name not in found
                     and producer.y.shape == x.shape == piece.size and piece.table is None
-                    and piece.dest_step == _ONE):
+                    and picked is None and piece.dest_step == _ONE):
                 found[x.name] = move, piece
     return found
 
 
 def _allowed(planner, move):
     """Channels that a group of a Move's output may have; empty: any number."""
-    most = min(piece.size[0] for piece in move.pieces)
+    most = min(piece.size[0] for piece, _ in planner.pieces[move])
     unit = planner.units[move.y.name]
     return divisors(unit, most) if unit else ()
 
@@ -106,18 +130,19 @@ def slot(planner, y, g):
 def plan(planner, move):
     """Plan what of a Move is not in its place yet."""
     y = planner.places.get(move.y.name)
-    rest = [piece for piece in move.pieces if not _written(planner, move, piece)]
+    rest = [(piece, picked) for piece, picked in planner.pieces[move]
+            if not _written(planner, move, piece)]
     if not rest or _view(planner, move):
         return
     sources = [_placed(planner, planner.read(x, (move,))) for x in move.inputs]
     if y is None:
-        y = planner.place(move.y, _group(planner, move, sources[rest[0].input]))
+        y = planner.place(move.y, _group(planner, move, sources[rest[0][0].input]))
     if _pad(planner, move, sources, y) or _enlarge(planner, move, sources, y):
         return
-    if move.fill is not None and sum(prod(piece.size) for piece in rest) < prod(y.shape):
+    if move.fill is not None and sum(prod(piece.size) for piece, _ in rest) < prod(y.shape):
         _fill(planner, move, sources[0], y)
-    for piece in rest:
-        _piece(planner, move, piece, sources[piece.input], y)
+    for piece, picked in rest:
+        _piece(planner, move, piece, picked, sources[piece.input], y)
 
 
 def _written(planner, move, piece):
@@ -216,20 +241,23 @@ def _add(planner, move, layer, source, y, note):
     planner.add((move,), layer, planner.search(layer, (source,), (y.g,)), (source,), y, note=note)
 
 
-def _piece(planner, move, piece, source, y):
-    """Copy a piece from ``source`` to ``y``."""
+def _piece(planner, move, piece, picked, source, y):
+    """Copy a piece, or its ``picked`` channels, from ``source`` to ``y``."""
     (first, row, column), (step, row_step, column_step) = piece.start, piece.step
     channels, height, width = piece.size
-    if channels > 1 and piece.dest_step[0] != 1:
-        raise HwgenError(f"layer {move.name!r} spreads channels {piece.dest_step[0]} apart, which "
-                         f"is not supported: leave it to the host.")
+    if piece.dest_step[0] > 1:          # then a group is one channel
+        first_dest = piece.dest[0] * y.group_stride
+        y = replace(y, offset=y.offset + first_dest,
+                    group_stride=y.group_stride * piece.dest_step[0])
+        piece = replace(piece, dest=(0, *piece.dest[1:]))
     cut = height, (width - 1) * column_step + 1
     note = f"piece to {', '.join(map(str, piece.dest))}"
-    if step == 1 and first % source.g == 0:
-        part, picked = source.part((first, row, column), (channels, *cut), row_step), None
+    if picked is None and step == 1 and first % source.g == 0:
+        part = source.part((first, row, column), (channels, *cut), row_step)
     else:
         part = source.part((0, row, column), (source.shape[0], *cut), row_step)
-        picked = first + np.arange(channels) * step
+        if picked is None:
+            picked = first + np.arange(channels) * step
     _, dest_row, dest_column = piece.dest_step
     if dest_column == 1 or width == 1:
         done = y.part(piece.dest, piece.size, dest_row)

@@ -77,7 +77,9 @@ class Planner:
         self.layers = [layer for layer in network.layers if not isinstance(layer, Host)]
         self.producers = {layer.y.name: layer for layer in self.layers}
         self.consumers = self._consumers()
-        self.units = moves.units(self.layers)
+        self.pieces = {layer: tuple(moves.woven(layer)) for layer in self.layers
+                       if isinstance(layer, Move)}
+        self.units = moves.units(self.pieces)
         self.slots = moves.slots(self)
 
     def run(self):

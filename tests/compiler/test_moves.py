@@ -9,10 +9,24 @@ import pytest
 from hwgen.compiler import compile_network
 from hwgen.config import Config
 from hwgen.errors import HwgenError
-from hwgen.model.graph import Move
+from hwgen.model.graph import Move, Piece
 
-from .layers import (accumulation, check, concat, conv, cut, dense, elementwise, enlarge,
-                     network, pad, pool, random_config, random_graph, tensor)
+from .layers import (
+    accumulation,
+    check,
+    concat,
+    conv,
+    cut,
+    dense,
+    elementwise,
+    enlarge,
+    network,
+    pad,
+    pool,
+    random_config,
+    random_graph,
+    tensor,
+)
 
 SEED = int(os.environ.get("HWGEN_SEED", 1))
 SMALL = Config(rows=3, cols=4, glb_kib=8, params_depth=512, lanes=2, filter_spad=32, ifmap_spad=32)
@@ -207,6 +221,26 @@ def test_reshapes(config, rng):
     assert names(program).count("tall") == 2 and names(program).count("low") == 1
 
 
+@CONFIGS
+@pytest.mark.parametrize("groups", [2, 3, 12])
+def test_channel_shuffle(config, groups, rng):
+    x = tensor("x", (12, 5, 6), rng)
+    first = conv(rng, x, 12, (1, 1), name="first")
+    size = 12 // groups
+    pieces = tuple(Piece(0, (n * size, 0, 0), (1, 1, 1), (size, 5, 6), (n, 0, 0), (groups, 1, 1))
+                   for n in range(groups))
+    shuffle = Move("shuffle", (first.y,), replace(first.y, name="shuffle_y"), pieces)
+    program = run(network(first, shuffle), config, rng)
+    assert names(program) == ["first", "shuffle"]
+
+
+def test_channels_apart(rng):
+    x = tensor("x", (3, 4, 5), rng)
+    piece = Piece(0, (0, 0, 0), (1, 1, 1), (3, 4, 5), (1, 0, 0), (2, 1, 1))
+    y = replace(x, name="y", shape=(7, 4, 5))
+    run(network(Move("apart", (x,), y, (piece,), 1)), SMALL, rng)
+
+
 def test_columns_apart(rng):
     x = tensor("x", (6, 4, 5), rng)
     whole = enlarge(x, 2, 3)
@@ -222,11 +256,6 @@ def test_refusals(rng):
     table = rng.integers(0, 256, 256, np.uint8)
     with pytest.raises(HwgenError, match="'concat' changes values.*without tables"):
         compile_network(network(concat([x, x], tables=[table, None])), plain)
-    apart = concat([x])
-    apart = replace(apart, y=replace(apart.y, shape=(8, 4, 4)), fill=0,
-                    pieces=(replace(apart.pieces[0], dest_step=(2, 1, 1)),))
-    with pytest.raises(HwgenError, match="'concat' spreads channels 2 apart"):
-        compile_network(network(apart), SMALL)
     with pytest.raises(HwgenError, match="bytes of DRAM or more; there are 500: "):
         compile_network(network(conv(rng, x, 4, (1, 1))), SMALL, memory=500)
     compile_network(network(conv(rng, x, 4, (1, 1))), SMALL, memory=1 << 20)

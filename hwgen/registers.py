@@ -107,6 +107,8 @@ class ErrorCode(IntEnum):
     FILTER = 7, "A filter packet lacks its mark, the filter stream is corrupt; ERROR_INFO is 0."
     SEMAPHORE = 8, ("A semaphore was signalled more than 63 times beyond what was taken; ERROR_INFO "
                     "is the mask of such semaphores.")
+    MODE = 9, ("A STORE is in a mode that needs tables, which the accelerator was built without; "
+               "ERROR_INFO is the mode.")
 
 
 _CONST, _RO, _RW, _W1C, _PULSE = Access
@@ -227,7 +229,7 @@ _COUNTERS = [
     ("YBUS_WORDS", 1, "Ifmap words sent down the Y-bus."),
     ("XBUS_WRITES", 11, "Writes to ifmap spads, each of up to XBUS_BYTES values to one PE."),
     ("FILTER_WRITES", 11, "Weights written to filter spads."),
-    ("OUTPUTS", 4, "Psums that left the output stage requantised, before pooling."),
+    ("OUTPUTS", 4, "Psums that left the output stage, before pooling."),
 ]
 
 COUNTERS = {name: Counter(name, 0x100 + 8 * index, bits, doc)

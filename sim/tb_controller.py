@@ -1,5 +1,6 @@
 """cocotb testbench of `controller` (tests/rtl/test_controller.py)."""
 
+import json
 import os
 import random
 from collections import deque
@@ -13,8 +14,7 @@ from hwgen.config import Config
 from hwgen.registers import ErrorCode
 from hwgen.rtl.controller import DEPTH, GIVERS, QUEUES, TAKERS
 
-CONFIG = Config(bus_bits=int(os.environ["CONTROLLER_BUS_BITS"]), lanes=8, params_depth=2048,
-                ifmap_spad=64, burst=16, addr_bits=40)
+CONFIG = Config(**json.loads(os.environ["TB_CONFIG"]))
 PROGRAMS = 6
 BEATS = isa.COMMAND_BYTES // CONFIG.bus_bytes
 BEGIN = isa.pack("BEGIN", magic=isa.MAGIC, hash=CONFIG.hash)
@@ -173,6 +173,8 @@ def random_command(rng):
     for field, _ in isa.COMMANDS[name].fields():
         low = -(1 << field.bits - 1) if field.signed else 0
         values[field.name] = low + rng.getrandbits(field.bits)
+    if name == "STORE" and not CONFIG.elementwise:
+        values["mode"] = rng.choice((isa.StoreMode.REQUANTISE, isa.StoreMode.RAW))
     return isa.pack(name, **values)
 
 
@@ -318,7 +320,7 @@ async def _recover(bench):
 
 @cocotb.test()
 async def bad_programs(dut):
-    """Errors 3 to 5: opcode, magic and hash; the commands before are handed on, none after."""
+    """Errors 3 to 5 and 9: opcode, magic, hash, mode; none of the commands after is handed on."""
     bench = Bench(dut)
     rng = bench.rng
     await bench.begin()
@@ -329,6 +331,12 @@ async def bad_programs(dut):
         at = rng.randint(1, 6)
         await bench.start([BEGIN, *good[:at - 1], bad, *good[at:], isa.pack("END")])
         await _expect(bench, ErrorCode.OPCODE, opcode, at)
+        await _recover(bench)
+
+    for mode in (isa.StoreMode.SUM, isa.StoreMode.PRODUCT) * (not CONFIG.elementwise):
+        bad = isa.pack("STORE", mode=mode, scale=rng.getrandbits(32), addr=rng.getrandbits(32))
+        await bench.start([BEGIN, *good[:3], bad, *good[3:], isa.pack("END")])
+        await _expect(bench, ErrorCode.MODE, mode, 4)
         await _recover(bench)
 
     magic = rng.getrandbits(32)

@@ -140,6 +140,9 @@ class Controller(Block):
         fault = Signal(ErrorCode)        # found in the program itself
         fault_info = Signal(32)
         opcode, magic, found_hash = word[:8], word[8:40], word[:32]
+        mode_lsb = next(lsb for field, lsb in isa.COMMANDS["STORE"].fields()
+                        if field.name == "mode")
+        mode = word[mode_lsb % 64:][:2]
 
         with m.If(word_taken):
             m.d.sync += position.eq(position + 1)
@@ -178,6 +181,11 @@ class Controller(Block):
                 with m.If(word_valid & last_word):
                     m.next = "Decode"
             with m.State("Copy"):
+                if not self._config.elementwise:
+                    with m.If(word_valid & (queue == QUEUES.index("store"))
+                              & (position == mode_lsb // 64)
+                              & ((mode == isa.StoreMode.SUM) | (mode == isa.StoreMode.PRODUCT))):
+                        m.d.comb += [fault.eq(ErrorCode.MODE), fault_info.eq(mode)]
                 m.d.comb += copying.eq(word_valid & room & ~self.halt)
                 m.d.comb += word_taken.eq(copying)
                 with m.If(copying & last_word):

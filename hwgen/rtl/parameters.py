@@ -1,6 +1,6 @@
 """Parameters: a lane's biases and scales, or tables, and what they make of a psum."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Module, Signal, signed
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 

@@ -94,12 +94,18 @@ def _allowed(planner, move):
     return divisors(unit, most) if unit else ()
 
 
+def _shared(planner, move):
+    """Channels of a group of a concatenation that its producers write: the most, up to a bus word,
+    that lie on one side of all the seams."""
+    unit = planner.units[move.y.name] or move.y.shape[0]
+    most = min(piece.size[0] for piece, _ in planner.pieces[move])
+    return max(divisors(unit, min(most, planner.config.bus_bytes)))
+
+
 def wanted(planner, y):
     """Channels that a group of ``y`` should have, so that no copy of it is needed; empty: any."""
     if y.name in planner.slots:
-        move, _ = planner.slots[y.name]
-        root = planner.places.get(move.y.name)
-        return (root.g,) if root else _allowed(planner, move)
+        return (_shared(planner, planner.slots[y.name][0]),)
     unit = planner.units.get(y.name)
     return divisors(unit, y.shape[0]) if unit else ()
 
@@ -110,16 +116,9 @@ def slot(planner, y, g):
     if y.name not in planner.slots:
         return None
     move, piece = planner.slots[y.name]
-    if y.shape != piece.size:
+    if y.shape != piece.size or g != _shared(planner, move):
         return None
-    root = planner.places.get(move.y.name)
-    if root is None:
-        allowed = _allowed(planner, move)
-        if allowed and g not in allowed:
-            return None
-        root = planner.place(move.y, g)
-    if root.g != g:
-        return None
+    root = planner.places.get(move.y.name) or planner.place(move.y, g)
     place = planner.places[y.name] = replace(root.part(piece.dest, y.shape), name=y.name,
                                              dtype=np.dtype(y.dtype))
     return place

@@ -9,7 +9,8 @@ def test_counts(small):
     netlist = Netlist(verilog)
     figures = summary.figures(config, netlist)
     assert netlist.counts["pe"] == 6 and netlist.counts["requant"] == config.lanes
-    assert figures["multipliers"] == {"array": 6, "output stage": config.lanes, "other": 0}
+    assert figures["multipliers"] == {"array": 6, "output stage": 2 * config.lanes,
+                                      "other": 0}
     bits = figures["memory_bits"]
     assert bits["filter spads"] == 6 * 2 * 8 * config.filter_spad
     assert bits["ifmap spads"] == 6 * 9 * config.ifmap_spad

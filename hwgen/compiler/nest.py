@@ -200,8 +200,8 @@ class Nest:
         return {
             "filter spad": (m.p * self.taps, config.filter_spad,
                             f"{m.p} filters x {self.taps} taps, in each of two halves"),
-            "ifmap spad": (window + advance, config.ifmap_spad,
-                           f"a window of {window} and {advance} to come"),
+            "ifmap spad": (max(window, advance) + config.bus_bytes, config.ifmap_spad,
+                           f"a window of {window} or a step of {advance}, and a bus word"),
             "GLB, psums": (psums, glb, f"{m.slots} block{'s' * (m.slots > 1)} of {m.block_words} "
                                        f"words in each of {config.cols} banks"),
             "GLB, ifmaps": (ifmaps, glb, f"{m.buffers} tile{'s' * (m.buffers > 1)} of "

@@ -194,7 +194,8 @@ def check(config, layer, fixed):
     if layer.depthwise and fixed.get("q", fixed.get("p")) != fixed.get("p", fixed.get("q")):
         raise HwgenError(f"{_what(layer, fixed)} does not fit: a depthwise layer has p = q: give "
                          f"one of them.")
-    chunk, t = fixed.get("chunk", 1), fixed.get("t", 1)
+    t = fixed.get("t", 1)
+    chunk = fixed.get("chunk", t)
     if layer.depthwise and chunk % t and chunk < ceildiv(layer.channels, fixed.get("q", 1)):
         raise HwgenError(f"{_what(layer, fixed)} does not fit: a depthwise layer takes whole "
                          f"blocks of t channel groups: give chunk a multiple of {t}.")
@@ -248,11 +249,12 @@ def _limits(config, layer, fixed):
     pool = layer.pooling
     tile_rows = min((least["tile_rows"] - 1) * pool.u + 1, need_rows)
     tile_cols = (least["tile_cols"] - 1) * pool.v + 1
-    strips = ceildiv(tile_rows, e)
+    strips = ceildiv(tile_rows, fixed.get("e", config.cols // t))
     psums = (max(least["slots"], least["resident"]) * strips * tile_cols
              * ceildiv(p, config.lanes))
     yield "psums in words of a GLB bank", psums, "the bank", config.bank_depth
-    ifmaps = (least["buffers"] * least["chunk"] * fold.rows.span(strips * e)
+    height = fold.rows.span(strips * e if "e" in fixed else tile_rows)
+    ifmaps = (least["buffers"] * least["chunk"] * height
               * ceildiv(fold.cols.span(tile_cols) * q, config.bus_bytes))
     yield (f"ifmap tiles in GLB words of {config.bus_bytes} bytes", ifmaps,
            "the GLB beside the psums", (config.bank_depth - psums) * config.cols * config.subwords)

@@ -17,7 +17,8 @@ _ANSWERS = 3                # ... and the times that DRAM's latency adds to them
 _LOAD = 20                  # of a LOAD, beside data and DRAM's latency: the next waits for its end
 _STORE = 20                 # of a STORE without psums
 _ROW = 6                    # of an output row without psums
-_READ, _WRITE = 7, 8        # between short rows read from or written to DRAM: 8 may be under way
+_WRITE = 8                  # between short rows written to DRAM
+_FLIGHT, _ISSUE = 8, 16     # reads under way, and cycles of one beside DRAM's latency
 _REFILL = 16                # of a row that waits for ifmaps at the start of a strip
 _FIFO = 8                   # bus words that a row takes ahead of the rows below
 
@@ -272,6 +273,7 @@ def estimate(config, layer, folds, m, timing):
         The numbers of Estimate.
     """
     outer = "loader", "drain", "dram_read", "dram_write", "dram"
+    row_read = (timing.latency + _ISSUE) // _FLIGHT     # between short rows read from DRAM
     conv, pool, dw = layer.conv, layer.pooling, layer.depthwise
     word, lanes, rows = config.bus_bytes, config.lanes, config.rows
     q, p, e, t, g = (m[key] for key in ("q", "p", "e", "t", "g"))
@@ -340,8 +342,9 @@ def estimate(config, layer, folds, m, timing):
                 busy["ybus"] += many * blocks * (
                     fed * streams * n_strips * rounds * r.span(e) + passes * (1 + _PROGRAM // word)
                     + pass_pairs + passes * n_strips * n_cols * pw)
-                busy["xbus"] += many * blocks * passes * streams * n_strips * rounds * e \
-                    * (word // config.xbus_bytes)
+                # A row's words, and the end of the round for rows that do not take its last word.
+                busy["xbus"] += many * blocks * passes * n_strips * rounds * (
+                    streams * e * (word // config.xbus_bytes) + (r.span(e) > e))
                 busy["filter_words"] += many * groups * packets
                 # Both networks feed all rows together, and the rows run ``taps`` cycles behind one
                 # another: what the last row cannot take yet, the first has to wait for.
@@ -372,7 +375,7 @@ def estimate(config, layer, folds, m, timing):
                                   ncg * height * (rounds + shifted * (rounds + 1)),
                                   dram_groups * height * kept
                                   * (runs + (s.step - 1) * ceildiv(g, word)))
-                unpack = np.maximum(unpack, dram_groups * real_rows * np.maximum(row_words, _READ))
+                unpack = np.maximum(unpack, dram_groups * real_rows * np.maximum(row_words, row_read))
                 unpack = np.maximum(unpack, timing.cycles(words * word))
                 cost["load_words"] += count * folds_alike * repeats * words
                 unpacked += folds_alike * repeats * unpack
@@ -408,12 +411,14 @@ def estimate(config, layer, folds, m, timing):
     cost["dram_read"] = cost["load_words"] + cost["filter_words"] + params + commands
     moved = (cost["dram_read"] + cost["write_words"]) * word
     cost["dram"] = timing.cycles(moved)
+    cost["dram_write"] = np.maximum(cost["dram_write"], timing.cycles(cost["write_words"] * word))
+    drain = np.maximum(cost["drain"], cost["dram_write"])
 
     # What does not overlap.
     serial = np.where(m["buffers"] == 1, cost["serial"] * (loads - 1) // loads, 0)
     serial += np.where((m["slots"] == 1) & (total_blocks > 1),
-                       cost["drain"] * (total_blocks - 1) // total_blocks, 0)
-    last_block = np.maximum(cost["drain"], cost["dram_write"]) // total_blocks
+                       drain * (total_blocks - 1) // total_blocks, 0)
+    last_block = drain // total_blocks
     startup = first_load + first_filters + skew + last_block + _ENDS + _ANSWERS * timing.latency
     busiest = cost["compute"] + serial
     for key in outer:

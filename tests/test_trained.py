@@ -35,8 +35,7 @@ def test_quantised_networks_still_see(made):
         assert classes[f"open-nsfw, {what}"] == [0, 0]
 
 
-@pytest.mark.parametrize("sim", ["golden", pytest.param("verilator", marks=pytest.mark.xfail(
-    strict=True, reason="the RTL's output stage has no residual add"))])
+@pytest.mark.parametrize("sim", ["golden", "verilator"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_run(made, name, sim):
     folder, _ = made

@@ -134,7 +134,9 @@ def main(out):
         for name, (make, prepare) in NETWORKS.items():
             path = out / f"{name}.onnx"
             with notes.status(f"quantising {name}"):
-                reference = quantise(make(wheels), path, [prepare(pixels) for pixels in crops])
+                model = make(wheels)
+                model.graph.name = name
+                reference = quantise(model, path, [prepare(pixels) for pixels in crops])
             (source,) = [v.name for v in onnx.load_from_string(reference).graph.input]
             for index, what in enumerate(PHOTOGRAPHS):
                 x = prepare(photographs.centre(index, 3, SIZE))

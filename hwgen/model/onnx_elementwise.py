@@ -79,7 +79,7 @@ def _one(fragment, code, shape, y_quant, y, tables):
     values = _function(fragment, shape, code.dtype)
     if code.dtype == y.dtype and np.array_equal(values, _BYTES.view(code.dtype)):
         return code
-    x_quant = fragment.reading(code.name) if y_quant else None
+    x_quant = fragment.reading(fragment.leaves[0]) if y_quant else None
     layer = _scaling(name, code.tensor(x_quant), y, values)
     if layer:
         return layer
@@ -128,6 +128,7 @@ def _two(fragment, codes, shape, y_quant, output):
     wide = [code.shape == shape for code in codes]
     first = 0 if wide[0] else 1
     codes = [codes[first], codes[1 - first]]
+    leaves = [fragment.leaves[first], fragment.leaves[1 - first]]
     if not all(wide) and (not any(wide) or not _a_channel(codes[1].shape, shape)):
         raise OnHost(f"{fragment.name} joins tensors of the shapes {codes[0].shape} and "
                      f"{codes[1].shape}; the accelerator takes equal shapes, or one value a "
@@ -141,7 +142,7 @@ def _two(fragment, codes, shape, y_quant, output):
     lo, hi = int(wanted.min()), int(wanted.max())
     inputs = tuple(code.tensor() for code in codes)
     name = fragment.inner[0].name
-    readings = _readings(fragment, [code.name for code in codes])
+    readings = _readings(fragment, leaves)
     kinds = {n.op for n in fragment.inner} - {"Relu", "Clip"}
     real = []
     if readings and y_quant:
@@ -155,7 +156,7 @@ def _two(fragment, codes, shape, y_quant, output):
             if scale is not None:
                 return Elementwise(name, inputs, y, tables, True, np.float32(scale), lo, hi)
     if real and kinds in ({"Add"}, {"Sum"}, {"QLinearAdd"}, {"Sub"}):
-        minus = [kinds == {"Sub"} and fragment.leaves[0] != code.name for code in codes]
+        minus = [kinds == {"Sub"} and _subtracted(fragment, leaf) for leaf in leaves]
         guesses = tuple(value * step / y.scale * (-1 if m else 1)
                         for (value, step), m in zip(real, minus, strict=True))
     else:
@@ -174,16 +175,22 @@ def _two(fragment, codes, shape, y_quant, output):
     return Elementwise(name, inputs, y, form[0], False, form[1], lo, hi)
 
 
-def _readings(fragment, names):
+def _readings(fragment, leaves):
     """The quantisations of two operands, or None where the file has not one for each."""
     node = fragment.end
     if node.op in QLINEAR:
-        at = [node.inputs.index(name) for name in names]
+        at = [node.inputs.index(leaf) for leaf in leaves]
         return [quantisation(fragment.graph, node, node.input(i + 1), node.input(i + 2),
-                             fragment.graph.values[name][1])
-                for i, name in zip(at, names, strict=True)]
-    readings = [fragment.reading(name) for name in names]
+                             fragment.graph.values[leaf][1])
+                for i, leaf in zip(at, leaves, strict=True)]
+    readings = [fragment.reading(leaf) for leaf in leaves]
     return None if None in readings else readings
+
+
+def _subtracted(fragment, leaf):
+    """Whether a leaf is the second operand of the fragment's Sub."""
+    second = next(node for node in fragment.inner if node.op == "Sub").input(1)
+    return any(second in node.outputs and leaf in node.inputs for node in fragment.nodes)
 
 
 def _a_channel(shape, whole):
@@ -220,10 +227,11 @@ def _pairs(fragment, shape, codes, equal, first):
     for axis in (1, rank - 1):
         lone, whole = [1] * rank, [1] * rank
         lone[axis] = whole[axis] = 256
-        whole[rank - 1 if axis == 1 else rank - 2] = row.size
+        across = rank - 1 if axis == 1 else rank - 2
+        whole[across] = row.size
         shapes = [tuple(whole), tuple(lone)]
         runner = fragment.runner(shapes if first == 0 else shapes[::-1])
         for order in (row, rng.permutation(row)):
-            a = order.reshape([1 if s != row.size else s for s in whole])
+            a = order.reshape([row.size if n == across else 1 for n in range(rank)])
             attempt(np.broadcast_to(a, whole).copy(), np.arange(256).reshape(lone))
     return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import helper, numpy_helper
 
+from ..errors import HwgenError
 from .onnx_layers import CODES, OnHost, quantisation
 from .session import session
 
@@ -53,15 +54,19 @@ class Fragment:
         nodes = [n for n in self.nodes if leaf in n.inputs]
         if len(nodes) != 1 or nodes[0].op != "DequantizeLinear":
             return None
-        return quantisation(self.graph, nodes[0], nodes[0].input(1), nodes[0].input(2),
-                            self.graph.values[leaf][1])
+        return self._quantisation(nodes[0], leaf)
 
     def writing(self):
         """The :class:`Quantisation` of ``y``, if a QuantizeLinear gives it, else None."""
         if self.end.op != "QuantizeLinear":
             return None
-        return quantisation(self.graph, self.end, self.end.input(1), self.end.input(2),
-                            self.graph.values[self.y][1])
+        return self._quantisation(self.end, self.y)
+
+    def _quantisation(self, node, codes):
+        """Of a QuantizeLinear or DequantizeLinear, None if by channel."""
+        found = quantisation(self.graph, node, node.input(1), node.input(2),
+                             self.graph.values[codes][1])
+        return found if found.scale.size == found.zero.size == 1 else None
 
     def model(self, shapes):
         """A serialised model of the fragment alone, with leaves of these shapes."""
@@ -71,11 +76,19 @@ class Fragment:
 
     def runner(self, shapes):
         """A function from arrays for the leaves, in order and of these shapes, to ``y``."""
-        runtime = session(self.model(shapes))
+        run = self._alone(self.model(shapes), self.y)
+        return lambda *arrays: run(dict(zip(self.leaves, arrays, strict=True)))
 
-        def run(*arrays):
+    def _alone(self, model, output):
+        """A function from inputs by name to one output of a serialised model."""
+        try:
+            runtime = session(model)
+        except HwgenError as error:
+            raise OnHost(f"{self.name} cannot be tried alone: {error}") from None
+
+        def run(inputs):
             try:
-                return runtime.run([self.y], dict(zip(self.leaves, arrays, strict=True)))[0]
+                return runtime.run([output], inputs)[0]
             except Exception as error:    # its exceptions have no common base of their own
                 raise OnHost(f"{self.name} cannot be tried alone: "
                              f"{str(error).splitlines()[0]}") from None
@@ -118,12 +131,12 @@ class Fragment:
                 helper.make_tensor_value_info(name, 1, shape) for name, shape in shapes.items()],
                 [helper.make_empty_tensor_value_info(output)], constants),
             opset_imports=graph.opsets, ir_version=graph.ir_version).SerializeToString()
-        runtime = session(model)
+        run = self._alone(model, output)
         numbers = {name: np.arange(first[at], first[at] + sizes[at]).reshape(shapes[name])
                    for name, at in ((n, self.leaves.index(leaf)) for n, leaf in given.items())}
         # What does not change with the sign of all inputs is a constant.
-        up, down = (runtime.run([output], {k: (v * sign).astype(np.float32)
-                                           for k, v in numbers.items()})[0] for sign in (1, -1))
+        up, down = (run({k: (v * sign).astype(np.float32) for k, v in numbers.items()})
+                    for sign in (1, -1))
         number = np.where(up == -down, up, 0).astype(np.int64)
         leaf = np.searchsorted(first, number, side="right") - 1
         return leaf, np.where(leaf < 0, -1, number - first[leaf])

@@ -5,6 +5,8 @@ form (QLinearConv and its like) are read as ONNX Runtime computes them on a CPU,
 see docs/numerics.md and docs/operators.md.
 """
 
+import math
+
 import numpy as np
 
 from . import onnx_graph
@@ -20,6 +22,7 @@ from .session import session
 __all__ = ["load"]
 
 _BIAS_TOLERANCE = 1e-3
+_LARGEST = 1 << 31      # DRAM holds 4 GiB
 _QOPERATORS = {"QLinearConv": "Conv", "QLinearMatMul": "MatMul", "QGemm": "Gemm",
                "ConvInteger": "Conv", "MatMulInteger": "MatMul"}
 _FLOAT = POINTWISE | MOVES | {op for op in POOLS if not op.startswith("QLinear")}
@@ -101,11 +104,18 @@ class _Importer:
     def _code(self, name):
         """The codes of a value, whether an integer layer or the host gives them."""
         if name not in self.codes:
-            shape, dtype = self.graph.values[name]
-            if shape is None:
-                raise OnHost(f"the shape of {name!r} depends on the data")
+            shape, dtype = self._shape(name), self.graph.values[name][1]
             self.codes[name] = Code(name, shape, dtype, view(shape))
         return self.codes[name]
+
+    def _shape(self, name):
+        shape = self.graph.values[name][0]
+        if shape is None:
+            raise OnHost(f"the shape of {name!r} depends on the data")
+        if min(shape, default=1) < 1 or math.prod(shape) > _LARGEST:
+            raise OnHost(f"{name!r} has the shape {shape}; the accelerator takes tensors of 1 to "
+                         f"{_LARGEST} values")
+        return shape
 
     # Operators that neither multiply nor add up weights.
 
@@ -115,10 +125,8 @@ class _Importer:
         part = fragment(graph, end, y, allowed)
         if part is None or not part.leaves:
             return None, ()
-        if graph.values[y][0] is None:
-            raise OnHost(f"the shape of {y!r} depends on the data")
+        self._shape(y)
         codes = [self._code(leaf) for leaf in part.leaves]
-        # Two readings of one source are one leaf only if they have one name.
         inner = part.inner
         pools = [node for node in inner if node.op in POOLS]
         if pools:

@@ -47,8 +47,8 @@ def move_layer(fragment, codes, tables):
                 node.attributes.get("mode", "nearest") != "nearest":
             raise OnHost(f"{node} has mode = {node.attributes['mode']!r}; the accelerator has "
                          f"nearest")
-    leaf, index = _sources(fragment)
-    changes, fill = _changes(fragment, codes, leaf.reshape(-1), index.reshape(-1))
+    origin, index = _sources(fragment)
+    changes, fill = _changes(fragment, codes, origin.reshape(-1), index.reshape(-1))
     plain = all(change is None for change in changes)
     if len(codes) == 1 and plain and np.array_equal(index.reshape(-1), np.arange(index.size)) and \
             index.size == np.prod(codes[0].shape):
@@ -60,17 +60,18 @@ def move_layer(fragment, codes, tables):
     shapes = [view(graph.values[name][0]) for node in reversed(fragment.nodes)
               for name in node.outputs if graph.values.get(name, (None,))[0]]
     failure = None
-    for stored in dict.fromkeys(s for s in shapes if np.prod(s) == leaf.size):
+    for stored in dict.fromkeys(s for s in shapes if np.prod(s) == origin.size):
         try:
             pieces = [piece for at, code in enumerate(codes) for piece in
-                      _pieces(fragment, at, code.stored, stored, leaf, index, changes[at])]
+                      _pieces(fragment, at, code.stored, stored, origin, index, changes[at])]
         except OnHost as error:
             failure = failure or error
             continue
         y_quant = fragment.writing()
         y = Tensor(fragment.y, stored, dtype, int(y_quant.zero.item()) if y_quant else 0,
                    float(y_quant.scale.item()) if y_quant else 1.0, shape)
-        inputs = tuple(code.tensor(fragment.reading(code.name)) for code in codes)
+        inputs = tuple(code.tensor(fragment.reading(leaf))
+                       for code, leaf in zip(codes, fragment.leaves, strict=True))
         return Move(fragment.inner[0].name, inputs, y, tuple(pieces), fill)
     raise failure
 

@@ -34,9 +34,11 @@ def pool_layer(fragment, node, code):
         x_quant = quantisation(graph, node, node.input(1), node.input(2), code.dtype)
         y_quant = quantisation(graph, node, node.input(3), node.input(4), code.dtype)
     elif fragment.end.op == "QuantizeLinear":
-        x_quant, y_quant = fragment.reading(code.name), fragment.writing()
+        x_quant, y_quant = fragment.reading(fragment.leaves[0]), fragment.writing()
     else:
         x_quant = y_quant = Quantisation(np.ones(1, np.float32), np.zeros(1, np.int64), code.dtype)
+    if x_quant is None or y_quant is None:
+        raise OnHost(f"{node} stands between quantisers by channel")
     x_quant, y_quant = x_quant.single(node, "its input"), y_quant.single(node, "its output")
     x, shape = code.spatial(node, x_quant), graph.values[fragment.y][0]
     y = Tensor(fragment.y, view(shape), y_quant.dtype, int(y_quant.zero.item()),

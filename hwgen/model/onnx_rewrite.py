@@ -34,7 +34,8 @@ def merge_double_quantisers(graph):
             readers[name].append(node)
     outputs = {o.name for o in graph.output}
     dead = []
-    for second in [n for n in graph.node if n.op_type == "DequantizeLinear"]:
+    whole = [n for n in graph.node if n.input and n.output]
+    for second in [n for n in whole if n.op_type == "DequantizeLinear"]:
         chain = _chain(second, producer, readers, outputs)
         if chain is None:
             continue
@@ -65,7 +66,8 @@ def _bypass(graph):
         return    # a graph inside a node may read it, too
     outputs, source = {o.name for o in graph.output}, {}
     for node in list(graph.node):
-        if node.op_type in ("Identity", "Dropout") and not outputs & set(node.output) and \
+        if node.op_type in ("Identity", "Dropout") and node.input and node.output and \
+                not outputs & set(node.output) and \
                 not (node.op_type == "Dropout" and len(node.input) > 2):
             source[node.output[0]] = node.input[0]
             if not any(name in other.input for name in node.output[1:] for other in graph.node):
@@ -83,12 +85,11 @@ def _chain(second, producer, readers, outputs):
     """The four nodes around a DequantizeLinear, if each is the next one's only source."""
     first = producer.get(second.input[0])
     third, = readers[second.output[0]] if len(readers[second.output[0]]) == 1 else (None,)
-    if first is None or first.op_type != "QuantizeLinear" or third is None or \
-            third.op_type != "QuantizeLinear" or len(readers[first.output[0]]) != 1 or \
-            len(readers[third.output[0]]) != 1:
+    if any(node is None or node.op_type != "QuantizeLinear" or not node.output or
+           len(readers[node.output[0]]) != 1 for node in (first, third)):
         return None
     last, = readers[third.output[0]]
-    if last.op_type != "DequantizeLinear" or \
+    if last.op_type != "DequantizeLinear" or not last.output or \
             outputs & {first.output[0], second.output[0], third.output[0]}:
         return None
     return first, second, third, last

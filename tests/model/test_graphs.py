@@ -131,6 +131,28 @@ def test_networks(make, kinds, hosted, form, xtype, wtype, tmp_path):
         np.testing.assert_array_equal(values["y"], evaluate(model, inputs)["y"])
 
 
+def test_layers_that_read_aliases():
+    """Operators read the codes of others in another shape: the same leaf by another name."""
+    b, rng = Builder(), np.random.default_rng(8)
+    scale, zero = b.constant("s", np.float32(0.04)), b.constant("z", np.uint8(3))
+    b.input("x", (1, 6, 4, 5), np.uint8)
+    flat = b.node("Reshape", ["x", b.constant("to", np.int64([1, 6, 4, 5]))], "same")
+    b.node("QLinearAdd", [flat, scale, zero, "x", scale, zero, scale, zero], "sum",
+           domain="com.microsoft")
+    pooled = b.node("DequantizeLinear", [flat, scale, zero], "d")
+    pooled = b.node("GlobalAveragePool", [pooled], "g")
+    b.output(b.node("QuantizeLinear", [pooled, b.constant("s2", np.float32(0.031)), zero], "y"),
+             np.uint8)
+    b.output("sum", np.uint8)
+    model = b.bytes()
+    network = onnx_import.load(model)
+    assert {type(layer) for layer in network.layers} <= {Conv, Elementwise}
+    inputs = {"x": rng.integers(0, 256, (1, 6, 4, 5)).astype(np.uint8)}
+    values = golden.run(network, inputs)
+    for name, expected in Reference(model, network).run(inputs).items():
+        np.testing.assert_array_equal(values[name], expected, name, strict=True)
+
+
 def chain(between):
     """Conv, codes, ``between``, codes of another scale, Conv."""
     b, rng = Builder(), np.random.default_rng(1)

@@ -59,13 +59,15 @@ def command(model, input_file, pe, build_folder, sim, output_file, json_file, me
         raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
     check_target("--output", output_file)
     check_target("--json", json_file)
-    network = onnx_import.load(model, input_files.shapes(input_file))
+    design = built(build_folder) if build_folder and sim != "golden" else None
+    config = design.config if design else resolve(pe=pe)
+    network = onnx_import.load(model, input_files.shapes(input_file),
+                               elementwise=config.elementwise)
     inputs = input_files.load(input_file, network, mean=mean, std=std,
                               notice=lambda text: notes.print(f"note: {text}", highlight=False))
     expected = golden.run(network, inputs)
-    design = None
-    if sim != "golden":
-        design = built(build_folder) if build_folder else generated(resolve(pe=pe))
+    if design is None and sim != "golden":
+        design = generated(config)
     for array in inputs.values():
         shown = input_files.picture(array)
         if shown:

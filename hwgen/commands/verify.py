@@ -12,6 +12,7 @@ from ..model import golden, onnx_import
 from ..model.reference import Reference
 from ..runtime.driver import Driver, SimulationError
 from ..runtime.fuzz import random_case
+from ..runtime.fuzz_graphs import random_graph
 from ..runtime.hardware import generated
 from ..runtime.session import difference, execute
 from ..runtime.simulators import SIMULATORS, prepare
@@ -25,6 +26,7 @@ _BOUNDS = {"verilator": (20_000, 2_000_000), "icarus": (300, 20_000), "golden": 
 @click.command()
 @click.option("--count", type=click.IntRange(1), default=20, show_default=True,
               help="Random layers.")
+@click.option("--graphs", is_flag=True, help="Random graphs of layers of all kinds instead.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True,
               help="Seed of the first layer; each next one has the next seed.")
 @click.option("--pe", metavar="RxC", default="12x14", show_default=True,
@@ -32,7 +34,7 @@ _BOUNDS = {"verilator": (20_000, 2_000_000), "icarus": (300, 20_000), "golden": 
 @click.option("--sim", type=click.Choice(SIMULATORS), default="verilator", show_default=True,
               help="What computes beside ONNX Runtime: the RTL, or the golden model alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(count, seed, pe, sim, as_json):
+def command(count, graphs, seed, pe, sim, as_json):
     """Compare random layers on the RTL with the golden model, and that with ONNX Runtime.
 
     The memory behind the RTL has random latency and stalls. Exit code 0: all equal; 1: something
@@ -45,12 +47,14 @@ def command(count, seed, pe, sim, as_json):
     start = None
     if sim != "golden":
         start = prepare(sim, generated(config).verilog, console=notes)
-    console.print(f"verify: {count} layers, seeds {seed} to {seed + count - 1}, "
+    what, make = ("graphs", random_graph) if graphs else ("layers", random_case)
+    console.print(f"verify: {count} {what}, seeds {seed} to {seed + count - 1}, "
                   f"{config.name}, {sim}", highlight=False)
     results = []
     for index in range(seed, seed + count):
-        case = random_case(index, bound)
-        repeat = f"python -m hwgen verify --count 1 --seed {index} --pe {pe} --sim {sim}"
+        case = make(index, bound)
+        repeat = f"python -m hwgen verify --count 1 --seed {index} --pe {pe} --sim {sim}" \
+            + (" --graphs" if graphs else "")
         failures, refused, cycles = [], None, None
         with notes.status(f"{index - seed + 1}/{count}: {case.text}"):
             try:
@@ -81,7 +85,7 @@ def command(count, seed, pe, sim, as_json):
 
 def _check(case, config, start):
     """``(failures, cycles)`` of a case; ``start`` starts a simulation, None is the golden model."""
-    network = onnx_import.load(case.model)
+    network = onnx_import.load(case.model, elementwise=config.elementwise)
     expected = golden.run(network, case.inputs)
     reference = Reference(case.model, network).run(case.inputs)
     failures = []

@@ -19,6 +19,7 @@ from hwgen.runtime import verilated
 from hwgen.runtime.dram import Dram
 from hwgen.runtime.driver import DeviceError, Driver
 from hwgen.runtime.fuzz import random_case
+from hwgen.runtime.fuzz_graphs import random_graph
 from hwgen.runtime.hardware import generated
 from hwgen.runtime.session import execute
 from hwgen.runtime.verilated import VerilatedBus
@@ -38,10 +39,10 @@ _CONFIGS = {
 
 
 class _Prepared:
-    """A random layer, compiled, with what its tensors must be."""
-    def __init__(self, config, seed, max_macs):
-        self.case = random_case(seed, max_macs)
-        self.network = onnx_import.load(self.case.model)
+    """A random layer or graph, compiled, with what its tensors must be."""
+    def __init__(self, config, seed, max_macs, make=random_case):
+        self.case = make(seed, max_macs)
+        self.network = onnx_import.load(self.case.model, elementwise=config.elementwise)
         self.expected = golden.run(self.network, self.case.inputs)
         self.program = compile_network(self.network, config)
 
@@ -72,6 +73,18 @@ def test_random_layers(name):
         layer = _Prepared(config, seed, 20_000 * config.rows * config.cols)
         with VerilatedBus(library, layer.program.memory_bytes, dram=layer.case.dram) as bus:
             layer.check(Driver(bus, config))
+
+
+@pytest.mark.parametrize("name", _CONFIGS)
+def test_random_graphs(name):
+    """Branches, all kinds of layers, host parts; with tables and without."""
+    config = _CONFIGS[name]
+    library, layers = _library(config), 0
+    for seed in range(6):
+        graph = _Prepared(config, seed, 5_000 * config.rows * config.cols, random_graph)
+        with VerilatedBus(library, graph.program.memory_bytes, dram=graph.case.dram) as bus:
+            layers += len(graph.check(Driver(bus, config)))
+    assert layers > 20
 
 
 def test_layers_follow_one_another_without_a_reset():

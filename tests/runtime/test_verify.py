@@ -1,13 +1,16 @@
 """``hwgen verify`` and its random layers, by the golden model."""
 
 import json
+from collections import Counter
 
 from click.testing import CliRunner
 
 from hwgen.cli import main
 from hwgen.commands.verify import command
-from hwgen.model import golden
+from hwgen.model import golden, onnx_import
+from hwgen.model.graph import Conv, Elementwise, MaxPool, Move
 from hwgen.runtime.fuzz import random_case
+from hwgen.runtime.fuzz_graphs import random_graph
 
 
 def _verify(*arguments):
@@ -24,6 +27,25 @@ def test_layers_are_of_every_kind():
     for word in ("conv", "grouped", "depthwise", "pointwise", "fully connected", "maxpool"):
         assert sum(word in text for text in texts) >= 3
     assert any("dilation [1, 1]" not in text for text in texts)
+
+
+def test_a_seed_is_one_graph():
+    assert random_graph(7, 100_000).model == random_graph(7, 100_000).model
+    assert random_graph(7, 100_000).model != random_graph(8, 100_000).model
+
+
+def test_graphs_have_layers_of_every_kind():
+    networks = [onnx_import.load(random_graph(seed, 50_000).model) for seed in range(40, 60)]
+    found = Counter(type(layer) for network in networks for layer in network.layers)
+    assert min(found[kind] for kind in (Conv, Elementwise, MaxPool, Move)) >= 2
+    assert any(len(network.outputs) > 1 for network in networks)
+    assert any(len(network.inputs) > 1 for network in networks)
+
+
+def test_equal_graphs_exit_with_0():
+    result = _verify("--graphs", "--count", "10", "--seed", "100", "--pe", "3x4")
+    assert result.return_value == 0 and result.exception is None
+    assert "10 equal, 0 different" in result.output
 
 
 def test_equal_layers_exit_with_0():

@@ -1,0 +1,1 @@
+"""Synthesis for FPGAs and gate counts: Yosys, nextpnr, resources and timing by block, estimates."""

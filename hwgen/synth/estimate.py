@@ -1,0 +1,172 @@
+"""Resources at once, from a model fitted to synthesised designs.
+
+Logic cells and flip-flops of a block are a sum of terms that its structure gives (so much for
+each PE, for each bit of its psum, ...). Their coefficients for ECP5 are fitted by :func:`fit`; on
+another family a block takes a constant factor of them. Multipliers and block RAMs are computed.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from ..config import Config
+from ..errors import HwgenError
+from .flow import Result
+from .resources import BLOCKS, WRAPPER
+from .targets import RESOURCES, TARGETS
+
+__all__ = ["estimate", "fit", "refuse"]
+
+_MODEL = "model.json"
+_REFERENCE = "ecp5"
+_FITTED = ("logic_cells", "ff")
+
+# How far the estimate may be off: what exceeds a device by more cannot fit.
+_MARGIN = 0.10
+
+# Words and bits of the shapes that one block RAM takes, and up to how many words small RAM takes a
+# memory instead, by family.
+_LARGE = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+_SHAPES = {
+    "ecp5": (_LARGE, 64), "gowin": (_LARGE, 64), "xc7": (_LARGE, 64),
+    "ice40": (((256, 16), (512, 8), (1024, 4), (2048, 2)), 8),
+}
+
+
+def _terms(config):
+    """``{block: terms}``: what the block's size is proportional to."""
+    rows, cols, lanes, bus = config.rows, config.cols, config.lanes, config.bus_bytes
+    pes = rows * cols
+    return {
+        "PEs": (pes, pes * config.psum_bits, pes * config.xbus_bytes),
+        "array rows": (rows, rows * cols, rows * bus),
+        "NoC": (1, rows, cols, bus),
+        "GLB": (1, cols, cols * lanes),
+        "output stage": (1, lanes),
+        "loader": (1, bus),
+        "DMA": (1, bus),
+        "controller": (1, bus),
+        "CSRs": (1,),
+        "wiring": (1, bus),
+    }
+
+
+def _tiles(depth, width, family):
+    """Block RAMs of a memory of ``depth`` words of ``width`` bits; 0 if it is too small for one."""
+    shapes, small = _SHAPES[family]
+    if depth <= small:
+        return 0
+    return min(-(-depth // words) * -(-width // bits) for words, bits in shapes)
+
+
+def _block_rams(config, family):
+    """``{block: block RAMs}``."""
+    chunk, bus = config.xbus_bytes, config.bus_bits
+    memories = {         # instances, words, bits
+        "PEs": ((config.rows * config.cols, 2 * config.filter_spad, 8),
+                (config.rows * config.cols, config.ifmap_spad // chunk, 9 * chunk)),
+        "array rows": ((config.rows, 15, bus + 1), (config.rows, 15, 9 * config.bus_bytes + 4)),
+        "GLB": ((config.cols, config.bank_depth, config.bank_bits), (1, 7, 67)),
+        "output stage": ((2 * config.lanes, config.params_depth, 32), (1, 32, 9 * config.lanes)),
+        "DMA": ((2, max(128, 2 * config.burst), bus + 1), (1, 16, bus + 1), (1, 8, 32), (1, 8, 29),
+                (1, 2 * config.burst, 9 * config.bus_bytes)),
+        "controller": ((1, 128, 64),),
+        "CSRs": ((1, 32, 48),),
+    }
+    return {block: sum(count * _tiles(words, bits, family) for count, words, bits in entries)
+            for block, entries in memories.items()}
+
+
+def _model():
+    text = resources.files(__package__).joinpath(_MODEL).read_text()
+    return json.loads(text)
+
+
+def estimate(config, target):
+    """The :class:`~hwgen.synth.flow.Result` that synthesis would find, without memories.
+
+    Raises :exc:`HwgenError` for a target without a model.
+    """
+    model = _model()
+    if target.family not in model["factors"]:
+        raise HwgenError(f"--estimate: there is no model of {target.name}; leave it out.")
+    factors = model["factors"][target.family]
+    amounts = defaultdict(lambda: dict.fromkeys(RESOURCES, 0))
+    for block, terms in _terms(config).items():
+        for resource in _FITTED:
+            cells = float(np.dot(model["coefficients"][resource][block], terms))
+            amounts[block][resource] = round(max(cells, 0) * factors[resource].get(block, 1))
+    if target.family != "gates":
+        for block, count in _block_rams(config, target.family).items():
+            amounts[block]["bram"] = count
+        pes = config.rows * config.cols
+        if target.logic_multipliers:
+            pes = min(pes, target.array_dsps(config))
+        amounts["PEs"]["dsp"] = pes
+        amounts["output stage"]["dsp"] = (2 + config.elementwise) * config.lanes
+    by_block = {block: amounts[block] for block in BLOCKS if block in amounts}
+    total = {resource: sum(row[resource] for row in by_block.values()) for resource in RESOURCES}
+    return Result(total, by_block, [], tools=["estimated"])
+
+
+def refuse(config, target):
+    """Refuse a design that the device cannot hold, in a sentence with needs and capacities."""
+    if target.capacity is None or target.family not in _model()["factors"]:
+        return
+    total = estimate(config, target).total
+    allowed = {resource: 1 + _MARGIN if resource in _FITTED else 1 for resource in RESOURCES}
+    if any(total[name] > target.capacity[name] * allowed[name] for name in RESOURCES):
+        needs = ", ".join(f"{total[name]:,} of {target.capacity[name]:,} {target.units[name]}"
+                          for name in RESOURCES)
+        raise HwgenError(f"{config.rows}x{config.cols} PEs with {config.glb_kib} KiB of GLB cannot "
+                         f"fit {target.title}: they need about {needs}; choose a smaller array or "
+                         f"GLB, or a larger device.")
+
+
+def _solve(rows, values):
+    """Least squares without negative coefficients: terms that would get one are left out."""
+    rows, values = np.array(rows, float), np.array(values, float)
+    used = list(range(rows.shape[1]))
+    while True:
+        solution = np.linalg.lstsq(rows[:, used], values, rcond=None)[0]
+        if (solution >= 0).all() or len(used) == 1:
+            break
+        used.pop(int(solution.argmin()))
+    result = np.zeros(rows.shape[1])
+    result[used] = np.maximum(solution, 0)
+    return [round(float(value), 4) for value in result]
+
+
+def fit(reports):
+    """The model that fits what ``hwgen synth --json`` wrote of some designs."""
+    designs = [(TARGETS[report["target"]].family, Config(**report["parameters"]),
+                report["by_block"]) for report in reports]
+    model = {"coefficients": {}, "factors": defaultdict(dict)}
+    for resource in _FITTED:
+        chosen = [(_terms(config), blocks) for family, config, blocks in designs
+                  if family == _REFERENCE]
+        model["coefficients"][resource] = {
+            block: _solve([terms[block] for terms, _ in chosen],
+                          [blocks.get(block, {}).get(resource, 0) for _, blocks in chosen])
+            for block in BLOCKS if block != WRAPPER}
+        for family in dict.fromkeys(family for family, _, _ in designs):
+            found, expected = defaultdict(float), defaultdict(float)
+            for other, config, blocks in designs:
+                if other == family:
+                    for block, terms in _terms(config).items():
+                        found[block] += blocks.get(block, {}).get(resource, 0)
+                        expected[block] += float(
+                            np.dot(model["coefficients"][resource][block], terms))
+            model["factors"][family][resource] = {
+                block: 1 if family == _REFERENCE else round(found[block] / expected[block], 4)
+                for block in found if expected[block]}
+    return model
+
+
+if __name__ == "__main__":
+    fitted = fit([json.loads(Path(name).read_text()) for name in sys.argv[1:]])
+    Path(__file__).with_name(_MODEL).write_text(json.dumps(fitted, indent=1) + "\n")

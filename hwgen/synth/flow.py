@@ -1,0 +1,185 @@
+"""From a design to its figures: synthesis, place and route, and what both found."""
+
+import json
+import re
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import HwgenError
+from ..tools import find_nextpnr, find_yosys
+from . import nextpnr, yosys
+from .resources import WRAPPER, Places, Resources, load
+from .targets import RESOURCES
+from .wrapper import NAME, wrapper
+
+__all__ = ["Result", "synthesise"]
+
+# Cells of nextpnr's report by resource; the other resources are counted in the netlist.
+_USED = {"ecp5": {"logic_cells": "TRELLIS_COMB"}, "ice40": {"logic_cells": "ICESTORM_LC"},
+         "gowin": {}}
+
+
+@dataclass
+class Result:
+    """What synthesis, and place and route if asked for, found.
+
+    Attributes
+    ----------
+    total, by_block : dict
+        Resources, as in :class:`~hwgen.synth.resources.Resources`.
+    memories : list of dict
+        ``memory``, ``block``, ``count``, ``depth``, ``width`` and ``became``: the cells of each.
+    fmax_mhz : float or None
+        Clock after place and route.
+    routed : dict of str to int
+        Resources of all, wrapper included, as place and route counts them.
+    path : list of dict
+        See :func:`~hwgen.synth.nextpnr.critical_path`.
+    seconds : float
+    tools : list of str
+    warnings : list of str
+    files : dict of str to bytes
+        Netlist, logs and, after place and route, the bitstream.
+    """
+    total: dict
+    by_block: dict
+    memories: list
+    seconds: float = 0
+    fmax_mhz: float = None
+    routed: dict = field(default_factory=dict)
+    path: list = field(default_factory=list)
+    tools: list = field(default_factory=list)
+    warnings: list = field(default_factory=list)
+    files: dict = field(default_factory=dict)
+
+    def fits(self, target):
+        """Whether the device holds it all; None if no device is meant."""
+        if target.capacity is None:
+            return None
+        every = {resource: sum(row[resource] for row in self.by_block.values())
+                 for resource in RESOURCES}
+        return self.fmax_mhz is not None or all(
+            every[resource] <= target.capacity[resource] for resource in RESOURCES)
+
+
+def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1, keep=False,
+               progress=None):
+    """Synthesise a design, and place and route it if ``place`` is true.
+
+    Parameters
+    ----------
+    config : Config
+    verilog : str
+        Its Verilog.
+    target : Target
+    place : bool
+        Also run nextpnr, with the pins' wrapper as the top.
+    clock_mhz : float
+        Clock to aim at; the configuration's by default.
+    seed : int
+        Of the placer.
+    keep : bool
+        Return the files as well.
+    progress : callable
+        Called with a few words about what is being done.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    HwgenError
+        A tool is missing or fails; the netlist has latches, loops or nets with several drivers; a
+        memory fell to flip-flops; what is to be placed does not fit.
+    """
+    began = time.perf_counter()
+    progress = progress or (lambda text: None)
+    tools = [find_yosys().version]
+    if place:
+        tools.append(find_nextpnr(target.nextpnr).version)
+    with tempfile.TemporaryDirectory(prefix="hwgen-synth-") as name:
+        folder = Path(name)
+        (folder / "hwgen.v").write_text(verilog)
+        if place:
+            (folder / "wrapper.v").write_text(wrapper(verilog))
+        top = NAME if place else yosys.TOP
+        log = yosys.run(folder, yosys.script(config, target, NAME if place else None, keep),
+                        progress=lambda text: progress(f"Yosys: {text.lower()}"))
+        netlist = load(folder / "netlist.json")
+        places = Places(verilog, wrapped=place)
+        resources = Resources(netlist, top, target, places)
+        found = yosys.memories((folder / "memories.txt").read_text(), log)
+        result = Result(resources.total, resources.by_block,
+                        _memories(found, resources.memories, config, target, Places(verilog)),
+                        tools=tools, warnings=yosys.complaints(log))
+        if place:
+            _refuse_excess(result, target)
+            _disconnect(netlist, top)
+            (folder / "netlist.json").write_text(json.dumps(netlist))
+            del netlist
+            report = nextpnr.run(folder, target, clock_mhz or config.clock_mhz, seed,
+                                 progress=lambda text: progress(f"nextpnr: {text}"))
+            result.fmax_mhz = round(nextpnr.fmax(report), 2)
+            used = nextpnr.utilisation(report)
+            result.routed = {resource: used[cell]
+                             for resource, cell in _USED[target.family].items()}
+            result.path = nextpnr.critical_path(report, places)
+            nextpnr.bitstream(folder, target)
+        if keep:
+            result.files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    result.seconds = round(time.perf_counter() - began, 1)
+    return result
+
+
+def _refuse_excess(result, target):
+    """Refuse to place what the device cannot hold, by what it lacks."""
+    for resource in RESOURCES:
+        need = sum(row[resource] for row in result.by_block.values())
+        if need > target.capacity[resource]:
+            raise HwgenError(f"the design needs {need} {target.units[resource]} (wrapper: "
+                             f"{result.by_block[WRAPPER][resource]}) and {target.title} has "
+                             f"{target.capacity[resource]}: choose a smaller array or device.")
+
+
+def _disconnect(netlist, top):
+    """Disconnect carry outputs that nothing reads: nextpnr would lead each into the fabric."""
+    cells = netlist["modules"][top]["cells"].values()
+    read = {bit for cell in cells for port, bits in cell["connections"].items()
+            if cell["port_directions"][port] == "input" for bit in bits}
+    for cell in cells:
+        if cell["type"] == "CCU2C" and read.isdisjoint(cell["connections"].get("COUT", ())):
+            cell["connections"]["COUT"] = ["x"]
+
+
+# Modules that are synthesised once: the path of one instance, and how many there are.
+_REPLICATED = {
+    "pe": ("core.array.row_0.pe_0.", lambda config: config.rows * config.cols),
+    "array_row": ("core.array.row_0.", lambda config: config.rows),
+    "glb_bank": ("core.glb.bank_0.", lambda config: config.cols),
+}
+
+
+def _memories(found, cells, config, target, places):
+    """Each memory of the design, those of equal instances together, and what it became."""
+    result, fallen = [], []
+    for memory in found:
+        prefix, count = _REPLICATED.get(memory.module, ("", lambda config: 1))
+        path = prefix + memory.name
+        if target.family == "gates":
+            became = "memory, not counted"
+        elif memory.registers:
+            became = "flip-flops"
+            if not memory.wanted and memory.bits > target.register_bits:
+                fallen.append(f"{path} ({memory.depth} x {memory.width})")
+        else:
+            became = " + ".join(f"{number} {kind}" for kind, number in sorted(cells[path].items()))
+        result.append({"memory": re.sub(r"_0(?=\.)", "", path) if prefix else path,
+                       "block": places.block(path), "count": count(config), "depth": memory.depth,
+                       "width": memory.width, "became": became})
+    if fallen:
+        raise HwgenError(f"memories fell to flip-flops on {target.title}: {', '.join(fallen)}; "
+                         f"they must become memories of the device.")
+    return sorted(result, key=lambda entry: entry["memory"])

@@ -1,0 +1,120 @@
+"""Place and route with nextpnr: the run, the clock reached, the critical path by block."""
+
+import json
+import re
+import subprocess
+
+from ..errors import HwgenError
+from ..tools import find_nextpnr, find_packer
+from .resources import signal
+
+__all__ = ["run", "fmax", "critical_path", "utilisation", "bitstream"]
+
+# Of each family: arguments beside the device's, the packer and its arguments, the bitstream.
+_FLOWS = {
+    "ecp5": (("--lpf-allow-unconstrained", "--textcfg", "routed.config"),
+             "ecppack", ("--compress", "routed.config", "hwgen.bit"), "hwgen.bit"),
+    "ice40": (("--pcf-allow-unconstrained", "--asc", "routed.asc"),
+              "icepack", ("routed.asc", "hwgen.bin"), "hwgen.bin"),
+    "gowin": (("--write", "routed.json"),
+              "gowin_pack", ("-d", "{device}", "-o", "hwgen.fs", "routed.json"), "hwgen.fs"),
+}
+
+
+def run(folder, target, clock_mhz, seed, *, progress=None):
+    """Place and route ``netlist.json`` in ``folder``; returns nextpnr's report.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The log goes to ``nextpnr.log``, the report to ``report.json``.
+    target : Target
+    clock_mhz : float
+        Clock to aim at; missing it is no error here.
+    seed : int
+        Of the placer.
+    progress : callable
+        Called with what nextpnr says it does.
+
+    Raises
+    ------
+    HwgenError
+        nextpnr is missing, or fails.
+    """
+    tool = find_nextpnr(target.nextpnr)
+    command = [*tool.command, *target.arguments, *_FLOWS[target.family][0], "--json",
+               "netlist.json", "--freq", f"{clock_mhz:g}", "--seed", str(seed),
+               "--timing-allow-fail", "--report", "report.json"]
+    errors = []
+    with (open(folder / "nextpnr.log", "w") as log,
+          subprocess.Popen(command, cwd=folder, text=True, env=tool.environ(),
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process):
+        try:
+            for line in process.stdout:
+                log.write(line)
+                if line.startswith("ERROR: "):
+                    errors.append(line[7:].strip())
+                found = re.match(r"Info: +(\S.{5,60})", line)
+                if found and progress is not None:
+                    progress(found[1])
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode or errors:
+        raise HwgenError(f"{target.nextpnr} could not place and route the design for "
+                         f"{target.title}: {errors[0] if errors else 'it ended early'}")
+    return json.loads((folder / "report.json").read_text())
+
+
+def fmax(report):
+    """The clock that the routed design reaches, in MHz."""
+    return min(clock["achieved"] for clock in report["fmax"].values())
+
+
+def utilisation(report):
+    """``{cell: used}`` of the device's cells, as nextpnr counts them."""
+    return {cell: values["used"] for cell, values in report["utilization"].items()}
+
+
+def critical_path(report, places):
+    """The slowest path from register to register, as a list of its stretches.
+
+    Each is a dict: ``block`` as in the table of resources, ``path`` of the instance, ``signals``
+    passed there, ``logic_ns`` and ``routing_ns`` spent on the way to and through its cells.
+    """
+    paths = [path["path"] for path in report["critical_paths"]
+             if "async" not in path["from"] + path["to"]]
+    slowest = max(paths, key=lambda path: sum(hop["delay"] for hop in path))
+    stretches = []
+    for hop in slowest:
+        cell = hop["to"]["cell"]
+        kind = "routing_ns" if hop["type"] == "routing" else "logic_ns"
+        if not cell.startswith("$"):            # else nextpnr's own, on the way
+            path = places.path(cell)
+            if not stretches or stretches[-1]["path"] != path:
+                stretches.append({"block": places.block(cell), "path": path, "signals": [],
+                                  "logic_ns": 0, "routing_ns": 0})
+            if signal(cell) not in stretches[-1]["signals"]:
+                stretches[-1]["signals"].append(signal(cell))
+        stretches[-1][kind] += hop["delay"]
+    for stretch in stretches:
+        stretch["logic_ns"] = round(stretch["logic_ns"], 2)
+        stretch["routing_ns"] = round(stretch["routing_ns"], 2)
+    return stretches
+
+
+def bitstream(folder, target):
+    """Make the bitstream of the routed design; returns its name in ``folder``.
+
+    Raises :exc:`HwgenError` if the packer is missing or fails.
+    """
+    _, program, arguments, name = _FLOWS[target.family]
+    tool = find_packer(program)
+    device = target.arguments[-1].removeprefix("family=")
+    done = subprocess.run([*tool.command, *(text.format(device=device) for text in arguments)],
+                          cwd=folder, env=tool.environ(), capture_output=True, text=True)
+    if done.returncode or not (folder / name).exists():
+        last = (done.stdout + done.stderr).strip().splitlines()
+        raise HwgenError(f"{program} could not make the bitstream: "
+                         f"{last[-1] if last else 'no reason is known'}.")
+    return name

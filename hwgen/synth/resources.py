@@ -1,0 +1,181 @@
+"""What a mapped netlist consists of: cells by resource and block, memories by what they became."""
+
+import json
+import re
+from collections import Counter, defaultdict
+
+from .targets import RESOURCES
+from .yosys import TOP
+
+__all__ = ["BLOCKS", "WRAPPER", "Places", "Resources", "load", "signal"]
+
+#: The wrapper of the pins, apart from the accelerator.
+WRAPPER = "wrapper of the pins"
+
+# Blocks by the paths of their cells, the first that matches.
+_PATHS = (
+    ("PEs", r"core\.array\.row_\d+\.pe_\d"),
+    ("array rows", r"core\.array\.row_\d"),
+    ("NoC", r"core\.(array|feed|filters)\b"),
+    ("GLB", r"core\.(glb|psums)\b"),
+    ("output stage", r"core\.drain\b"),
+    ("loader", r"core\.loader\b"),
+    ("DMA", r"core\.(read|write)_dma\b|(core\.)?m_axi_"),
+    ("controller", r"core\.controller\b"),
+    ("CSRs", r"csr\b|s_axi_|irq|core\.(base|program|watchdog|events|progress)\b"),
+)
+_REST = "wiring"
+
+#: Every block, in the order of the tables.
+BLOCKS = (*(name for name, _ in _PATHS), _REST, WRAPPER)
+
+
+def signal(name):
+    """The wire or register after which Yosys named a cell, without its path."""
+    return re.split(r"_(?:TRELLIS|LUT|CCU2C|SB_|DFF|ALU|MUX|MULT|DP16KD|FD|CARRY|\$)",
+                    name.rpartition(".")[2])[0]
+
+
+class Places:
+    """Blocks of cells by their names in the flat netlist.
+
+    A cell is named after a wire that it drives. A wire between two blocks belongs to the one that
+    drives it, which the Verilog tells.
+
+    Parameters
+    ----------
+    verilog : str
+    wrapped : bool
+        The accelerator is an instance in the wrapper of the pins.
+    """
+    def __init__(self, verilog, wrapped=False):
+        self._wrapped = wrapped
+        modules = dict(re.findall(r"^module (\w+)(.*?)^endmodule", verilog, re.M | re.S))
+        outputs = {name: set(re.findall(r"^  output (?:reg )?(?:\[\d+:0\] )?(\w+);", text, re.M))
+                   for name, text in modules.items()}
+        self._drivers = {}
+        for module, path in ((TOP, ""), ("core", "core.")):
+            for kind, name, ports in re.findall(r"^  (\w+) (\w+) \((.*?)^  \);",
+                                                modules.get(module, ""), re.M | re.S):
+                for port, wire in re.findall(r"\.(\w+)\(([\w$]+)", ports):
+                    if port in outputs.get(kind, ()):
+                        self._drivers[path + wire] = f"{path}{name}."
+
+    def path(self, name):
+        """The path of a cell's instance: ``core.array.row_3``; empty for the top."""
+        name = name.removeprefix(f"{TOP}.")
+        path = name.rpartition(".")[0]
+        wire = f"{path}.{signal(name)}".lstrip(".")
+        return self._drivers.get(wire, f"{path}.").rstrip(".")
+
+    def block(self, name):
+        """The block of a cell, one of :data:`BLOCKS`."""
+        if self._wrapped and not name.startswith(f"{TOP}."):
+            return WRAPPER
+        inside = f"{self.path(name)}.{signal(name)}".lstrip(".")
+        return next((label for label, pattern in _PATHS if re.match(pattern, inside)), _REST)
+
+
+def load(path):
+    """The modules of a netlist that Yosys wrote as JSON."""
+    with open(path) as file:
+        return json.load(file)
+
+
+class Resources:
+    """Resources of the top module of a netlist.
+
+    Parameters
+    ----------
+    netlist : dict
+        As Yosys writes it, flat.
+    top : str
+    target : Target
+    places : Places
+
+    Attributes
+    ----------
+    by_block : dict of str to dict
+        Amount of each of :data:`~hwgen.synth.targets.RESOURCES`, for each block that has cells.
+    total : dict of str to int
+        Their sums without the wrapper.
+    cells : Counter
+        Cells by type.
+    memories : dict of str to Counter
+        Cells that a memory became, by the memory's path; equal instances apart.
+    """
+    def __init__(self, netlist, top, target, places):
+        cells = netlist["modules"][top]["cells"]
+        amounts = defaultdict(Counter)
+        self.cells = Counter()
+        self.memories = defaultdict(Counter)
+        for name, cell in cells.items():
+            kind = cell["type"]
+            if kind.startswith("$scopeinfo"):
+                continue
+            self.cells[kind] += 1
+            resource, amount = target.cells.get(kind, (None, 0))
+            if resource:
+                amounts[places.block(name)][resource] += amount
+            if kind in target.memories:
+                path = re.sub(r"(\$\d+)?(\.\d+)+$", "", name.removeprefix(f"{TOP}."))
+                self.memories[path][kind] += 1
+        extra = {"ecp5": _ecp5_extra, "ice40": _ice40_cells}.get(target.family)
+        if extra:
+            for name, resource, amount in extra(cells):
+                amounts[places.block(name)][resource] += amount
+        self.by_block = {
+            name: {resource: _whole(amounts[name][resource]) for resource in RESOURCES}
+            for name in BLOCKS if name in amounts}
+        self.total = {resource: sum(row[resource] for name, row in self.by_block.items()
+                                    if name != WRAPPER) for resource in RESOURCES}
+
+
+def _whole(amount):
+    return int(amount + 0.5)
+
+
+def _ecp5_extra(cells):
+    """Cells that nextpnr-ecp5 adds: write ports of distributed RAM, ends of carry chains."""
+    carries = {name: cell["connections"] for name, cell in cells.items()
+               if cell["type"] == "CCU2C"}
+    chained = {bit: name for name, ports in carries.items() for bit in ports.get("COUT", ())}
+    readers = Counter(bit for cell in cells.values()
+                      for port, bits in cell["connections"].items()
+                      if cell["port_directions"][port] == "input" and
+                      not (cell["type"] == "CCU2C" and port == "CIN")
+                      for bit in bits)
+    for name, ports in carries.items():
+        if ports["CIN"][0] not in chained:
+            yield name, "logic_cells", 2
+        if any(readers[bit] for bit in ports.get("COUT", ())):
+            yield name, "logic_cells", 2
+    for name, cell in cells.items():
+        if cell["type"] == "TRELLIS_DPR16X4":
+            yield name, "logic_cells", 2
+
+
+def _ice40_cells(cells):
+    """Logic cells of iCE40: a LUT with the flip-flop that it alone drives, and the carry beside it.
+
+    Flip-flops and carries that find no such LUT take a cell of their own.
+    """
+    uses = Counter(bit for cell in cells.values() for port, bits in cell["connections"].items()
+                   if cell["port_directions"][port] == "input" for bit in bits)
+    luts, chains = set(), set()
+    for name, cell in cells.items():
+        ports = cell["connections"]
+        if cell["type"] == "SB_LUT4":
+            yield name, "logic_cells", 1
+            luts.add(ports["O"][0])
+            chains.add((ports["I1"][0], ports["I2"][0], ports["I3"][0]))
+    for name, cell in cells.items():
+        ports = cell["connections"]
+        if cell["type"].startswith("SB_DFF"):
+            yield name, "ff", 1
+            data = ports["D"][0]
+            if data not in luts or uses[data] != 1:
+                yield name, "logic_cells", 1
+        elif cell["type"] == "SB_CARRY":
+            if (ports["I0"][0], ports["I1"][0], ports["CI"][0]) not in chains:
+                yield name, "logic_cells", 1

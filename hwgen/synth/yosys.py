@@ -1,0 +1,163 @@
+"""Synthesis with Yosys: the script, the run, and what its messages say."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from ..errors import HwgenError
+from ..tools import find_yosys
+from .targets import KEPT
+
+__all__ = ["Memory", "TOP", "script", "run", "memories", "complaints"]
+
+#: The accelerator, and the top that place and route sees.
+TOP = "hwgen"
+
+# Warnings that are no defect, each with its reason.
+_HARMLESS = (
+    # ABC sees the logic between registers, and adders as boxes: it says so.
+    r"ABC: Warning: ", r"ABC: .*The network is combinational",
+    # A memory of the RTL is written whole or not at all.
+    r"Warning: Replacing memory .* with list of registers",
+)
+_DEFECTS = r"[Ll]atch inferred|combinational loop|logic loop|multiple conflicting drivers"
+
+
+def _logic_multipliers(config, target):
+    """Commands that build the multipliers of the last PEs in logic, so that all others have one.
+
+    Also the modules that they make.
+    """
+    if not target.logic_multipliers:
+        return [], []
+    excess = config.rows * config.cols - target.array_dsps(config)
+    if excess <= 0:
+        return [], []
+    lines = ["proc pe", "copy pe pe_logic", "booth pe_logic"]
+    modules = ["pe_logic"]
+    for row in range(config.rows - 1, -1, -1):
+        count = min(excess, config.cols)
+        if not count:
+            break
+        kind = f"array_row_{count}_logic"
+        if kind not in modules:
+            modules.append(kind)
+            lines.append(f"copy array_row {kind}")
+            lines += [f"chtype -set pe_logic {kind}/pe_{column}"
+                      for column in range(config.cols - count, config.cols)]
+        lines.append(f"chtype -set {kind} pe_array/row_{row}")
+        excess -= count
+    return lines, modules
+
+
+def script(config, target, wrapper=None, keep=False):
+    """The Yosys script: reads ``hwgen.v``, writes ``netlist.json`` and ``memories.txt``.
+
+    Modules that are instantiated often are synthesised once; in the netlist all is flat, and every
+    cell's name begins with the path of its block.
+
+    Parameters
+    ----------
+    config : Config
+    target : Target
+    wrapper : str
+        Name of the module in ``wrapper.v`` that is the top instead of ``hwgen``.
+    keep : bool
+        Write the netlist as Verilog as well, ``netlist.v``.
+    """
+    top = wrapper or TOP
+    lines = ["read_verilog hwgen.v"]
+    if wrapper:
+        lines.append("read_verilog wrapper.v")
+    replacing, made = _logic_multipliers(config, target)
+    kept = " ".join((*KEPT, *made, *([TOP] if wrapper else ())))
+    lines += [*replacing, f"setattr -mod -set keep_hierarchy 1 {kept}"]
+    options = "" if wrapper or target.family != "gowin" else " -noiopads"
+    lines += [f"{target.synth}{options} -top {top} -run begin:{target.memory_step}",
+              "tee -q -o memories.txt dump t:$mem_v2"]
+    if target.family == "gates":
+        lines += ["techmap", "opt -fast -full", "dfflegalize -cell $_DFF_P_ 01", "opt -fast",
+                  "abc -g NAND,NOR,AOI3,OAI3,AOI4,OAI4,MUX,XOR,XNOR", "opt_clean", "autoname"]
+    else:
+        lines.append(f"{target.synth}{options} -top {top} -run {target.memory_step}:")
+    lines += ["setattr -mod -unset keep_hierarchy *", "flatten", "opt_clean -purge",
+              "check -assert", "write_json netlist.json"]
+    if keep:
+        lines.append("write_verilog -noattr netlist.v")
+    return "\n".join([*lines, ""])
+
+
+def run(folder, text, *, progress=None):
+    """Run a script in ``folder``, with the log in ``yosys.log``; returns the log.
+
+    ``progress`` is called with the name of each pass as it begins. Raises :exc:`HwgenError` if
+    Yosys is missing or fails.
+    """
+    tool = find_yosys()
+    (folder / "run.ys").write_text(text)
+    lines = []
+    with (open(folder / "yosys.log", "w") as log,
+          subprocess.Popen([*tool.command, "run.ys"], cwd=folder, text=True, env=tool.environ(),
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process):
+        try:
+            for line in process.stdout:
+                log.write(line)
+                lines.append(line)
+                found = re.match(r"[\d.]+ Executing (\w+) pass", line)
+                if found and progress is not None:
+                    progress(found[1])
+        except BaseException:
+            process.kill()
+            raise
+    log = "".join(lines)
+    if process.returncode:
+        errors = re.findall(r"^ERROR: (.*)", log, re.M)
+        raise HwgenError(f"Yosys failed: {errors[-1] if errors else lines[-1].strip()}")
+    return log
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A memory as synthesis found it: in which module, its name, words, bits of a word."""
+    module: str
+    name: str
+    depth: int
+    width: int
+    registers: bool              # it fell to flip-flops
+    wanted: bool                 # and its attributes ask for them
+
+    @property
+    def bits(self):
+        return self.depth * self.width
+
+
+def memories(dump, log):
+    """The :class:`Memory` objects of a dump of memory cells and the log of what became of them."""
+    fallen = set(re.findall(r"using FF mapping for memory (\S+)", log))
+    found = []
+    for module, body in re.findall(r"^module \\(\S+)\n(.*?)^end", dump, re.M | re.S):
+        for attributes, cell in re.findall(
+                r"((?:^  attribute [^\n]*\n)*)^  cell \$mem_v2 [^\n]*\n(.*?)^  end", body,
+                re.M | re.S):
+            values = dict(re.findall(r"parameter \\(\w+) (.*)", cell))
+            name = values["MEMID"].strip('"').lstrip("\\")
+            if "$proc_rom" in name:
+                continue         # a table of constants: logic
+            found.append(Memory(
+                re.sub(r"(_\d+)?_logic$", "", module), re.sub(r"\$\d+$", "", name),
+                int(values["SIZE"]), int(values["WIDTH"]), f"{module}.{name}" in fallen,
+                bool(re.search(r'ram_style "(?:registers|logic)"', attributes))))
+    return list(dict.fromkeys(found))
+
+
+def complaints(log):
+    """Warnings of a log that are not known to be harmless, each once.
+
+    Raises :exc:`HwgenError` for a latch, a combinational loop or a net with several drivers.
+    """
+    lines = dict.fromkeys(re.findall(r"^.*Warning: .*$", log, re.M))
+    for line in lines:
+        if re.search(_DEFECTS, line):
+            raise HwgenError(f"the netlist is defective; Yosys says: {line.strip()}")
+    return [line.strip() for line in lines
+            if not any(re.match(pattern, line) for pattern in _HARMLESS)]

@@ -23,8 +23,7 @@ from hwgen.runtime.session import execute
 class _Blocking:
     """A :class:`CocotbBus` for code that blocks: the driver's ``Bus``."""
     def __init__(self, bus):
-        self.base = bus.base
-        for name in ("reset", "read32", "write32", "read", "write", "wait"):
+        for name in ("reset", "read32", "write32", "allocate", "read", "write", "wait"):
             setattr(self, name, resume(getattr(bus, name)))
 
 

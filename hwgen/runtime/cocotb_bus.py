@@ -41,7 +41,7 @@ class CocotbBus:
         Of the stalls.
     """
     def __init__(self, dut, *, base=0, stall=0, seed=1):
-        self.dut, self.base = dut, base
+        self.dut, self._base = dut, base
         dut.aresetn.value = 0
         cocotb.start_soon(Clock(dut.aclk, _PERIOD, "ns").start())
         options = dict(clock=dut.aclk, reset=dut.aresetn, reset_active_level=False)
@@ -75,11 +75,14 @@ class CocotbBus:
         if response:
             raise SimulationError(f"AXI4-Lite {kind} of offset 0x{offset:03X}: {response.name}")
 
+    async def allocate(self, size):
+        return self._base
+
     async def read(self, offset, size):
-        return bytes(self._memory.read(self.base + offset, size))
+        return bytes(self._memory.read(self._base + offset, size))
 
     async def write(self, offset, data):
-        self._memory.write(self.base + offset, data)
+        self._memory.write(self._base + offset, data)
 
     async def wait(self, cycles):
         if not int(self.dut.irq.value):

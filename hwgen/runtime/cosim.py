@@ -113,10 +113,6 @@ class IcarusBus:
         accepted.setblocking(True)
         self._connection = Connection(accepted.detach())
 
-    @property
-    def base(self):
-        return self._dram.base
-
     def _lost(self):
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         reasons = [line.strip() for line in lines if "Error" in line]
@@ -142,6 +138,9 @@ class IcarusBus:
 
     def write32(self, offset, value):
         self._ask("write32", offset, value)
+
+    def allocate(self, size):
+        return self._ask("allocate", size)
 
     def read(self, offset, size):
         return self._ask("read", offset, size)

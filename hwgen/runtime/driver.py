@@ -1,7 +1,7 @@
 """The driver: runs compiled programs on an accelerator, by registers, memory and interrupt alone.
 
-Everything goes through a :class:`Bus`, so the same driver serves every simulator, and shows what a
-driver for real hardware has to do.
+Everything goes through a :class:`Bus`, so the same driver serves every simulator and, by
+:mod:`hwgen.runtime.device`, real hardware.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,15 @@ __all__ = ["Bus", "Driver", "SimulationError", "DeviceError", "Outcome"]
 
 _DONE, _ERROR = 1, 2         # of IRQ_ENABLE and IRQ_STATUS
 _START, _SOFT_RESET = 1, 2   # of CTRL
-_RESET_POLLS = 1000          # reads of STATUS that a soft reset may take
+_RESET_POLLS = 1000          # looks at STATUS that a soft reset may take,
+_RESET_CYCLES = 100          # and cycles between them
 
 
 class Bus(Protocol):
-    """How the host reaches an accelerator and its memory.
-
-    ``base`` is the address of the memory's first byte; ``read`` and ``write`` count from it.
-    """
-    base: int
+    """How the host reaches an accelerator and its memory."""
 
     def reset(self):
-        """Pulse ``aresetn``."""
+        """Pulse ``aresetn``; nothing, where software cannot."""
 
     def read32(self, offset):
         """Value of the CSR at byte offset ``offset``."""
@@ -34,14 +31,20 @@ class Bus(Protocol):
     def write32(self, offset, value):
         """Write a CSR."""
 
+    def allocate(self, size):
+        """Give the accelerator ``size`` bytes of memory, in place of what it had; returns the
+        address of the first, a multiple of 4096. Raises :exc:`~hwgen.errors.HwgenError` if there
+        is not as much."""
+
     def read(self, offset, size):
-        """``size`` bytes of memory."""
+        """``size`` bytes of that memory."""
 
     def write(self, offset, data):
-        """Write ``data`` to memory."""
+        """Write ``data`` to that memory."""
 
     def wait(self, cycles):
-        """Wait for the interrupt, at most about ``cycles`` cycles; whether it stands."""
+        """Wait for the interrupt, at most about ``cycles`` cycles; whether it came. It may come
+        without a cause, which ``IRQ_STATUS`` tells."""
 
 
 class SimulationError(Exception):
@@ -85,10 +88,12 @@ class Outcome:
 class Driver:
     """Runs programs on the accelerator behind ``bus``, which was built for ``config``.
 
-    Raises :exc:`~hwgen.errors.HwgenError` if the device is none of ours, or another configuration.
+    The device is reset, whatever state an earlier program left it in. Raises
+    :exc:`~hwgen.errors.HwgenError` if it is none of ours, or another configuration; then none of
+    its registers was written.
     """
     def __init__(self, bus, config):
-        self.bus = bus
+        self.bus, self.config = bus, config
         bus.reset()
         identity = self._get("ID")
         if identity != MAGIC:
@@ -98,8 +103,7 @@ class Driver:
             raise HwgenError(f"the device was built with configuration hash "
                              f"0x{self._get('CONFIG_HASH'):08X}, but {config.name!r} has "
                              f"0x{config.hash:08X}: use the configuration it was built with.")
-        self._set("BASE_LO", bus.base & 0xFFFFFFFF)
-        self._set("BASE_HI", bus.base >> 32)
+        self.recover()
         self._set("IRQ_ENABLE", _DONE | _ERROR)
 
     def _get(self, name):
@@ -108,8 +112,28 @@ class Driver:
     def _set(self, name, value):
         self.bus.write32(REGISTERS[name].offset, value)
 
-    def load(self, image):
-        """Write a memory image, from offset 0."""
+    def load(self, image, size=None):
+        """Allocate memory and write a memory image, from offset 0.
+
+        Parameters
+        ----------
+        image : bytes
+        size : int
+            Bytes of memory that its programs need in all; those of the image if left out.
+
+        Raises
+        ------
+        HwgenError
+            There is not as much memory, or not where the accelerator's addresses reach.
+        """
+        size = len(image) if size is None else size
+        base = self.bus.allocate(size)
+        if base + size > 1 << self.config.addr_bits:
+            raise HwgenError(f"{size} bytes of memory at 0x{base:X} lie beyond the "
+                             f"{self.config.addr_bits} address bits of {self.config.name!r}: "
+                             f"reserve memory below, or build with a larger addr_bits.")
+        self._set("BASE_LO", base & 0xFFFFFFFF)
+        self._set("BASE_HI", base >> 32)
         self.bus.write(0, image)
 
     def run(self, program, *, watchdog=None, slice_cycles=100_000, progress=None):
@@ -118,7 +142,8 @@ class Driver:
         Parameters
         ----------
         watchdog : int
-            Cycles without progress after which the device gives up; its own default if left out.
+            Cycles without progress after which the device gives up, 0 for never; the register's
+            reset value if left out.
         slice_cycles : int
             The longest wait between two calls of ``progress``.
         progress : callable
@@ -133,17 +158,18 @@ class Driver:
         DeviceError
             The device stopped with an error. :meth:`recover` makes it usable again.
         """
-        if watchdog is not None:
-            self._set("WATCHDOG", watchdog)
+        if watchdog is None:
+            watchdog = REGISTERS["WATCHDOG"].value(self.config)
+        self._set("WATCHDOG", watchdog)
         self._set("PROGRAM", program)
         self._set("CTRL", _START)
-        finished = False
-        while not finished:
-            finished = self.bus.wait(slice_cycles)
+        cause = 0
+        while not cause:
+            if self.bus.wait(slice_cycles):
+                cause = self._get("IRQ_STATUS")
             if progress is not None:
                 progress()
-        cause = self._get("IRQ_STATUS")
-        self._set("IRQ_STATUS", cause)
+        self._set("IRQ_STATUS", _DONE | _ERROR)
         if cause & _ERROR:
             raise DeviceError(ErrorCode(self._get("ERROR_CODE")),
                               self._get("ERROR_INFO_LO") | self._get("ERROR_INFO_HI") << 32,
@@ -160,8 +186,10 @@ class Driver:
         device does not come back."""
         self._set("CTRL", _SOFT_RESET)
         for _ in range(_RESET_POLLS):
-            if self._get("STATUS") == 0:
-                self._set("IRQ_STATUS", _DONE | _ERROR)
+            finished = self._get("STATUS") == 0
+            self._set("IRQ_STATUS", _DONE | _ERROR)
+            if finished:
                 return
+            self.bus.wait(_RESET_CYCLES)
         raise HwgenError(f"the device did not finish its soft reset: STATUS is "
                          f"0x{self._get('STATUS'):X}.")

@@ -145,7 +145,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None):
             place = program.tensors.get(name)
             if place:
                 driver.bus.write(place.offset, place.pack(values[name].reshape(place.shape)))
-    driver.load(program.image)
+    driver.load(program.image, program.memory_bytes)
     provide(inputs)
     for layer in network.layers:
         if isinstance(layer, Host):

@@ -181,10 +181,6 @@ class VerilatedBus:
         self._dram = dram
         self._lib.harness_configure(self._handle, ctypes.byref(_Settings.of(dram)))
 
-    @property
-    def base(self):
-        return self._dram.base
-
     def _check(self):
         violation = self._lib.harness_violation(self._handle)
         if violation is not None:
@@ -207,6 +203,12 @@ class VerilatedBus:
         if response:
             what = "no answer" if response < 0 else ("OKAY", "EXOKAY", "SLVERR", "DECERR")[response]
             raise SimulationError(f"AXI4-Lite {kind} of offset 0x{offset:03X}: {what}")
+
+    def allocate(self, size):
+        if size > len(self.memory):
+            raise HwgenError(f"the program needs {size} bytes of memory, but the simulation has "
+                             f"{len(self.memory)}: simulate with more.")
+        return self._dram.base
 
     def read(self, offset, size):
         return self.memory[offset:offset + size].tobytes()

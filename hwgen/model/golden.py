@@ -13,7 +13,7 @@ from .graph import Conv, Elementwise, Host, MaxPool, Move
 from .session import session
 
 __all__ = ["accumulate", "requantise", "conv", "maxpool", "elementwise", "move", "compute",
-           "host", "run"]
+           "host", "checked", "run"]
 
 
 def _windows(x, layer, kernel, dilation, pad_value):
@@ -161,7 +161,7 @@ def run(network, inputs):
     HwgenError
         An input is missing, unknown, or of another shape or type.
     """
-    values = dict(_checked(network, inputs))
+    values = checked(network, inputs)
     for layer in network.layers:
         if isinstance(layer, Host):
             values.update(host(layer, values))
@@ -174,8 +174,9 @@ def run(network, inputs):
     return values
 
 
-def _checked(network, inputs):
-    """Yield ``(name, array)`` of the network's inputs; raises :exc:`HwgenError` for wrong ones."""
+def checked(network, inputs):
+    """The network's inputs as arrays by name; raises :exc:`HwgenError` for wrong ones."""
+    values = {}
     for name in inputs:
         if name not in network.inputs:
             raise HwgenError(f"{name!r} is not an input of {network.name}: its inputs are "
@@ -189,7 +190,8 @@ def _checked(network, inputs):
             raise HwgenError(f"the input {name!r} of {network.name} has shape {value.shape}, "
                              f"{value.dtype}; it must have shape {tuple(shape)}, "
                              f"{np.dtype(dtype)}.")
-        yield name, value
+        values[name] = value
+    return values
 
 
 def _expect(layer, inputs):

@@ -102,5 +102,5 @@ def _reason(error):
     """The sentence of an exception of ONNX Runtime, without its numbers and source files."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
     line = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
-    line = re.sub(r"/\S*/onnxruntime/\S+:\d+ .*?(?=\S+ was false)", "", line)
+    line = re.sub(r"/\S*/onnxruntime/\S+:\d+ (?:.*?(?=\S+ was false)|.*?\) (?=[A-Z]))", "", line)
     return line.rstrip(". ") + "."

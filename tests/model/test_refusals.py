@@ -350,6 +350,14 @@ def test_damaged_anywhere():
     assert refused > 200
 
 
+def test_versions_that_onnx_runtime_does_not_know():
+    """Its sentence, without its source files and functions."""
+    model = qdq().model()
+    model.ir_version = 99
+    with pytest.raises(HwgenError, match="^ONNX Runtime refuses the model: Unsupported model IR"):
+        onnx_import.load(model.SerializeToString())
+
+
 def test_nodes_in_any_order():
     b = qdq()
     b.nodes.reverse()

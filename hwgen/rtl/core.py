@@ -132,7 +132,7 @@ class Core(Block):
             beats_in.eq(self.axi_rvalid & self.axi_rready),
             beats_out.eq(self.axi_wvalid & self.axi_wready),
         ]
-        self._array_cycles(m, array, controller, feed, psums, read_dma)
+        self._array_cycles(m, array, controller, feed, psums, read_dma, beats_in)
         m.d.sync += [
             self.events.macs.eq(array.macs),
             self.events.dram_read_words.eq(beats_in),
@@ -148,8 +148,9 @@ class Core(Block):
         ]
         return m
 
-    def _array_cycles(self, m, array, controller, feed, psums, read_dma):
-        """Book each cycle of a program in exactly one event: what the bottom row did in it."""
+    def _array_cycles(self, m, array, controller, feed, psums, read_dma, beats_in):
+        """Book each cycle of a program in exactly one event: what the bottom row did in it. What
+        it waits for is late from DRAM while DRAM still gives beats, or has given none of it."""
         events = self.events
         running, started = Signal(), Signal()
         with m.If(self.start):
@@ -159,8 +160,8 @@ class Core(Block):
         with m.Elif(array.busy):
             m.d.sync += started.eq(1)
 
-        def starved(client):
-            return ~getattr(read_dma, f"data_{client}").valid
+        def late(client):
+            return beats_in | ~getattr(read_dma, f"data_{client}").valid
         no_tile = feed.semaphores.valid & ~feed.semaphores.ready
         no_room = psums.semaphores.valid & ~psums.semaphores.ready
         names = ("array_busy", "start", "stall_dram", "stall_ifmap", "stall_filter", "stall_psum",
@@ -173,13 +174,13 @@ class Core(Block):
         with m.Elif(no_room & (array.cause != Cause.FILTER)):
             m.d.comb += booked["stall_output"].eq(1)
         with m.Elif(no_tile & (array.cause != Cause.FILTER)):
-            m.d.comb += booked["stall_dram"].eq(starved(LOAD))
-            m.d.comb += booked["stall_ifmap"].eq(~starved(LOAD))
+            m.d.comb += booked["stall_dram"].eq(late(LOAD))
+            m.d.comb += booked["stall_ifmap"].eq(~late(LOAD))
         with m.Elif(array.cause == Cause.IFMAP):
             m.d.comb += booked["stall_ifmap"].eq(1)
         with m.Elif(array.cause == Cause.FILTER):
-            m.d.comb += booked["stall_dram"].eq(starved(FILTER))
-            m.d.comb += booked["stall_filter"].eq(~starved(FILTER))
+            m.d.comb += booked["stall_dram"].eq(late(FILTER))
+            m.d.comb += booked["stall_filter"].eq(~late(FILTER))
         with m.Elif(array.cause == Cause.PSUM):
             m.d.comb += booked["stall_psum"].eq(1)
         with m.Elif(controller.ending & feed.idle):

@@ -134,7 +134,10 @@ COMMANDS = {c.name: c for c in (
             "A column of the array has output row ``y`` (0 to ``e - 1``) of a strip and one filter "
             "group. ``feed_wait`` holds the reading of ifmaps, ``psum_wait`` the first write of a "
             "psum; ``feed_signal`` is given when the last ifmap word has been read, "
-            "``psum_signal`` when the last psum has been written.", (
+            "``psum_signal`` when the last psum has been written. A tile that arrives, and a block "
+            "that is drained and filled anew, strips by strips: the waits are taken again in the "
+            "first pass before every ``feed_step``-th and ``wait_step``-th strip, and the last pass "
+            "gives ``psum_signal`` after every ``signal_step``-th strip, and after the last.", (
                 (Field("feed_wait", 8, "semaphores taken before the first ifmap word is read"),
                  Field("feed_signal", 8, "semaphores given when the last ifmap word has been read"),
                  Field("psum_wait", 8, "semaphores taken before the first psum is written"),
@@ -165,12 +168,15 @@ COMMANDS = {c.name: c for c in (
                  Field("strip_adv", 7, "the same from the last column of a strip to the next strip: "
                                        "rounds * word - (steps-1) * adv"),
                  Field("xsigned", 1, "ifmap values are int8, else uint8"),
-                 Field("zx", 8, "zero point of the ifmap, as stored")),
+                 Field("zx", 8, "zero point of the ifmap, as stored"),
+                 Field("feed_step", 6, "strips that a feed_wait is for; 0: all of them")),
                 (Field("p", 10, "filters of a PE, 1 or more"),
                  Field("steps", 12, "output columns F of a strip, 1 or more"),
                  Field("strips", 10, "strips, 1 or more"),
                  Field("psum", 16, "bank word of the block's first psum"),
-                 Field("accumulate", 1, "add to the psums that stand there, else start from 0")),
+                 Field("accumulate", 1, "add to the psums that stand there, else start from 0"),
+                 Field("wait_step", 6, "strips that a psum_wait is for; 0: all of them"),
+                 Field("signal_step", 6, "strips that a psum_signal is for; 0: all of them")),
             )),
     Command("STORE", 7, "store",
             "Drains one block of psums through the output stage to DRAM.\n\n"

@@ -22,6 +22,11 @@ _DEPTH = 4                  # commands that a queue holds
 _HALVES = 2                 # passes whose weights the filter spads hold
 
 
+def _turns(strips, step):
+    """Waits, or signals, of a COMPUTE."""
+    return -(-strips // step) if step else 1
+
+
 class MachineError(Exception):
     """A program did what the command set forbids."""
 
@@ -239,8 +244,9 @@ class Machine:
     def _feed(self):
         while True:
             _, c = yield from self._commands(self.queues["compute"])
-            while not self._take(c["feed_wait"]):
-                yield False
+            for _ in range(_turns(c["strips"], c["feed_step"])):
+                while not self._take(c["feed_wait"]):
+                    yield False
             self._check_compute(c)
             at = self._streams(c)
             mask = self._mask()
@@ -357,8 +363,9 @@ class Machine:
             while not self.psum_queue:
                 yield False
             c, work = self.psum_queue[0]
-            while not self._take(c["psum_wait"]):
-                yield False
+            for _ in range(_turns(c["strips"], c["wait_step"])):
+                while not self._take(c["psum_wait"]):
+                    yield False
             pw = -(-c["p"] // lanes)
             words = slice(c["psum"], c["psum"] + c["strips"] * c["steps"] * pw)
             mask = self._mask()
@@ -376,7 +383,8 @@ class Machine:
                 self.open[words] = False
             del self.holds["psum"]
             self.psum_queue.popleft()
-            self._give(c["psum_signal"])
+            for _ in range(_turns(c["strips"], c["signal_step"])):
+                self._give(c["psum_signal"])
             self.busy -= 1
             yield True
 

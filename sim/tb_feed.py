@@ -51,7 +51,8 @@ def reference(case, f):
         passes.append(dict(
             psum=f["psum"], p=f["p"] - 1, steps=f["steps"] - 1, strips=f["strips"] - 1,
             accumulate=int(f["accumulate"] or first > 0), first=int(first == 0), last=int(last),
-            wait=f["psum_wait"], signal=f["psum_signal"]))
+            wait=f["psum_wait"], signal=f["psum_signal"], wait_step=f["wait_step"],
+            signal_step=f["signal_step"]))
         group0 = first // f["r"]
         for i, pair in enumerate(pairs):
             group, r = divmod(pair, f["r"])
@@ -74,6 +75,12 @@ def reference(case, f):
                     messages.append(("word", widened(value, f), h, None if f["depthwise"] else c,
                                      int(i == len(inside) - 1)))
     return passes, reads, messages
+
+
+def first_pass_words(f):
+    """GLB words that a strip of the first pass reads."""
+    groups = f["tg"] if f["depthwise"] else (min(f["pairs"], CONFIG.rows) - 1) // f["r"] + 1
+    return f["rounds"] * f["n_h"] * groups
 
 
 class Bench:
@@ -113,11 +120,11 @@ class Bench:
         sent = deque([0] * LATENCY)          # reads that were granted
         while True:
             await RisingEdge(dut.clk)
-            if int(dut.semaphores__valid.value) and int(dut.semaphores__ready.value):
-                assert int(dut.command__valid.value) and int(dut.command__ready.value)
-                self.events.append(("take", int(dut.semaphores__payload.value)))
-            elif int(dut.command__valid.value):
-                assert not int(dut.command__ready.value)
+            taken = int(dut.semaphores__valid.value) and int(dut.semaphores__ready.value)
+            if taken:
+                self.events.append(("take", int(dut.semaphores__payload.value), len(self.reads)))
+            if int(dut.command__valid.value):
+                assert int(dut.command__ready.value) == taken
             if int(dut.give.value):
                 self.events.append(("give", int(dut.give.value), len(self.reads)))
             if int(dut.passes__valid.value) and int(dut.passes__ready.value):
@@ -174,8 +181,13 @@ class Bench:
 def check(bench, case, f):
     passes, reads, messages = reference(case, f)
     assert bench.reads == reads
-    assert bench.events == [("take", f["feed_wait"]), *(("pass", p) for p in passes),
-                            ("give", f["feed_signal"], len(reads))]
+    # Every ``feed_step`` strips of the first pass a wait, before the words that it is for.
+    words = first_pass_words(f)
+    again = range(f["feed_step"], f["strips"], f["feed_step"]) if f["feed_step"] else ()
+    assert bench.events == [
+        ("take", f["feed_wait"], 0), ("pass", passes[0]),
+        *(("take", f["feed_wait"], strip * words) for strip in again),
+        *(("pass", p) for p in passes[1:]), ("give", f["feed_signal"], len(reads))]
     assert len(bench.messages) == len(messages) and not bench.parts
     for i, (got, expected) in enumerate(zip(bench.messages, messages, strict=True)):
         if expected[0] == "word" and expected[3] is None:    # depthwise: c has no meaning
@@ -206,7 +218,8 @@ async def random_commands(dut):
             f = isa.unpack(case.command)[1] | dict(
                 feed_wait=rng.randrange(256), feed_signal=rng.randint(1, 255),
                 psum_wait=rng.randrange(256), psum_signal=rng.randrange(256),
-                accumulate=rng.randrange(2))
+                feed_step=rng.choice((0, 1, 2, 3)), wait_step=rng.randrange(64),
+                signal_step=rng.randrange(64), accumulate=rng.randrange(2))
             bench.glb = {
                 isa.glb_address(CONFIG, case.base + i): int.from_bytes(word.tobytes(), "little")
                 for i, word in enumerate(case.stored.reshape(-1, CONFIG.bus_bytes))}

@@ -50,10 +50,21 @@ def random_blocks(rng):
                                     rng.randint(0, CONFIG.bank_depth - words)))
         count, accumulate = rng.randint(1, 3), rng.randrange(2)
         wait, signal = rng.randrange(256), rng.randrange(256)
+        shape |= {"wait_step": rng.randrange(3), "signal_step": rng.randrange(3)}
         passes += [{**shape, "accumulate": int(i > 0 or accumulate), "first": int(i == 0),
                     "last": int(i == count - 1), "wait": wait, "signal": signal}
                    for i in range(count)]
     return passes
+
+
+def ends(strip, step):
+    """Whether ``step`` strips end with ``strip`` of them done."""
+    return step > 0 and strip % step == 0
+
+
+def times(f, step):
+    """Waits, or signals, of a block."""
+    return -(-(f["strips"] + 1) // f[step]) if f[step] else 1
 
 
 def reference(passes, trace):
@@ -61,6 +72,7 @@ def reference(passes, trace):
     passes, queue = deque(passes), deque()
     want = defaultdict(dict)
     current, left, permitted, unfinished, done, takes = None, deque(), False, 0, -OUT, 0
+    hold, strip, of_strip = False, 0, 0
 
     def read(cycle, address):
         want[cycle + 2] |= {"read": 1, "read_addr": address, "read_soon": 1}
@@ -71,7 +83,10 @@ def reference(passes, trace):
         if seen["accepted"]:
             queue.append((t + QUEUE, passes.popleft()))
             unfinished += 1
-        if left:
+        if hold:
+            want[t] |= {"waiting": 1, "wait": current["wait"]}
+            hold = not seen["granted"]
+        elif left:
             if seen["full"]:
                 address, lane, word_end = left.popleft()
                 takes += 1
@@ -84,8 +99,11 @@ def reference(passes, trace):
                         read(t, left[0][0])
                 if not left:
                     unfinished, done = unfinished - 1, t + OUT + 2
-                    if current["last"]:
-                        want[done]["give"] = current["signal"]
+                if len(left) % of_strip == 0:
+                    strip += 1
+                    if current["last"] and (not left or ends(strip, current["signal_step"])):
+                        want[t + OUT + 2]["give"] = current["signal"]
+                    hold = bool(left and current["first"] and ends(strip, current["wait_step"]))
         elif queue and queue[0][0] <= t:
             head = queue[0][1]
             if head["first"] and not permitted:
@@ -94,6 +112,7 @@ def reference(passes, trace):
             else:
                 queue.popleft()
                 current, left, permitted = head, deque(psums(head)), False
+                strip, of_strip = 0, len(left) // (head["strips"] + 1)
                 if head["accumulate"]:
                     read(t, head["psum"])
     return want, takes
@@ -157,9 +176,11 @@ async def run(dut, passes, stall):
     else:
         raise AssertionError("the psum controller hangs")
     check(passes, trace)
-    assert taken == [f["wait"] for f in passes if f["first"]]
+    assert taken == [f["wait"] for f in passes if f["first"]
+                     for _ in range(times(f, "wait_step"))]
     assert [seen["give"] for seen in trace if seen["give"]] == \
-        [f["signal"] for f in passes if f["last"] and f["signal"]]
+        [f["signal"] for f in passes if f["last"] and f["signal"]
+         for _ in range(times(f, "signal_step"))]
     return trace
 
 
@@ -182,7 +203,8 @@ async def passes_scarce(dut):
 @cocotb.test()
 async def throughput(dut):
     """The passes of a block take a cycle a psum, and one more each."""
-    shape = {"psum": 3, "p": 6, "steps": 4, "strips": 1, "wait": 1, "signal": 2}
+    shape = {"psum": 3, "p": 6, "steps": 4, "strips": 1, "wait": 1, "signal": 2, "wait_step": 0,
+             "signal_step": 1}
     passes = [{**shape, "accumulate": int(i > 0), "first": int(i == 0), "last": int(i == 3)}
               for i in range(4)]
     trace = await run(dut, passes, 0)

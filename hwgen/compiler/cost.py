@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Timing", "fit", "estimate", "array_slots", "lower_bound", "pieces", "ceildiv"]
+from .geometry import Pooling
+
+__all__ = ["Timing", "fit", "estimate", "array_slots", "lower_bound", "pieces", "strip_pieces",
+           "ceildiv"]
 
 _MAX_RESIDENT = 32          # blocks of psums at a time; the semaphores count to 63
 _PROGRAM = 16               # bytes of a row program on the Y-bus
@@ -160,6 +163,16 @@ def pieces(config, q, g, r, groups, words):
     return np.clip(np.minimum(ceildiv(groups, unit), words // _PIECE), 1, _PIECES), unit
 
 
+def strip_pieces(strips, words=None):
+    """Strips of a piece of a tile or block of ``strips`` strips, and such pieces; a tile's, of
+    ``words`` GLB words, are not cut too small."""
+    count = np.minimum(strips, _PIECES)
+    if words is not None:
+        count = np.clip(np.minimum(count, words // _PIECE), 1, None)
+    size = ceildiv(strips, count)
+    return size, ceildiv(strips, size)
+
+
 def fit(config, layer, folds, g, c):
     """Which mappings fit the machine.
 
@@ -300,7 +313,7 @@ def estimate(config, layer, folds, m, timing):
 
     # Cycles and words, over whole and last tiles in both directions.
     keys = ("array", "refill", "ybus", "xbus", "filter", "filter_words", "compute", "loader",
-            "load_words", "drain", "dram_write", "write_words", "serial")
+            "load_words", "drain", "dram_write", "write_words", "serial", "waits")
     cost = {key: np.zeros(q.shape, np.int64) for key in keys}
     row_kinds = ((whole_rows, m["tile_rows"], nrow - 1),
                  (last_rows, out_rows - (nrow - 1) * m["tile_rows"], np.ones_like(nrow)))
@@ -312,7 +325,7 @@ def estimate(config, layer, folds, m, timing):
     in_pieces = ~(dw | astray | ((chunks > 1) & (chunk * q % g != 0)))
     tile_steps = nfolds * chunks * repeats
     step_blocks = np.where(nfolds * chunks > 1, resident, blocks)
-    first_load = first_filters = skew = 0
+    first_load = last_block = first_filters = skew = 0
     for n_rows, pooled_rows, row_count in row_kinds:
         for n_cols, pooled_cols, col_count in col_kinds:
             count = row_count * col_count * sets
@@ -379,8 +392,9 @@ def estimate(config, layer, folds, m, timing):
                 unpack = np.maximum(unpack, timing.cycles(words * word))
                 cost["load_words"] += count * folds_alike * repeats * words
                 unpacked += folds_alike * repeats * unpack
-                parts_cut, _ = pieces(config, q, g, r.taps, np.minimum(chunk, ncg),
-                                      np.minimum(chunk, ncg) * height * rounds)
+                tile_words = np.minimum(chunk, ncg) * height * rounds
+                step_passes = ceildiv(passes, chunks)
+                parts_cut, _ = pieces(config, q, g, r.taps, np.minimum(chunk, ncg), tile_words)
                 cut = np.minimum(cut, np.where(in_pieces, parts_cut, 1))
                 skew = np.maximum(skew, config.rows * taps)
                 first_filters = t * (np.minimum(pass_pairs, rows) * ceildiv(weights, word) + 1)
@@ -390,35 +404,49 @@ def estimate(config, layer, folds, m, timing):
                 busy["array"] + busy["refill"], busy["ybus"], busy["xbus"], busy["filter"]])
             cost["compute"] += count * compute
             cost["loader"] += count * (unpacked + tile_steps * (_LOAD + timing.latency))
-            # A step's load, in pieces, and a block's computing on it: of the tile before, the last
-            # block gives up a piece after the other; the first block waits for each.
+            # A step's load, in pieces, and a block's computing on it, and a pass of that: of the tile
+            # before, the last block gives up a piece after the other; the first block waits for
+            # each. The first tile of all may come strips by strips, which its first pass waits for.
             load = unpacked // tile_steps + cut * (_LOAD + timing.latency)
             block = compute // (nfolds * chunks * blocks)
+            a_pass = block // step_passes
+            _, in_strips = strip_pieces(n_strips, tile_words)
             cost["serial"] += count * tile_steps * np.where(
                 cut == 1, load, np.maximum(
                     load - np.where(step_blocks > 1, 2 * block - 2 * block // cut, block), 0))
-            first_load = np.where(count > 0, np.maximum(load // cut, load - block + block // cut),
-                                  first_load)
+            start = np.where(
+                in_strips > cut, np.maximum(load // in_strips, load - a_pass + a_pass // in_strips),
+                np.maximum(load // cut, load - block + block // cut))
+            first_load = np.where(count > 0, start, first_load)
             stored = count * groups * pooled_rows
             row_words = ceildiv(pooled_cols * p, word) + (ncol > 1)
-            cost["drain"] += stored * pooled_cols * pool.r * pool.s * ceildiv(p, lanes) \
-                + count * blocks * _STORE + stored * _ROW
+            drain = groups * pooled_rows * (
+                pooled_cols * pool.r * pool.s * ceildiv(p, lanes) + _ROW) + blocks * _STORE
+            write = np.maximum(groups * pooled_rows * np.maximum(row_words, _WRITE),
+                               timing.cycles(groups * pooled_rows * row_words * word))
+            cost["drain"] += count * drain
             cost["write_words"] += stored * row_words
-            cost["dram_write"] += stored * np.maximum(row_words, _WRITE)
+            cost["dram_write"] += count * write
+            # A block leaves strips by strips, if there is nothing to pool: the next one in its place
+            # follows, the last block of all is done soon after its last pass.
+            drain = np.maximum(drain, write) // blocks
+            _, in_strips = strip_pieces(np.where(
+                (layer.pooling == Pooling()) & (ceildiv(n_rows, e) == n_strips), n_strips, 1))
+            cost["waits"] += count * blocks * np.where(
+                in_strips > 1, np.maximum(drain - 2 * a_pass + 2 * a_pass // in_strips, 0), drain)
+            last_block = np.where(
+                count > 0, np.maximum(drain // in_strips, drain - a_pass + a_pass // in_strips),
+                last_block)
     several_params = ceildiv(layer.filters * sets, p) * p > config.params_depth
     params = groups * pw * sets * np.where(several_params, tiles, 1) * 2 * lanes * 4 // word
     commands = (total_blocks * 3 * parts * nfolds * (1 if dw else chunks) + loads + 4) * 64 // word
     cost["dram_read"] = cost["load_words"] + cost["filter_words"] + params + commands
     moved = (cost["dram_read"] + cost["write_words"]) * word
     cost["dram"] = timing.cycles(moved)
-    cost["dram_write"] = np.maximum(cost["dram_write"], timing.cycles(cost["write_words"] * word))
-    drain = np.maximum(cost["drain"], cost["dram_write"])
 
     # What does not overlap.
     serial = np.where(m["buffers"] == 1, cost["serial"] * (loads - 1) // loads, 0)
-    serial += np.where((m["slots"] == 1) & (total_blocks > 1),
-                       drain * (total_blocks - 1) // total_blocks, 0)
-    last_block = drain // total_blocks
+    serial += np.where(m["slots"] == 1, cost["waits"] * (total_blocks - 1) // total_blocks, 0)
     startup = first_load + first_filters + skew + last_block + _ENDS + _ANSWERS * timing.latency
     busiest = cost["compute"] + serial
     for key in outer:

@@ -44,10 +44,11 @@ class Axis:
         """Positions that ``outputs`` neighbouring outputs read; works on arrays too."""
         return (outputs - 1) * self.u + (self.taps - 1) * self.d + 1
 
-    def window(self, first, positions):
-        """``positions`` positions from the first tap of output ``first`` on, as padding before,
-        input index of the first real one, real ones, padding after."""
-        origin = first * self.stride + self.first * self.dilation - self.pad
+    def window(self, first, positions, skip=0):
+        """``positions`` positions from the first tap of output ``first`` on, after the first
+        ``skip`` of them: padding before, input index of the first real one, real ones, padding
+        after."""
+        origin = first * self.stride + self.first * self.dilation - self.pad + skip * self.step
         low = min(max(-(origin // self.step), 0), positions)
         high = min(max((self.size - 1 - origin) // self.step + 1, low), positions)
         return low, origin + low * self.step, high - low, positions - high

@@ -6,8 +6,8 @@ from math import gcd
 import numpy as np
 
 from .. import isa
-from .cost import ceildiv, pieces
-from .geometry import Cut, Fold, cuts
+from .cost import ceildiv, pieces, strip_pieces
+from .geometry import Cut, Fold, Pooling, cuts
 from .weights import TABLE_WORDS, filter_stream, parameters, table_words
 
 __all__ = ["lower", "Code", "Store", "REQUANTISE", "SUM", "PRODUCT", "RAW"]
@@ -112,10 +112,12 @@ class _Step:
 @dataclass(frozen=True)
 class _Tile:
     """Where the ifmap tile of a step stands: its first ifmap word, and for each piece in which it
-    is loaded the channel group after its last."""
+    is loaded the channel group after its last. ``strips``: it comes in pieces of so many strips
+    instead."""
     step: _Step
     base: int
     ends: tuple
+    strips: int = 0
 
 
 def lower(config, layer, mapping, sources, y_place, store):
@@ -211,6 +213,9 @@ class _Lowering:
         self.param_slots = self.param_words // (m.t * self.pw)
         self.stores = sum(len(step.blocks) for step in steps if step.last)
         self.stored = self.opened = self.fetched = 0
+        opening = [step for step in steps if step.first for _ in step.blocks]
+        self.leaves = [self.leaving(step, n == len(opening) - 1)
+                       for n, step in enumerate(opening)]
         self.tiles = [self.tile_of(step, i) for i, step in enumerate(steps)]
         self.load(0, 0)
         if self.params_once:
@@ -275,7 +280,11 @@ class _Lowering:
                                      groups * height * words)
                 units = ceildiv(groups, unit)
                 ends = [int(unit * (units * n // count)) for n in range(1, count)]
-        return _Tile(step, self.base + index % m.buffers * m.tile_words, (*ends, groups))
+        base = self.base + index % m.buffers * m.tile_words
+        size, count = strip_pieces(self.strips(step), groups * height * words)
+        if index == 0 and len(self.sources) == 1 and count > len(ends) + 1:
+            return _Tile(step, base, (groups,), int(size))
+        return _Tile(step, base, (*ends, groups))
 
     def gives_pieces(self, index):
         """Whether the step in whose place step ``index`` comes gives up its tile piece by piece."""
@@ -284,19 +293,32 @@ class _Lowering:
         return self.mapping.buffers == 1 and before.ends == after.ends and \
             self.shape(before.step) == self.shape(after.step)
 
+    def loads(self, index):
+        """Number of pieces in which a step's tile comes."""
+        tile = self.tiles[index]
+        if tile.strips:
+            return ceildiv(self.strips(tile.step), tile.strips)
+        return len(tile.ends)
+
     def load(self, index, piece):
         """Load a piece of a step's tile."""
         m, tile = self.mapping, self.tiles[index]
         step = tile.step
         height, width, words = self.shape(step)
-        begin = tile.ends[piece - 1] if piece else 0
-        c0 = step.c0 + begin * m.q
-        c1 = min(step.c0 + tile.ends[piece] * m.q, step.c0 + step.channels)
-        tpad, row, rows, bpad = step.fold.rows.window(step.rows.a, height)
+        begin, above, below = 0, 0, height          # channel group, ifmap rows
+        c0, c1 = step.c0, step.c0 + step.channels
+        if tile.strips:
+            above, below = (step.fold.rows.span(n * tile.strips * m.e) if n else 0
+                            for n in (piece, piece + 1))
+            below = min(below, height)
+        else:
+            begin = tile.ends[piece - 1] if piece else 0
+            c0, c1 = c0 + begin * m.q, min(c0 + tile.ends[piece] * m.q, c1)
+        tpad, row, rows, bpad = step.fold.rows.window(step.rows.a, below - above, above)
         lpad, col, cols, rpad = step.fold.cols.window(step.cols.a, width)
         wstep = step.fold.cols.step
         if cols == 0:
-            tpad, rows, bpad = height, 0, 0
+            tpad, rows, bpad = below - above, 0, 0
         turns = list(_turns(len(self.sources), tpad, row, rows, bpad, step.fold.rows.step))
         for n, turn in enumerate(turns):
             x = self.sources[turn.source]
@@ -317,7 +339,7 @@ class _Lowering:
             else:
                 fields |= {"addr": 0, "wstep": 1, "cols": width}
             self.emit("LOAD", turn.source,
-                      dst=self.glb(tile.base + (shift * height + turn.top) * words),
+                      dst=self.glb(tile.base + (shift * height + above + turn.top) * words),
                       pad=self.conv.x.zero_point & 255, g=x.g, groups=last - first,
                       row_stride=x.row_stride * turn.row_step, group_stride=x.group_stride,
                       rows=turn.rows, tpad=turn.above, bpad=turn.below,
@@ -346,7 +368,8 @@ class _Lowering:
                 self.emit("FILTER", addr=addr, size=size)
                 cuts = every if entering or (leaving and in_turn) else every[-1:]
                 for piece in cuts:
-                    if index == 0 and entering and piece + 1 < len(every):
+                    opening = index == 0 and entering
+                    if opening and piece + 1 < self.loads(0):
                         self.load(0, piece + 1)
                     first, last = piece == cuts[0], piece == cuts[-1]
                     wait = SLOT if (part == 0 and first and step.first
@@ -357,9 +380,15 @@ class _Lowering:
                         tile, block, 0 if first else tile.ends[piece - 1], tile.ends[piece],
                         accumulate=not (step.first and part == 0 and first),
                         feed_wait=LOADED if entering else 0, feed_signal=BUFFER if gives else 0,
-                        psum_wait=wait, psum_signal=COMPLETE if done else 0)
+                        psum_wait=wait, psum_signal=COMPLETE if done else 0,
+                        feed_step=tile.strips if entering else 0,
+                        wait_step=self.follows(self.number[block]) if wait else 0,
+                        signal_step=self.leaves[self.number[block]][1] if done else 0)
                     if gives and in_turn:
                         self.load(following, piece)
+                    if opening and tile.strips:
+                        for other in range(2, self.loads(0)):
+                            self.load(0, other)
                 if index == 0 and entering:
                     for other in range(1, min(m.buffers, len(self.tiles))):
                         self.load_all(other)
@@ -369,8 +398,24 @@ class _Lowering:
             self.load_all(following)
 
     def load_all(self, index):
-        for piece in range(len(self.tiles[index].ends)):
+        for piece in range(self.loads(index)):
             self.load(index, piece)
+
+    def leaving(self, step, last):
+        """How a block leaves: its strips, and the strips of a STORE (0: all in one)."""
+        strips = self.strips(step)
+        pooled = self.layer.pooling != Pooling()
+        if (self.mapping.slots > 1 and not last) or pooled \
+                or strips != ceildiv(step.rows.b - step.rows.a, self.mapping.e):
+            return strips, 0
+        size, count = strip_pieces(strips)
+        return strips, int(size) if count > 1 else 0
+
+    def follows(self, number):
+        """Strips for which block ``number`` waits at a time (0: all): it comes where another was
+        that leaves in the same pieces."""
+        before = self.leaves[number - self.mapping.slots]
+        return before[1] if before == self.leaves[number] else 0
 
     def fetch_params(self, step, n):
         """Fetch the parameters of a step's block ``n``, about to be complete, unless there."""
@@ -444,30 +489,41 @@ class _Lowering:
         return packed.reshape(block.t, groups * r, m.p * ns * nc)
 
     def store(self, step, block):
+        m, number = self.mapping, self.number[block]
+        strips, size = self.leaves[number]
+        starts = range(0, strips, size or strips)
+        for strip in starts:
+            wait, signal, last = COMPLETE, 0, strip == starts[-1]
+            if strip == 0 and (not self.params_once or self.stored == 0):
+                wait |= PARAMS
+            if self.stored + m.slots < self.stores and (last or self.follows(number + m.slots)):
+                signal |= SLOT
+            if last and not self.params_once and self.stored + self.param_slots < self.stores:
+                signal |= PARAMS_FREE
+            self.store_strips(step, block, strip, size, wait, signal)
+        self.stored += 1
+
+    def store_strips(self, step, block, strip, size, wait, signal):
+        """Store ``size`` strips of a block from ``strip`` on (0: all)."""
         m, y, pool, conv = self.mapping, self.y, self.layer.pooling, self.conv
-        signal = 0
-        if self.stored + m.slots < self.stores:
-            signal |= SLOT
-        if not self.params_once and self.stored + self.param_slots < self.stores:
-            signal |= PARAMS_FREE
-        wait = COMPLETE
-        if not self.params_once or self.stored == 0:
-            wait |= PARAMS
         steps = step.cols.b - step.cols.a
+        above = strip * m.e
+        psum_rows, out_rows = step.rows.b - step.rows.a, step.rows.o1 - step.rows.o0
+        if size:
+            psum_rows = out_rows = min(size * m.e, psum_rows - above)
         self.emit(
-            "STORE", wait=wait, signal=signal, psum=self.psum(block),
+            "STORE", wait=wait, signal=signal, psum=self.psum(block) + strip * steps * self.pw,
             params=self.param_word(block),
-            addr=block.m0 // y.g * y.group_stride + step.rows.o0 * y.row_stride
+            addr=block.m0 // y.g * y.group_stride + (step.rows.o0 + above) * y.row_stride
             + step.cols.o0 * y.pixel,
             row_stride=y.row_stride, group_stride=y.group_stride, bank=0, groups=block.t, e=m.e,
-            p=y.g, pw=self.pw, steps=steps, psum_rows=step.rows.b - step.rows.a,
+            p=y.g, pw=self.pw, steps=steps, psum_rows=psum_rows,
             zy=conv.y.zero_point & 255, ysigned=conv.y.dtype == np.int8, lo=conv.lo & 255,
-            hi=conv.hi & 255, out_rows=step.rows.o1 - step.rows.o0,
+            hi=conv.hi & 255, out_rows=out_rows,
             out_cols=step.cols.o1 - step.cols.o0, row0=step.rows.first, col0=step.cols.first,
             pool_r=pool.r, pool_s=pool.s, pool_u=pool.u, pool_v=pool.v,
             strip_words=steps * self.pw, param_stride=0 if self.how.tables else self.pw,
             mode=self.how.mode, scale=int(np.float32(self.how.scale).view(np.uint32)))
-        self.stored += 1
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class _State(enum.IntEnum):
     PROGRAM = 3     # what they are to do
     DATA = 4        # the ifmap words
     SIGNAL = 5      # give semaphores
+    STRIP = 6       # wait for the semaphores of the next strips
 
 
 class Feed(Block):
@@ -39,6 +40,7 @@ class Feed(Block):
     -------
     command : In(COMMAND)
     semaphores : Out(Take)
+        Taken before a command is accepted, and in its first pass before every ``feed_step``-th strip.
     give : Out(8)
         Given when the last word of a command has been read.
     passes : Out(stream.Signature(PASS))
@@ -96,8 +98,10 @@ class Feed(Block):
 
         m.d.comb += [
             incoming.eq(self.command.payload),
-            self.semaphores.payload.eq(incoming.feed_wait),
-            self.semaphores.valid.eq((state == _State.WAIT) & self.command.valid),
+            self.semaphores.payload.eq(Mux(state == _State.STRIP, command.feed_wait,
+                                           incoming.feed_wait)),
+            self.semaphores.valid.eq(((state == _State.WAIT) & self.command.valid)
+                                     | (state == _State.STRIP)),
             self.command.ready.eq((state == _State.WAIT) & self.semaphores.ready),
             last_pass.eq(left <= config.rows),
         ]
@@ -105,6 +109,7 @@ class Feed(Block):
         # One adder walks all levels of the loop nest.
         inner, outer = Signal(10), Signal(10)
         round_, strip = Signal(12), Signal(10)
+        waited = Signal(6)                   # strips since the last wait, with this one
         address, outer_base = Signal(24), Signal(24)
         round_base, strip_base = Signal(24), Signal(24)
         inner_count, outer_count = Signal(10), Signal(10)      # less one
@@ -150,6 +155,7 @@ class Feed(Block):
                     row.eq(Mux(last_pass, config.rows - left, 0)), first_tag.eq(1), c.eq(0),
                     strip_base.eq(group), round_base.eq(group), outer_base.eq(group),
                     address.eq(group), inner.eq(0), outer.eq(0), round_.eq(0), strip.eq(0),
+                    waited.eq(1),
                 ]
                 with m.If(self.passes.ready):
                     m.d.sync += state.eq(_State.TAG)
@@ -201,12 +207,19 @@ class Feed(Block):
                             m.d.sync += [outer.eq(0), round_base.eq(total), round_.eq(round_ + 1)]
                             with m.If(last_round):
                                 m.d.sync += [round_.eq(0), strip_base.eq(total),
-                                             strip.eq(strip + 1)]
+                                             strip.eq(strip + 1), waited.eq(waited + 1)]
+                                with m.If(first_pass & command.feed_step.any()
+                                          & (waited == command.feed_step)):
+                                    m.d.sync += state.eq(_State.STRIP)
                                 with m.If(last_strip):
                                     m.d.sync += [
                                         first_pass.eq(0),
                                         state.eq(Mux(left == 0, _State.SIGNAL, _State.ANNOUNCE)),
                                     ]
+            with m.Case(_State.STRIP):
+                m.d.sync += waited.eq(1)
+                with m.If(self.semaphores.ready):
+                    m.d.sync += state.eq(_State.DATA)
             with m.Case(_State.SIGNAL):
                 m.d.comb += self.give.eq(command.feed_signal)
                 m.d.sync += state.eq(_State.WAIT)
@@ -224,6 +237,8 @@ class Feed(Block):
             self.passes.p.last.eq(last_pass),
             self.passes.p.wait.eq(command.psum_wait),
             self.passes.p.signal.eq(command.psum_signal),
+            self.passes.p.wait_step.eq(command.wait_step),
+            self.passes.p.signal_step.eq(command.signal_step),
         ]
         flight = self._send(m, command, message)
         m.d.comb += self.words.eq(self.y_valid & (self.y.kind == YKind.DATA))

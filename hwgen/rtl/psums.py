@@ -15,7 +15,7 @@ __all__ = ["PsumController", "PASS"]
 #: One pass, as the feed announces it; counts are one less than the number.
 PASS = data.StructLayout({
     "psum": 16, "p": 10, "steps": 12, "strips": 10, "accumulate": 1, "first": 1, "last": 1,
-    "wait": 8, "signal": 8})
+    "wait": 8, "signal": 8, "wait_step": 6, "signal_step": 6})
 
 
 class PsumController(Block):
@@ -24,7 +24,7 @@ class PsumController(Block):
     The columns run in lock step, so one controller serves every bank. A psum taken from the last row
     in cycle t is added in cycle t + 4; a word is written in the cycle after its last psum was
     added, and the next word read in the cycle before. A psum can be taken in every cycle, but for
-    one cycle at the start of each pass.
+    one cycle at the start of each pass, and one where a strip waits for semaphores.
 
     Members
     -------
@@ -37,9 +37,11 @@ class PsumController(Block):
     read_soon, write_soon : Out(1)
         No read (write) request may be given to a bank in this cycle.
     semaphores : Out(Take)
-        Takes the semaphores that the first write of a block waits for.
+        Takes the semaphores that the first write of a block waits for, and in the first pass that of
+        every ``wait_step``-th strip.
     give : Out(8)
-        Semaphores given when the last psum of a block has been written.
+        Semaphores given when the last psum of a block has been written, and in the last pass that
+        of every ``signal_step``-th strip.
     idle : Out(1)
     """
 
@@ -71,6 +73,8 @@ class PsumController(Block):
         address = Signal(range(config.bank_depth))
         lane = Signal(range(config.lanes))
         p, step, strip = Signal(10), Signal(12), Signal(10)
+        waited, signalled = Signal(6), Signal(6)       # strips since then, with this one
+        hold = Signal()                                # the next strip waits
 
         # A step of the pipeline: read the next word, take a psum, or both.
         step_layout = data.StructLayout({
@@ -80,10 +84,11 @@ class PsumController(Block):
         event = Signal(step_layout)
 
         permitted = Signal()
-        m.d.comb += self.semaphores.payload.eq(head.wait)
-        m.d.comb += self.semaphores.valid.eq(fifo.r_rdy & head.first & ~permitted & ~running)
+        m.d.comb += self.semaphores.payload.eq(Mux(hold, now.wait, head.wait))
+        m.d.comb += self.semaphores.valid.eq(
+            hold | (fifo.r_rdy & head.first & ~permitted & ~running))
         with m.If(self.semaphores.valid & self.semaphores.ready):
-            m.d.sync += permitted.eq(1)
+            m.d.sync += [permitted.eq(~hold), hold.eq(0)]
 
         with m.If(~running):
             with m.If(fifo.r_rdy & (~head.first | permitted)):
@@ -94,9 +99,9 @@ class PsumController(Block):
                 ]
                 m.d.sync += [
                     running.eq(1), permitted.eq(0), now.eq(head), address.eq(head.psum),
-                    lane.eq(0), p.eq(0), step.eq(0), strip.eq(0),
+                    lane.eq(0), p.eq(0), step.eq(0), strip.eq(0), waited.eq(1), signalled.eq(1),
                 ]
-        with m.Else():
+        with m.Elif(~hold):
             last_p, last_step, last_strip = Signal(), Signal(), Signal()
             word_end = Signal()
             m.d.comb += [
@@ -120,11 +125,17 @@ class PsumController(Block):
                 with m.If(last_p):
                     m.d.sync += [p.eq(0), step.eq(step + 1)]
                     with m.If(last_step):
-                        m.d.sync += [step.eq(0), strip.eq(strip + 1)]
+                        m.d.sync += [step.eq(0), strip.eq(strip + 1), waited.eq(waited + 1),
+                                     signalled.eq(signalled + 1)]
+                        with m.If(now.last & (last_strip | (now.signal_step.any()
+                                                   & (signalled == now.signal_step)))):
+                            m.d.comb += event.signal.eq(now.signal)
+                            m.d.sync += signalled.eq(1)
                         with m.If(last_strip):
-                            m.d.comb += [
-                                event.read.eq(0), event.signal.eq(Mux(now.last, now.signal, 0))]
+                            m.d.comb += event.read.eq(0)
                             m.d.sync += running.eq(0)
+                        with m.Elif(now.first & now.wait_step.any() & (waited == now.wait_step)):
+                            m.d.sync += [hold.eq(1), waited.eq(1)]
 
         # The psum is on its way for PE.LATENCY + 1 cycles. Stage i holds the event i + 1 cycles
         # after it happened.

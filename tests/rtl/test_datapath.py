@@ -12,7 +12,7 @@ from sim.runner import SIMULATORS, run_block
 SHAPES = {
     "2x14": dict(rows=2, cols=14),
     "3x4": dict(rows=3, cols=4, glb_kib=32, lanes=2),
-    "1x1": dict(rows=1, cols=1, glb_kib=8, lanes=1, bus_bits=32, xbus_bytes=1),
+    "1x1": dict(rows=1, cols=1, glb_kib=16, lanes=1, bus_bits=32, xbus_bytes=1),
     "5x3-wide": dict(rows=5, cols=3, glb_kib=64, lanes=8, params_depth=2048,
                      bus_bits=128, xbus_bytes=8, zero_gate=True),
     "4x6-256": dict(rows=4, cols=6, glb_kib=64, lanes=8, params_depth=2048,

@@ -12,7 +12,8 @@ from hwgen.config import resolve
 from hwgen.model import onnx_import
 
 _LENET = "examples/lenet5/lenet5.onnx"
-_FILES = {"program.bin", "manifest.json", "listing.txt", "mappings.txt", "mapping.toml"}
+_FILES = {"program.bin", "manifest.json", "program.h", "listing.txt", "mappings.txt",
+          "mapping.toml"}
 
 
 @pytest.fixture(scope="module")

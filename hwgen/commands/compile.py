@@ -31,8 +31,9 @@ def command(model, pe, build_folder, mappings, out, json_file):
     """Compile a quantised ONNX network for an accelerator.
 
     Writes program.bin (the memory image), manifest.json (placement of tensors and programs),
-    listing.txt (the commands, disassembled), mappings.txt (how each layer is mapped, and why) and
-    mapping.toml (the same, for --mapping) into a folder, whole or not at all.
+    program.h (the same for the driver in C), listing.txt (the commands, disassembled), mappings.txt
+    (how each layer is mapped, and why) and mapping.toml (the same, for --mapping) into a folder,
+    whole or not at all.
     """
     console, notes = Console(), Console(stderr=True)
     console.width = max(console.width, _WIDTH)

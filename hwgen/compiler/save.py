@@ -1,4 +1,4 @@
-"""A compiled network as a folder: memory image, manifest, listing and mappings."""
+"""A compiled network as a folder: memory image, manifest, C header, listing and mappings."""
 
 import dataclasses
 import hashlib
@@ -13,6 +13,7 @@ from ..errors import HwgenError
 from ..files import replacing
 from ..model.graph import Host
 from . import explain
+from .header import c_header
 from .listing import listing
 from .nest import Nest
 
@@ -45,6 +46,7 @@ def save(network, program, folder):
     title = f"{network.name} on {program.config.name}"
     table = [explain.overview(title, nests)] if nests else []
     texts = {
+        "program.h": c_header(network, program, IMAGE),
         "listing.txt": "".join(_listing(program)),
         "mappings.txt": explain.text(*table, *(explain.detail(nest) for nest in nests)),
         "mapping.toml": explain.toml(nests),

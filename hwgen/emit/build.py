@@ -49,6 +49,7 @@ def build(config, folder):
             "config.toml": config.to_toml(),
             "commands.md": f"# Commands of hwgen\n\n{commands.markdown()}",
             "commands.h": commands.c_header(),
+            **commands.c_driver(),
         }
         for name, text in texts.items():
             (new / name).write_text(text)

@@ -1,11 +1,12 @@
-"""The command set as a document and as a C header, from hwgen/isa.py."""
+"""The command set as a document and as a C header, from hwgen/isa.py; the driver in C."""
 
 import textwrap
+from importlib import resources
 
 from .. import isa
-from ..registers import ErrorCode
+from ..registers import COUNTERS, ErrorCode
 
-__all__ = ["markdown", "c_header"]
+__all__ = ["markdown", "c_header", "c_driver"]
 
 
 def _rows(command):
@@ -36,9 +37,9 @@ def markdown():
 
 
 def c_header():
-    """A C header: opcodes, error codes, the place of each field, functions for fields."""
+    """A C header: opcodes, error codes, counters, the place of each field, functions for fields."""
     lines = [
-        "/* The command set of hwgen: see commands.md. Generated. */", "",
+        "/* The command set of hwgen, see commands.md; error codes, counters. Generated. */", "",
         "#ifndef HWGEN_COMMANDS_H", "#define HWGEN_COMMANDS_H", "", "#include <stdint.h>", "",
         f"#define HWGEN_COMMAND_BYTES {isa.COMMAND_BYTES}",
         f"#define HWGEN_COMMAND_WORDS {isa.COMMAND_BYTES // 8}",
@@ -50,6 +51,12 @@ def c_header():
               for command in isa.COMMANDS.values()]
     lines += ["", "/* What ERROR_CODE reads when a program was stopped. */"]
     lines += [f"#define HWGEN_ERROR_{code.name} {code.value}" for code in ErrorCode]
+    lines += ["", "/* The same with a sentence on each: X(name, code, text). */",
+              "#define HWGEN_ERRORS(X) \\"]
+    lines += [f'    X({code.name}, {code.value}, "{code.doc}") \\' for code in ErrorCode]
+    lines += ["", "/* Performance counters: X(name in registers.h, member of a struct). */",
+              "#define HWGEN_COUNTERS(X) \\"]
+    lines += [f"    X({name}, {name.lower()}) \\" for name in COUNTERS]
     lines += ["", "/* Fields: 64-bit word, lowest bit, bits. */",
               "#define HWGEN_OPCODE 0, 0, 8"]
     for command in isa.COMMANDS.values():
@@ -73,3 +80,9 @@ static inline uint64_t hwgen_get(const uint64_t command[HWGEN_COMMAND_WORDS], un
 
 #endif
 '''
+
+
+def c_driver():
+    """The driver in C, ``{file name: text}``; it needs this header and ``registers.h``."""
+    folder = resources.files(__package__) / "c"
+    return {name: (folder / name).read_text() for name in ("hwgen.h", "hwgen.c")}

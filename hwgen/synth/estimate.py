@@ -25,15 +25,19 @@ _MODEL = "model.json"
 _REFERENCE = "ecp5"
 _FITTED = ("logic_cells", "ff")
 
+# LUTs by which a PE with its multiplier in logic exceeds one with a multiplier block (ECP5).
+_LOGIC_MULTIPLIER = 170
+
 # How far the estimate may be off: what exceeds a device by more cannot fit.
 _MARGIN = 0.10
 
 # Words and bits of the shapes that one block RAM takes, and up to how many words small RAM takes a
-# memory instead, by family.
+# memory instead, by family. Registers take those of up to _REGISTER_BITS.
+_REGISTER_BITS = 64
 _LARGE = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _SHAPES = {
     "ecp5": (_LARGE, 64), "gowin": (_LARGE, 64), "xc7": (_LARGE, 64),
-    "ice40": (((256, 16), (512, 8), (1024, 4), (2048, 2)), 8),
+    "ice40": (((256, 16), (512, 8), (1024, 4), (2048, 2)), 0),
 }
 
 
@@ -58,7 +62,7 @@ def _terms(config):
 def _tiles(depth, width, family):
     """Block RAMs of a memory of ``depth`` words of ``width`` bits; 0 if it is too small for one."""
     shapes, small = _SHAPES[family]
-    if depth <= small:
+    if depth <= small or depth * width <= _REGISTER_BITS:
         return 0
     return min(-(-depth // words) * -(-width // bits) for words, bits in shapes)
 
@@ -79,6 +83,13 @@ def _block_rams(config, family):
     }
     return {block: sum(count * _tiles(words, bits, family) for count, words, bits in entries)
             for block, entries in memories.items()}
+
+
+def _logic_multipliers(config, target):
+    """PEs that find no multiplier block."""
+    if not target.logic_multipliers:
+        return 0
+    return max(config.rows * config.cols - target.array_dsps(config), 0)
 
 
 def _model():
@@ -103,11 +114,10 @@ def estimate(config, target):
     if target.family != "gates":
         for block, count in _block_rams(config, target.family).items():
             amounts[block]["bram"] = count
-        pes = config.rows * config.cols
-        if target.logic_multipliers:
-            pes = min(pes, target.array_dsps(config))
-        amounts["PEs"]["dsp"] = pes
-        amounts["output stage"]["dsp"] = (2 + config.elementwise) * config.lanes
+        without = _logic_multipliers(config, target)
+        amounts["PEs"]["dsp"] = config.rows * config.cols - without
+        amounts["PEs"]["logic_cells"] += _LOGIC_MULTIPLIER * without
+        amounts["output stage"]["dsp"] = target.output_dsps(config)
     by_block = {block: amounts[block] for block in BLOCKS if block in amounts}
     total = {resource: sum(row[resource] for row in by_block.values()) for resource in RESOURCES}
     return Result(total, by_block, [], tools=["estimated"])
@@ -143,8 +153,12 @@ def _solve(rows, values):
 
 def fit(reports):
     """The model that fits what ``hwgen synth --json`` wrote of some designs."""
-    designs = [(TARGETS[report["target"]].family, Config(**report["parameters"]),
-                report["by_block"]) for report in reports]
+    designs = []
+    for report in reports:
+        target, config = TARGETS[report["target"]], Config(**report["parameters"])
+        blocks = {block: dict(row) for block, row in report["by_block"].items()}
+        blocks["PEs"]["logic_cells"] -= _LOGIC_MULTIPLIER * _logic_multipliers(config, target)
+        designs.append((target.family, config, blocks))
     model = {"coefficients": {}, "factors": defaultdict(dict)}
     for resource in _FITTED:
         chosen = [(_terms(config), blocks) for family, config, blocks in designs

@@ -120,7 +120,8 @@ class Resources:
             if kind in target.memories:
                 path = re.sub(r"(\$\d+)?(\.\d+)+$", "", name.removeprefix(f"{TOP}."))
                 self.memories[path][kind] += 1
-        extra = {"ecp5": _ecp5_extra, "ice40": _ice40_cells}.get(target.family)
+        extra = {"ecp5": _ecp5_extra, "ice40": _ice40_cells, "gates": _flip_flops}.get(
+            target.family)
         if extra:
             for name, resource, amount in extra(cells):
                 amounts[places.block(name)][resource] += amount
@@ -153,6 +154,13 @@ def _ecp5_extra(cells):
     for name, cell in cells.items():
         if cell["type"] == "TRELLIS_DPR16X4":
             yield name, "logic_cells", 2
+
+
+def _flip_flops(cells):
+    """Flip-flops among gates, whose areas count among the gates'."""
+    for name, cell in cells.items():
+        if cell["type"] == "$_DFF_P_":
+            yield name, "ff", 1
 
 
 def _ice40_cells(cells):

@@ -62,13 +62,17 @@ class Target:
     arguments: tuple = ()
 
     def array_dsps(self, config):
-        """Multiplier blocks that the output stage leaves to the array; None: as many as it wants.
+        """Multiplier blocks that the output stage leaves to the array.
 
-        A lane takes two for the requantisation, one more for elementwise layers.
+        A device must be meant.
         """
-        if self.capacity is None:
-            return None
-        return max(self.capacity["dsp"] - (2 + config.elementwise) * config.lanes, 0)
+        return max(self.capacity["dsp"] - self.output_dsps(config), 0)
+
+    def output_dsps(self, config):
+        """Multiplier blocks of the output stage: in each lane two for the requantisation (one of
+        AMD's, which are wider), one more for elementwise layers.
+        """
+        return ((1 if self.family == "xc7" else 2) + config.elementwise) * config.lanes
 
 
 def _cells(**resources):

@@ -126,10 +126,10 @@ class MappedBus:
         The region that is the accelerator's alone; its address is a multiple of 4096.
     interrupt : str
         UIO device whose interrupt is the accelerator's, as in ``uio0``; without it, ``IRQ_STATUS``
-        is read every 50 us.
+        is read every 50 us. An interrupt that is lost costs the rest of its wait.
     clock_mhz : float
-        The accelerator's clock, by which the driver's cycles become time. A wait takes a
-        millisecond at least.
+        The accelerator's clock, by which the driver's cycles become time; a wait ends after a
+        millisecond at the earliest, if no interrupt comes.
 
     Raises
     ------
@@ -192,19 +192,23 @@ class MappedBus:
 
     def wait(self, cycles):
         seconds = max(cycles / self._hertz, _SHORTEST)
-        if self._interrupt is None:
-            end = time.monotonic() + seconds
-            while not self.read32(REGISTERS["IRQ_STATUS"].offset):
-                if time.monotonic() > end:
-                    return False
-                time.sleep(_PAUSE)
-            return True
+        if self._interrupt is not None:
+            self._sleep(seconds)
+            return self._stands()
+        end = time.monotonic() + seconds
+        while not self._stands() and time.monotonic() < end:
+            time.sleep(_PAUSE)
+        return self._stands()
+
+    def _stands(self):
+        return bool(self.read32(REGISTERS["IRQ_STATUS"].offset))
+
+    def _sleep(self, seconds):
+        """Until the UIO device's interrupt, ``seconds`` at most."""
         try:
             os.write(self._interrupt, _ENABLE)
-            came = bool(select.select([self._interrupt], [], [], seconds)[0])
-            if came:
+            if select.select([self._interrupt], [], [], seconds)[0]:
                 os.read(self._interrupt, _COUNT)
         except OSError as error:
             raise HwgenError(f"the UIO device gives no interrupt ({error.strerror}): describe it "
                              f"in the device tree, or do without.") from None
-        return came

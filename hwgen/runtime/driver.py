@@ -15,8 +15,9 @@ __all__ = ["Bus", "Driver", "SimulationError", "DeviceError", "Outcome"]
 
 _DONE, _ERROR = 1, 2         # of IRQ_ENABLE and IRQ_STATUS
 _START, _SOFT_RESET = 1, 2   # of CTRL
-_RESET_POLLS = 1000          # looks at STATUS that a soft reset may take,
-_RESET_CYCLES = 100          # and cycles between them
+_NOT_READY = 0b1101          # of STATUS: BUSY, ERROR, RESETTING
+_POLLS = 1000                # looks at a register until it is 0,
+_POLL_CYCLES = 100           # and cycles between them
 
 
 class Bus(Protocol):
@@ -157,7 +158,13 @@ class Driver:
         ------
         DeviceError
             The device stopped with an error. :meth:`recover` makes it usable again.
+        HwgenError
+            That was not done after an earlier error.
         """
+        status = self._get("STATUS")
+        if status & _NOT_READY:
+            raise HwgenError(f"the device cannot start a program: STATUS is 0x{status:X}; after an "
+                             f"error, or a program that was abandoned, do a soft reset.")
         if watchdog is None:
             watchdog = REGISTERS["WATCHDOG"].value(self.config)
         self._set("WATCHDOG", watchdog)
@@ -169,7 +176,7 @@ class Driver:
                 cause = self._get("IRQ_STATUS")
             if progress is not None:
                 progress()
-        self._set("IRQ_STATUS", _DONE | _ERROR)
+        self._clear()
         if cause & _ERROR:
             raise DeviceError(ErrorCode(self._get("ERROR_CODE")),
                               self._get("ERROR_INFO_LO") | self._get("ERROR_INFO_HI") << 32,
@@ -185,11 +192,18 @@ class Driver:
         """Soft reset, after an error or to abandon a program; raises :exc:`HwgenError` if the
         device does not come back."""
         self._set("CTRL", _SOFT_RESET)
-        for _ in range(_RESET_POLLS):
-            finished = self._get("STATUS") == 0
-            self._set("IRQ_STATUS", _DONE | _ERROR)
-            if finished:
+        self._until_zero("STATUS", "did not finish its soft reset")
+        self._clear()
+
+    def _clear(self):
+        """Clear the interrupt; reading it back tells that this has arrived."""
+        self._set("IRQ_STATUS", _DONE | _ERROR)
+        self._until_zero("IRQ_STATUS", "does not clear its interrupt")
+
+    def _until_zero(self, name, failure):
+        for _ in range(_POLLS):
+            value = self._get(name)
+            if not value:
                 return
-            self.bus.wait(_RESET_CYCLES)
-        raise HwgenError(f"the device did not finish its soft reset: STATUS is "
-                         f"0x{self._get('STATUS'):X}.")
+            self.bus.wait(_POLL_CYCLES)
+        raise HwgenError(f"the device {failure}: {name} is 0x{value:X}.")

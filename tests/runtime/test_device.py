@@ -16,7 +16,7 @@ from hwgen import isa
 from hwgen.config import Config
 from hwgen.errors import HwgenError
 from hwgen.registers import COUNTERS, REGISTERS, Access, ErrorCode
-from hwgen.runtime import device
+from hwgen.runtime import device, driver
 from hwgen.runtime.device import MappedBus, Window
 from hwgen.runtime.dram import Dram
 from hwgen.runtime.driver import DeviceError, Driver
@@ -37,6 +37,15 @@ class _Device(threading.Thread):
 
     Writes to the registers have no effect at once: the thread looks for them, and runs the
     simulation when it finds a start. It begins in the state that a failed program left.
+
+    Attributes
+    ----------
+    memory : numpy.ndarray
+        The memory that is mapped.
+    interrupt : str
+        The terminal: takes what enables the interrupt, and gives a count for each.
+    enables, interrupts : int
+        How many of both there were.
     """
     def __init__(self, folder, lenet):
         super().__init__(daemon=True)
@@ -47,7 +56,7 @@ class _Device(threading.Thread):
         for name, length in (("registers", _PAGE), ("memory", size)):
             (folder / name).write_bytes(bytes(length))
         self._registers = np.memmap(folder / "registers", np.uint32, "r+")
-        self._memory = np.memmap(folder / "memory", np.uint8, "r+")
+        self.memory = np.memmap(folder / "memory", np.uint8, "r+")
         self._terminal, slave = pty.openpty()
         tty.setraw(slave)
         self.interrupt = os.ttyname(slave)
@@ -77,14 +86,14 @@ class _Device(threading.Thread):
             registers[_OFFSET["CTRL"]] = 0
             for name in _INPUTS:
                 simulation.write32(REGISTERS[name].offset, int(registers[_OFFSET[name]]))
-            simulation.memory[:] = self._memory
+            simulation.memory[:] = self.memory
             simulation.write32(REGISTERS["CTRL"].offset, control)
             came = False
             while control == 1 and not came:
                 came = simulation.wait(10_000)
             while control == 2 and simulation.read32(REGISTERS["STATUS"].offset):
                 pass
-            self._memory[:] = simulation.memory
+            self.memory[:] = simulation.memory
             self._show()
             if came:
                 self.interrupts += 1
@@ -116,6 +125,7 @@ def fake(tmp_path, monkeypatch, lenet):
     (devices / "udmabuf0").symlink_to(tmp_path / "memory")
     (devices / "uio1").symlink_to(made.interrupt)
     (devices / "mem").symlink_to(tmp_path / "memory")
+    monkeypatch.setattr(driver, "_POLLS", 1 << 20)       # a write takes the thread milliseconds
     monkeypatch.setattr(device, "_DEVICES", devices)
     monkeypatch.setattr(device, "_CLASSES", classes)
     made.folder = tmp_path
@@ -153,38 +163,29 @@ def test_an_error_and_recovery(fake, lenet):
         with pytest.raises(DeviceError, match="HASH, info 0x7") as caught:
             driver.run(place)
         assert caught.value.code is ErrorCode.HASH
+        with pytest.raises(HwgenError, match="cannot start a program: STATUS is 0x4; after an err"):
+            driver.run(segment.offset)
         driver.recover()
         assert driver.run(segment.offset).counters == lenet.layers[0].counters
 
 
-class _Through:
-    """Registers whose every access reaches the simulation at once."""
-    def __init__(self, simulation):
-        self._simulation = simulation
-
-    def __getitem__(self, index):
-        return self._simulation.read32(4 * index)
-
-    def __setitem__(self, index, value):
-        self._simulation.write32(4 * index, value)
-
-
-def test_without_an_interrupt(tmp_path, lenet):
-    """The memory is a part of a larger file, and the registers are the simulation's own."""
-    start, size = 3 * mmap.PAGESIZE + 512, -(-lenet.program.memory_bytes // 8) * 8
-    (tmp_path / "mem").write_bytes(bytes(start + size))
-    (tmp_path / "registers").write_bytes(bytes(_PAGE))
-    memory = Window(path=tmp_path / "mem", address=_ADDRESS, size=size, offset=start)
-    with MappedBus(Window(path=tmp_path / "registers", address=0, size=_PAGE), memory) as bus, \
-            VerilatedBus(lenet.library, size, dram=Dram(base=_ADDRESS)) as simulation:
-        simulation.reset()
-        bus._registers = _Through(simulation)
+@pytest.mark.parametrize("interrupt", ("none", "lost"))
+def test_polling(fake, lenet, interrupt):
+    """Without an interrupt, and with one that never comes, from a memory within a larger file."""
+    start, size = 3 * mmap.PAGESIZE + 512, len(fake.simulation.memory)
+    larger = np.memmap(fake.folder / "larger", np.uint8, "w+", shape=start + size)
+    fake.memory = larger[start:]
+    memory = Window(path=fake.folder / "larger", address=_ADDRESS, size=size, offset=start)
+    terminal, slave = pty.openpty()
+    tty.setraw(slave)
+    (fake.folder / "dev" / "uio2").symlink_to(os.ttyname(slave))
+    with _bus(memory=memory, interrupt=None if interrupt == "none" else "uio2") as bus:
         driver = Driver(bus, lenet.config)
-        driver.load(lenet.program.image, lenet.program.memory_bytes)
-        place = lenet.program.tensors[lenet.program.segments[0].inputs[0]]
-        bus.write(place.offset, place.pack(lenet.expected[place.name].reshape(place.shape)))
-        simulation.memory[:] = np.frombuffer(bus.read(0, size), np.uint8)
-        assert driver.run(lenet.program.segments[0].offset).counters == lenet.layers[0].counters
+        layers = list(execute(lenet.network, lenet.program, driver, lenet.inputs))
+    assert [layer.counters for layer in layers] == [layer.counters for layer in lenet.layers]
+    assert not larger[:start].any() and fake.enables == 0
+    os.close(terminal)
+    os.close(slave)
 
 
 # Refusals.

@@ -122,6 +122,7 @@ enum hwgen_status hwgen_wait(const struct hwgen_device *device, uint32_t looks)
         const uint32_t cause = READ(device, IRQ_STATUS);
         if (cause) {
             WRITE(device, IRQ_STATUS, CAUSES);
+            (void)READ(device, IRQ_STATUS); /* now the interrupt has fallen */
             HWGEN_BARRIER();
             return cause & HWGEN__IRQ_STATUS__ERROR_bm ? HWGEN_STOPPED : HWGEN_OK;
         }

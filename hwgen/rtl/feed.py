@@ -112,22 +112,28 @@ class Feed(Block):
         waited = Signal(6)                   # strips since the last wait, with this one
         address, outer_base = Signal(24), Signal(24)
         round_base, strip_base = Signal(24), Signal(24)
-        inner_count, outer_count = Signal(10), Signal(10)      # less one
+        # Counts, less one: registers, since they begin the longest path. They stand when the tags
+        # are through, and the row program goes out before the first word is read.
+        inner_count = Signal(10, reset_less=True)
+        outer_count = Signal(10, reset_less=True)
+        round_count = Signal(12, reset_less=True)
+        strip_count = Signal(10, reset_less=True)
         inner_stride, outer_stride = Signal(24), Signal(24)
+        m.d.sync += [round_count.eq(command.rounds - 1), strip_count.eq(command.strips - 1)]
         with m.If(command.depthwise):
+            m.d.sync += [inner_count.eq(command.n_h - 1), outer_count.eq(command.tg - 1)]
             m.d.comb += [
-                inner_count.eq(command.n_h - 1), inner_stride.eq(command.row_stride),
-                outer_count.eq(command.tg - 1), outer_stride.eq(command.cg_stride),
+                inner_stride.eq(command.row_stride), outer_stride.eq(command.cg_stride),
             ]
         with m.Else():
+            m.d.sync += [inner_count.eq(groups), outer_count.eq(command.n_h - 1)]
             m.d.comb += [
-                inner_count.eq(groups), inner_stride.eq(command.cg_stride),
-                outer_count.eq(command.n_h - 1), outer_stride.eq(command.row_stride),
+                inner_stride.eq(command.cg_stride), outer_stride.eq(command.row_stride),
             ]
         last_inner, last_outer, last_round, last_strip = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             last_inner.eq(inner == inner_count), last_outer.eq(outer == outer_count),
-            last_round.eq(round_ == command.rounds - 1), last_strip.eq(strip == command.strips - 1),
+            last_round.eq(round_ == round_count), last_strip.eq(strip == strip_count),
         ]
         augend, addend = Signal(glb_address.GLB_ADDRESS), Signal(glb_address.GLB_ADDRESS)
         total = glb_address.add(m, config, augend, addend)

@@ -25,6 +25,7 @@ from hwgen.runtime.verilated import VerilatedBus
 
 _ADDRESS = 0x4000_0000       # of the memory
 _PAGE = 4096
+_SKIP = 0x200                # where the registers begin in the UIO device's map
 _CONFIG = Config(name="small", rows=2, cols=3, glb_kib=24)
 _OFFSET = {name: register.offset // 4 for name, register in REGISTERS.items()}
 _INPUTS = ("IRQ_ENABLE", "BASE_LO", "BASE_HI", "PROGRAM", "WATCHDOG")
@@ -53,9 +54,9 @@ class _Device(threading.Thread):
                                        dram=Dram(base=_ADDRESS))
         self.simulation.reset()
         size = len(self.simulation.memory)
-        for name, length in (("registers", _PAGE), ("memory", size)):
+        for name, length in (("registers", _SKIP + _PAGE), ("memory", size)):
             (folder / name).write_bytes(bytes(length))
-        self._registers = np.memmap(folder / "registers", np.uint32, "r+")
+        self._registers = np.memmap(folder / "registers", np.uint32, "r+", offset=_SKIP)
         self.memory = np.memmap(folder / "memory", np.uint8, "r+")
         self._terminal, slave = pty.openpty()
         tty.setraw(slave)
@@ -114,7 +115,8 @@ def fake(tmp_path, monkeypatch, lenet):
     devices, classes = tmp_path / "dev", tmp_path / "class"
     maps = classes / "uio" / "uio0" / "maps" / "map0"
     buffer = classes / "u-dma-buf" / "udmabuf0"
-    for folder, values in ((maps, {"addr": "0xA0000000", "size": "0x1000", "offset": "0x0"}),
+    for folder, values in ((maps, {"addr": "0xA0000000", "size": f"0x{_SKIP + _PAGE:x}",
+                                    "offset": f"0x{_SKIP:x}"}),
                            (buffer, {"phys_addr": f"0x{_ADDRESS:08x}",
                                      "size": str(len(made.simulation.memory))})):
         folder.mkdir(parents=True)
@@ -186,6 +188,19 @@ def test_polling(fake, lenet, interrupt):
     assert not larger[:start].any() and fake.enables == 0
     os.close(terminal)
     os.close(slave)
+
+
+def test_windows(fake):
+    """Where the kernel's documentation of UIO has the maps; physical addresses are offsets."""
+    second = fake.folder / "class" / "uio" / "uio0" / "maps" / "map1"
+    second.mkdir()
+    for name, value in (("addr", "0xB0000000"), ("size", "0x3000"), ("offset", "0x40")):
+        (second / name).write_text(value)
+    devices = fake.folder / "dev"
+    assert Window.uio("uio0", 1) == Window(path=devices / "uio0", address=0xB0000040,
+                                           size=0x3000 - 0x40, offset=mmap.PAGESIZE + 0x40)
+    assert Window.physical(0xA0000000, 8192) == Window(path=devices / "mem", address=0xA0000000,
+                                                       size=8192, offset=0xA0000000)
 
 
 # Refusals.

@@ -17,8 +17,9 @@ from hwgen.rtl.messages import FilterHead, RowProgram, Tag, YKind, fmessage, pro
 from sim.tb_datapath import COMMANDS, CONFIG, Case
 from sim.tb_feed import reference
 
-#: Messages that the row takes after it has asked to stop.
-ON_THEIR_WAY = 9
+#: Cycles until the sender has heard the row's request to stop, on the network of ifmaps and of
+#: filters.
+ON_THEIR_WAY = {"y": 5, "f": 9}
 
 
 def packed(layout, **values):
@@ -67,7 +68,7 @@ class Bench:
         """Send a message a cycle, until the row's request to stop has come back."""
         dut = self.dut
         port, valid, stop = (getattr(dut, n) for n in (name, f"{name}_valid", f"{name}_stop"))
-        stops = deque([0] * ON_THEIR_WAY, maxlen=ON_THEIR_WAY)
+        stops = deque([0] * ON_THEIR_WAY[name], maxlen=ON_THEIR_WAY[name])
         messages = iter(messages)
         message = next(messages)
         while message is not None:

@@ -388,7 +388,8 @@ def estimate(config, layer, folds, m, timing):
                                   ncg * height * (rounds + shifted * (rounds + 1)),
                                   dram_groups * height * kept
                                   * (runs + (s.step - 1) * ceildiv(g, word)))
-                unpack = np.maximum(unpack, dram_groups * real_rows * np.maximum(row_words, row_read))
+                unpack = np.maximum(unpack, dram_groups * real_rows
+                                    * np.maximum(row_words, row_read))
                 unpack = np.maximum(unpack, timing.cycles(words * word))
                 cost["load_words"] += count * folds_alike * repeats * words
                 unpacked += folds_alike * repeats * unpack
@@ -404,16 +405,18 @@ def estimate(config, layer, folds, m, timing):
                 busy["array"] + busy["refill"], busy["ybus"], busy["xbus"], busy["filter"]])
             cost["compute"] += count * compute
             cost["loader"] += count * (unpacked + tile_steps * (_LOAD + timing.latency))
-            # A step's load, in pieces, and a block's computing on it, and a pass of that: of the tile
-            # before, the last block gives up a piece after the other; the first block waits for
-            # each. The first tile of all may come strips by strips, which its first pass waits for.
+            # A step's load, in pieces, and a block's computing on it, and a pass of that: of the
+            # tile before, the last block gives up a piece after the other; the first block waits
+            # for each. The first tile of all may come in strips, which its first pass waits for.
             load = unpacked // tile_steps + cut * (_LOAD + timing.latency)
-            block = compute // (nfolds * chunks * blocks)
+            steps = nfolds * chunks * blocks
+            block = compute // steps
             a_pass = block // step_passes
+            free = np.maximum(block - busy["filter_words"] // steps, 0)  # of DRAM, for the load
             _, in_strips = strip_pieces(n_strips, tile_words)
             cost["serial"] += count * tile_steps * np.where(
                 cut == 1, load, np.maximum(
-                    load - np.where(step_blocks > 1, 2 * block - 2 * block // cut, block), 0))
+                    load - np.where(step_blocks > 1, 2 * free - 2 * free // cut, free), 0))
             start = np.where(
                 in_strips > cut, np.maximum(load // in_strips, load - a_pass + a_pass // in_strips),
                 np.maximum(load // cut, load - block + block // cut))
@@ -427,8 +430,8 @@ def estimate(config, layer, folds, m, timing):
             cost["drain"] += count * drain
             cost["write_words"] += stored * row_words
             cost["dram_write"] += count * write
-            # A block leaves strips by strips, if there is nothing to pool: the next one in its place
-            # follows, the last block of all is done soon after its last pass.
+            # A block leaves strip by strip, if there is nothing to pool: the next one in its
+            # place follows, the last block of all is done soon after its last pass.
             drain = np.maximum(drain, write) // blocks
             _, in_strips = strip_pieces(np.where(
                 (layer.pooling == Pooling()) & (ceildiv(n_rows, e) == n_strips), n_strips, 1))

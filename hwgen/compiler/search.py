@@ -1,8 +1,8 @@
 """The mapping search: every mapping that could be best, by the cost model.
 
-What is made smallest is cycles plus bus words moved to and from DRAM. A word counts as the cycle for
-which it holds the port, whether or not that cycle is hidden behind the array: its energy, 200 times a
-MAC's, is not.
+What is made smallest is cycles plus bus words moved to and from DRAM. A word counts as the cycle
+for which it holds the port, whether or not that cycle is hidden behind the array: its energy, 200
+times a MAC's, is not.
 """
 
 from functools import lru_cache

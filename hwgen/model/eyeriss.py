@@ -23,8 +23,8 @@ class Published:
     Attributes
     ----------
     cycles, total_cycles : int
-        At 200 MHz: processing only, all DRAM traffic overlapped; as measured, with a link of 2.4 bytes
-        a cycle.
+        At 200 MHz: processing only, all DRAM traffic overlapped; as measured, with a link of 2.4
+        bytes a cycle.
     active_pes : int
     glb_bytes, dram_bytes : int
         Moved to and from the GLB; DRAM traffic, feature maps run-length coded.

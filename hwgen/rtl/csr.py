@@ -301,7 +301,8 @@ class CSR(Block):
                             stored = fields[register.name, field.name]
                             m.d.comb += value[field.lsb:field.lsb + len(stored)].eq(stored)
             with m.Case(*(counter.offset >> 2 for counter in COUNTERS.values())):
-                m.d.comb += [value.eq(count), ready.eq(visited == address[1:][:len(visited)]), low.eq(1)]
+                m.d.comb += [value.eq(count), low.eq(1),
+                             ready.eq(visited == address[1:][:len(visited)])]
             with m.Case(*(counter.offset + 4 >> 2 for counter in COUNTERS.values())):
                 m.d.comb += value.eq(high)
             with m.Default():

@@ -30,9 +30,9 @@ class _State(enum.IntEnum):
 class Feed(Block):
     """Turns each COMPUTE into passes, and each pass into Y-bus messages.
 
-    A pass takes ``rows`` (channel group, filter row) pairs, the last pass of a command what is left,
-    on the bottom rows. Its messages are a tag for each row, the row program, and for each strip, each
-    round (GLB word of the streams), each ifmap row of the strip, each channel group: one GLB
+    A pass takes ``rows`` (channel group, filter row) pairs, the last pass of a command what is
+    left, on the bottom rows. Its messages are a tag for each row, the row program, and for each
+    strip, each round (GLB word of the streams), each ifmap row of the strip, each channel group: one GLB
     word (depthwise: channel groups outside, ifmap rows inside). One message a cycle; the array
     pauses it by ``stop``. A word requested in cycle t is on ``y`` in cycle t + 4.
 
@@ -40,7 +40,8 @@ class Feed(Block):
     -------
     command : In(COMMAND)
     semaphores : Out(Take)
-        Taken before a command is accepted, and in its first pass before every ``feed_step``-th strip.
+        Taken before a command is accepted, and in its first pass before every ``feed_step``-th
+        strip.
     give : Out(8)
         Given when the last word of a command has been read.
     passes : Out(stream.Signature(PASS))

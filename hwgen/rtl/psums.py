@@ -21,8 +21,8 @@ PASS = data.StructLayout({
 class PsumController(Block):
     """Walks the psum words of each pass in the order in which the array makes its psums.
 
-    The columns run in lock step, so one controller serves every bank. A psum taken from the last row
-    in cycle t is added in cycle t + 4; a word is written in the cycle after its last psum was
+    The columns run in lock step, so one controller serves every bank. A psum taken from the last
+    row in cycle t is added in cycle t + 4; a word is written in the cycle after its last psum was
     added, and the next word read in the cycle before. A psum can be taken in every cycle, but for
     one cycle at the start of each pass, and one where a strip waits for semaphores.
 
@@ -37,8 +37,8 @@ class PsumController(Block):
     read_soon, write_soon : Out(1)
         No read (write) request may be given to a bank in this cycle.
     semaphores : Out(Take)
-        Takes the semaphores that the first write of a block waits for, and in the first pass that of
-        every ``wait_step``-th strip.
+        Takes the semaphores that the first write of a block waits for, and in the first pass that
+        of every ``wait_step``-th strip.
     give : Out(8)
         Semaphores given when the last psum of a block has been written, and in the last pass that
         of every ``signal_step``-th strip.

@@ -19,10 +19,12 @@ class Cause:
     IDLE, IFMAP, FILTER, PSUM = range(4)
 
 
-#: Entries of a row's FIFO on either network, and the level from which it asks the sender to stop.
-#: The difference covers the messages that are on their way when the request arrives.
+#: Entries of a row's FIFO on either network, and the level from which it asks the sender of filters
+#: and of ifmaps to stop. The difference covers the messages that are on their way when the request
+#: arrives: of ifmaps 7, for one that leaves the feed in cycle t is in the FIFO in t + 6. A lower
+#: level would empty the FIFOs of the lower rows, which take the later words of a round.
 DEPTH = 16
-STOP = 6
+FILTER_STOP, IFMAP_STOP = 6, 8
 
 
 class ArrayRow(Block):
@@ -124,7 +126,7 @@ class ArrayRow(Block):
         mine = Mux(self.f.head, self.row_id >= self.f.row, self.row_id == self.f.row)
         m.d.sync += fifo.w_en.eq(self.f_valid & mine)
         m.d.sync += fifo.w_data.eq(Cat(self.f.head, self.f.data))
-        m.d.comb += self.f_stop.eq(fifo.level >= STOP)
+        m.d.comb += self.f_stop.eq(fifo.level >= FILTER_STOP)
 
         entry = Signal(layout)
         head = Signal(FilterHead(config))
@@ -235,7 +237,7 @@ class ArrayRow(Block):
         m.d.comb += [
             fifo.w_en.eq(push),
             fifo.w_data.eq(into),
-            self.y_stop.eq(fifo.level >= STOP),
+            self.y_stop.eq(fifo.level >= IFMAP_STOP),
         ]
 
         # On the PE side. A round's words are written at the same place of every ring.

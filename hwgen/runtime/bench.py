@@ -106,14 +106,14 @@ class LayerBench:
 
     @property
     def spad_words(self):
-        """Spad accesses: what the networks delivered; for each MAC an ifmap value, a weight, and the
-        running psum read and written."""
+        """Spad accesses: what the networks delivered; for each MAC an ifmap value, a weight, and
+        the running psum read and written."""
         return self.counters and 4 * self.counters["MACS"] + self.noc_words
 
     @property
     def energy(self):
-        """Normalised energy a MAC: MAC, spads, NoC, GLB (a psum or four bytes an access) and DRAM (a
-        byte an access)."""
+        """Normalised energy a MAC: MAC, spads, NoC, GLB (a psum or four bytes an access) and DRAM
+        (a byte an access)."""
         if not self.counters:
             return None
         return 1 + (ENERGY["spad"] * self.spad_words + ENERGY["noc"] * self.noc_words

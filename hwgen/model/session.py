@@ -9,6 +9,7 @@ import onnx
 import onnxruntime as ort
 
 from ..errors import HwgenError
+from .onnx_weights import unsigned_weights
 
 __all__ = ["session", "evaluate", "static_shapes", "optimised_operators"]
 
@@ -42,9 +43,12 @@ def session(model, **options):
     * ``session.x64quantprecision``: weights are stored as uint8 where the default kernel would
       saturate pairs of products to 16 bits, which it does for uint8 activations and int8 weights
       on x86 processors with AVX2 but no VNNI. Models with int8 activations have no such kernel,
-      and need none: there the default one is exact.
+      and need none: there the default one is exact. Where such a model has uint8 activations as
+      well, their weights are stored so here; see :mod:`.onnx_weights`.
     """
     for precision in "1", "0":
+        if precision == "0":
+            model = unsigned_weights(model)
         settings = ort.SessionOptions()
         settings.log_severity_level = 4
         settings.intra_op_num_threads = 1

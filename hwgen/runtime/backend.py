@@ -22,7 +22,7 @@ from ..errors import HwgenError
 from ..model import golden, onnx_import
 from .driver import Driver
 from .hardware import generated
-from .session import execute, golden_layers
+from .session import collect, execute, golden_layers
 from .simulators import SIMULATORS
 from .simulators import prepare as build
 
@@ -81,17 +81,9 @@ class Prepared(base.BackendRep):
             self.layers = list(golden_layers(self.network, values))
         else:
             with self._start(self.program.memory_bytes) as bus:
-                values = self._execute(bus, inputs)
+                driver = Driver(bus, self.program.config)
+                self.layers, values = collect(execute(self.network, self.program, driver, inputs))
         return tuple(values[name] for name in self.network.outputs)
-
-    def _execute(self, bus, inputs):
-        self.layers = []
-        layers = execute(self.network, self.program, Driver(bus, self.program.config), inputs)
-        while True:
-            try:
-                self.layers.append(next(layers))
-            except StopIteration as end:
-                return end.value
 
 
 class Backend(base.Backend):

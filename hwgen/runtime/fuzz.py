@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from .dram import Dram
 
-__all__ = ["Case", "random_case"]
+__all__ = ["Case", "integers", "random_case"]
 
 _ONNX = {np.dtype(np.uint8): TensorProto.UINT8, np.dtype(np.int8): TensorProto.INT8}
 _ATTEMPTS = 200
@@ -15,14 +15,14 @@ _ATTEMPTS = 200
 
 @dataclass(frozen=True)
 class Case:
-    """A random layer.
+    """A random layer or graph.
 
     Attributes
     ----------
     text : str
-        The layer in words.
+        It in words.
     model : bytes
-        The ONNX model: a QLinearConv, with a MaxPool behind it or none.
+        The ONNX model.
     inputs : dict of str to numpy.ndarray
     dram : Dram
         A memory with random timing and stalls.
@@ -33,7 +33,7 @@ class Case:
     dram: Dram
 
 
-def _integers(rng, dtype, shape):
+def integers(rng, dtype, shape):
     """Random values, a fifth of them at the ends of the range."""
     info = np.iinfo(dtype)
     values = rng.integers(info.min, info.max, shape, dtype, endpoint=True)
@@ -95,18 +95,18 @@ def _case(rng, seed, shape, e, f, taps):
     x_type = np.dtype(rng.choice([np.uint8, np.int8]))
     w_type = np.dtype(rng.choice([np.uint8, np.int8])) if x_type == np.uint8 else np.dtype(np.int8)
     per_channel = bool(rng.integers(2))
-    weight = _integers(rng, w_type, (m, c // groups, shape["r"], shape["s"]))
+    weight = integers(rng, w_type, (m, c // groups, shape["r"], shape["s"]))
     zw = np.zeros((), w_type)
     if rng.random() < 0.4:
-        zw = _integers(rng, w_type, ())
+        zw = integers(rng, w_type, ())
     x_scale = np.float32(2 ** rng.uniform(-8, 2))
     w_scale = (2 ** rng.uniform(-9, 1, m if per_channel else ())).astype(np.float32)
     spread = 75 * 75 * np.sqrt(taps) * x_scale * np.median(w_scale)
     y_scale = np.float32(spread / 2 ** rng.uniform(4, 7))
     tensors = [
-        ("x_scale", x_scale), ("x_zero", _integers(rng, x_type, ())), ("w", weight),
+        ("x_scale", x_scale), ("x_zero", integers(rng, x_type, ())), ("w", weight),
         ("w_scale", w_scale), ("w_zero", np.full(w_scale.shape, zw, w_type)),
-        ("y_scale", y_scale), ("y_zero", _integers(rng, x_type, ())),
+        ("y_scale", y_scale), ("y_zero", integers(rng, x_type, ())),
     ]
     names = ["x", *(name for name, _ in tensors)]
     if rng.random() < 0.7:
@@ -138,7 +138,7 @@ def _case(rng, seed, shape, e, f, taps):
         [helper.make_tensor_value_info(output, kind, (1, *size))],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in tensors])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    x = _integers(rng, x_type, (1, c, shape["h"], shape["w"]))
+    x = integers(rng, x_type, (1, c, shape["h"], shape["w"]))
     dram = Dram(base=int(rng.integers(0, 1 << 18)) << 12, read_latency=int(rng.integers(0, 100)),
                 write_latency=int(rng.integers(0, 50)), outstanding=int(rng.integers(1, 9)),
                 stall=float(rng.choice([0, 0.1, 0.5])), seed=seed)

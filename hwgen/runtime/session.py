@@ -9,8 +9,8 @@ from ..model.graph import Conv, Elementwise, Host, MaxPool
 from ..registers import COUNTERS
 from .driver import SimulationError
 
-__all__ = ["Difference", "LayerResult", "difference", "execute", "golden_layers", "operator",
-           "where"]
+__all__ = ["Difference", "LayerResult", "collect", "difference", "execute", "golden_layers",
+           "operator", "where"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def where(layer):
     return {Conv: "array", Host: "host"}.get(type(layer), "vector")
 
 
-def execute(network, program, driver, inputs, *, starting=None, progress=None):
+def execute(network, program, driver, inputs, *, starting=None, progress=None, earlier=None):
     """Run a compiled network, layer after layer; yields a :class:`LayerResult` for each.
 
     A layer's inputs are what the accelerator left in its memory; only tensors that come from the
@@ -126,6 +126,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None):
         Called with each segment before it runs.
     progress : callable
         Called without arguments every now and then while one runs.
+    earlier : dict of str to LayerResult
+        Results, by tensor, of layers that an earlier run finished: they are not run again.
 
     Raises
     ------
@@ -136,7 +138,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None):
     for segment in program.segments:
         segments.setdefault(id(segment.layers[0]), []).append(segment)
     fused = {id(layer) for segment in program.segments for layer in segment.layers[1:]}
-    values = {}
+    values, earlier = {}, earlier or {}
 
     def provide(tensors):
         """Take values from the host; the accelerator gets those that it reads."""
@@ -153,8 +155,17 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None):
             continue
         if id(layer) in fused:
             continue
-        counters, layers, predicted = dict.fromkeys(COUNTERS, 0), (layer,), 0
-        for segment in segments.get(id(layer), ()):
+        counters, predicted, steps = dict.fromkeys(COUNTERS, 0), 0, segments.get(id(layer), ())
+        layers = steps[-1].layers if steps else (layer,)
+        y = layers[-1].y
+        if y.name in earlier:
+            # Without a segment it lies inside of another tensor, which is there.
+            values[y.name] = earlier[y.name].value
+            if steps:
+                provide({y.name: values[y.name]})
+            yield earlier[y.name]
+            continue
+        for segment in steps:
             if starting is not None:
                 starting(segment)
             try:
@@ -163,8 +174,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None):
                 error.layer = segment.name
                 raise
             counters = {name: counters[name] + n for name, n in outcome.counters.items()}
-            layers, predicted = segment.layers, predicted + segment.cycles
-        y = layers[-1].y
+            predicted += segment.cycles
         place = program.tensors[y.name]
         values[y.name] = place.unpack(driver.bus.read(place.offset, place.size)) \
             .reshape(y.onnx_shape)
@@ -174,6 +184,16 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None):
         if name not in values:
             values[name] = values[network.aliases[name]].reshape(shape)
     return values
+
+
+def collect(run):
+    """``(layers, values)`` of an :func:`execute` that is run to its end."""
+    layers = []
+    while True:
+        try:
+            layers.append(next(run))
+        except StopIteration as end:
+            return layers, end.value
 
 
 def golden_layers(network, values):

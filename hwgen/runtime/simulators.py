@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from . import cosim, verilated
 from .cosim import IcarusBus
 from .driver import Driver
-from .session import execute
+from .session import collect, execute
 from .verilated import VerilatedBus
 
 __all__ = ["SIMULATORS", "Watch", "prepare", "simulate"]
@@ -87,7 +87,7 @@ class Watch:
         self._bar.update(self._task, completed=cycles, cycles=cycles, rate=cycles / elapsed)
 
 
-def simulate(network, program, inputs, bus, *, console):
+def simulate(network, program, inputs, bus, *, console, checkpoint=None):
     """Run every layer of a compiled network, with progress on ``console``.
 
     Parameters
@@ -97,6 +97,8 @@ def simulate(network, program, inputs, bus, *, console):
     inputs : dict of str to numpy.ndarray
     bus : Bus
     console : rich.console.Console
+    checkpoint : Checkpoint
+        Where finished layers are kept, and those of an earlier run are found.
 
     Returns
     -------
@@ -106,12 +108,9 @@ def simulate(network, program, inputs, bus, *, console):
     seconds : float
         Wall time of the simulation.
     """
-    layers = []
     with Watch(bus, len(program.segments), console) as watch:
         run = execute(network, program, Driver(bus, program.config), inputs,
-                      starting=watch.starting, progress=watch.progress)
-        while True:
-            try:
-                layers.append(next(run))
-            except StopIteration as end:
-                return layers, end.value, watch.seconds
+                      starting=watch.starting, progress=watch.progress,
+                      earlier=checkpoint and checkpoint.layers)
+        layers, values = collect(checkpoint.keep(run) if checkpoint else run)
+        return layers, values, watch.seconds

@@ -60,7 +60,7 @@ def test_json_is_all_that_is_printed():
     assert found["failed"] == 0 and [layer["seed"] for layer in found["layers"]] == [1, 2]
 
 
-def test_a_failure_prints_how_to_repeat_it(monkeypatch):
+def test_a_failure_is_kept_and_prints_how_to_repeat_it(monkeypatch, tmp_path):
     run = golden.run
 
     def wrong(network, inputs):
@@ -68,15 +68,31 @@ def test_a_failure_prints_how_to_repeat_it(monkeypatch):
         values["y"].flat[0] ^= 1
         return values
     monkeypatch.setattr(golden, "run", wrong)
-    result = _verify("--count", "1", "--seed", "42", "--pe", "2x3")
+    save = tmp_path / "bad" / "cases"
+    result = _verify("--count", "1", "--seed", "42", "--pe", "2x3", "--save", str(save))
     assert result.return_value == 1
     assert "python -m hwgen verify --count 1 --seed 42 --pe 2x3 --sim golden" in result.output
     assert "golden model against ONNX Runtime" in result.output
+    assert f"python -m hwgen run {save}/layer-42/model.onnx" in result.output
+    assert (save / "layer-42" / "failure.txt").read_text().startswith("seed 42: ")
+    monkeypatch.setattr(golden, "run", run)
+    assert main(["run", f"{save}/layer-42/model.onnx", "--input", f"{save}/layer-42/inputs.npz",
+                 "--sim", "golden"]) == 0
+    monkeypatch.setattr(golden, "run", wrong)
+    (tmp_path / "file").write_text("")
+    refused = _verify("--count", "1", "--seed", "42", "--save", str(tmp_path / "file"))
+    assert "cannot save the failing case" in str(refused.exception)
+
+
+def test_it_goes_on_for_a_time(capfd):
+    assert main(["verify", "--graphs", "--minutes", "0.02", "--pe", "2x3", "--sim", "golden"]) == 0
+    said = capfd.readouterr().out
+    assert "seeds from 1 on, for 0.02 minutes" in said and " 0 different" in said
 
 
 def test_bad_options_are_one_sentence(capfd):
     for options in (["--count", "0"], ["--seed", "-1"], ["--pe", "12"], ["--pe", "40x2"],
-                    ["--sim", "none"]):
+                    ["--sim", "none"], ["--minutes", "0"], ["--count", "1", "--minutes", "1"]):
         assert main(["verify", *options]) == 2
         captured = capfd.readouterr()
         assert captured.err.startswith("error: ") and captured.err.count("\n") == 1

@@ -417,8 +417,9 @@ def estimate(config, layer, folds, m, timing):
             cost["serial"] += count * tile_steps * np.where(
                 cut == 1, load, np.maximum(
                     load - np.where(step_blocks > 1, 2 * free - 2 * free // cut, free), 0))
+            by_strips = (in_strips > cut) & ((m["buffers"] > 1) | (loads == 1) | (cut == 1))
             start = np.where(
-                in_strips > cut, np.maximum(load // in_strips, load - a_pass + a_pass // in_strips),
+                by_strips, np.maximum(load // in_strips, load - a_pass + a_pass // in_strips),
                 np.maximum(load // cut, load - block + block // cut))
             first_load = np.where(count > 0, start, first_load)
             stored = count * groups * pooled_rows

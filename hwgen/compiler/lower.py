@@ -216,7 +216,7 @@ class _Lowering:
         opening = [step for step in steps if step.first for _ in step.blocks]
         self.leaves = [self.leaving(step, n == len(opening) - 1)
                        for n, step in enumerate(opening)]
-        self.tiles = [self.tile_of(step, i) for i, step in enumerate(steps)]
+        self.tiles = [self.tile_of(step, i, len(steps) == 1) for i, step in enumerate(steps)]
         self.load(0, 0)
         if self.params_once:
             self.emit("PARAMS", signal=PARAMS, dst=0, count=params, addr=self.param_addr)
@@ -268,7 +268,7 @@ class _Lowering:
         cols = step.fold.cols.span(step.cols.b - step.cols.a)
         return rows, cols, ceildiv(cols * self.mapping.q, self.config.bus_bytes)
 
-    def tile_of(self, step, index):
+    def tile_of(self, step, index, only):
         m = self.mapping
         height, _, words = self.shape(step)
         groups, ends = ceildiv(step.channels, m.q), []
@@ -282,7 +282,9 @@ class _Lowering:
                 ends = [int(unit * (units * n // count)) for n in range(1, count)]
         base = self.base + index % m.buffers * m.tile_words
         size, count = strip_pieces(self.strips(step), groups * height * words)
-        if index == 0 and len(self.sources) == 1 and count > len(ends) + 1:
+        # Strips do not come in the place of others one by one: not where channel groups do.
+        alone = len(self.sources) == 1 and (m.buffers > 1 or only or not ends)
+        if index == 0 and alone and count > len(ends) + 1:
             return _Tile(step, base, (groups,), int(size))
         return _Tile(step, base, (*ends, groups))
 

@@ -37,8 +37,11 @@ class Report:
     sim : str
         ``verilator``, ``icarus`` or ``golden``.
     layers : list of LayerResult
-    values, golden, reference : dict of str to numpy.ndarray
-        Tensors by name: of the run, of the golden model, of ONNX Runtime.
+    values : dict of str to numpy.ndarray
+        Tensors of the run by name.
+    references : dict of str to dict
+        By name of the reference, ``golden`` and ``onnxruntime``, its tensors by name. A tensor that
+        a reference does not have is not compared with it.
     seconds : float
         Wall time of the simulation.
     """
@@ -47,17 +50,13 @@ class Report:
     sim: str
     layers: list
     values: dict
-    golden: dict
-    reference: dict
+    references: dict
     seconds: float
 
-    @property
-    def _references(self):
-        return {"golden": self.golden, "onnxruntime": self.reference}
-
     def _differences(self, name):
+        """``{reference: Difference or None}`` of a tensor, for the references that have it."""
         return {reference: difference(self.values[name], tensors[name])
-                for reference, tensors in self._references.items()}
+                for reference, tensors in self.references.items() if name in tensors}
 
     def differences(self):
         """A sentence for each output of a layer, and of the network, that differs from one of the
@@ -68,14 +67,13 @@ class Report:
                 for reference, found in self._differences(name).items() if found]
 
     def table(self):
-        """One row for each layer, and their sum."""
+        """One row for each layer, and their sum; values that differ from a reference as ≠."""
         where = "the golden model"
         if self.config:
             where = f"{self.config.name}, {self.config.rows} x {self.config.cols} PEs"
         table = Table(title=f"{self.network.name} on {where}", show_footer=True)
         total = self._totals()
         on_host = f"{total['host_macs']:,} MACs" if total["host_macs"] else ""
-        pes = self.config and self.config.rows * self.config.cols
 
         def number(value):
             return "-" if value is None else f"{value:,}"
@@ -87,28 +85,53 @@ class Report:
                 ("cycles", number(total["cycles"]), "right"),
                 ("MACs", number(total["macs"]), "right"),
                 ("utilisation", share(total["utilisation"]), "right"),
-                ("≠ golden", number(total["mismatches_golden"]), "right"),
-                ("≠ ONNX Runtime", number(total["mismatches_onnxruntime"]), "right")):
+                ("≠", number(total["mismatches"]), "right")):
             table.add_column(heading, footer, justify=justify)
-        for layer in self._rows():
-            if isinstance(layer, Host):
-                table.add_row(layer.name, _nodes(layer), "host", "-", "-", "-", "-", "-")
-                continue
-            counts = self._counts(layer.tensor)
-            table.add_row(layer.name, layer.op, layer.where, number(layer.cycles),
-                          number(layer.macs), share(layer.utilisation(pes)),
-                          number(counts["mismatches_golden"]),
-                          number(counts["mismatches_onnxruntime"]))
+        for row in self._rows():
+            host = row["where"] == "host"
+            table.add_row(row["name"], row["op"], row["where"],
+                          "-" if host else number(row["cycles"]),
+                          number(row["macs"] or None if host else row["macs"]),
+                          share(row["utilisation"]), number(row["mismatches"]))
         return table
 
+    def share(self):
+        """A sentence: where the network's MACs ran."""
+        total = self._totals()
+        parts = sum(isinstance(layer, Host) for layer in self.network.layers)
+        macs = total["macs"] + total["host_macs"]
+        return (f"{100 * total['accelerator_share']:.1f} % of {macs:,} MACs on the accelerator; "
+                f"parts of the network on the host: {parts}")
+
     def _rows(self):
-        """Results and the host's parts, in the network's order."""
+        """A dict for each result and each part on the host, in the network's order."""
         results = {layer.tensor: layer for layer in self.layers}
         for layer in self.network.layers:
             if isinstance(layer, Host):
-                yield layer
+                ran = 0 if self.config else None
+                yield {"name": layer.name, "op": _nodes(layer), "where": "host",
+                       "macs": layer.macs, "cycles": ran, "predicted_cycles": ran,
+                       "utilisation": None, "dram_read_bytes": ran, "dram_write_bytes": ran,
+                       "values": sum(self.values[name].size for name in layer.outputs),
+                       **self._counts(layer.outputs), "counters": None,
+                       "nodes": [{"name": name, "op": op} for name, op in layer.nodes]}
             elif layer.y.name in results:
-                yield results[layer.y.name]
+                result = results[layer.y.name]
+                yield {"name": result.name, "op": result.op, "where": result.where,
+                       "macs": result.macs, "cycles": result.cycles,
+                       "predicted_cycles": result.predicted,
+                       "utilisation": result.utilisation(self._pes),
+                       "dram_read_bytes": self._bytes(result, "DRAM_READ_WORDS"),
+                       "dram_write_bytes": self._bytes(result, "DRAM_WRITE_WORDS"),
+                       "values": result.value.size, **self._counts([result.tensor]),
+                       "counters": result.counters}
+
+    @property
+    def _pes(self):
+        return self.config and self.config.rows * self.config.cols
+
+    def _bytes(self, result, counter):
+        return result.counters and result.counters[counter] * self.config.bus_bytes
 
     def outputs(self):
         """Lines that say what each output of the network is: the top classes of a vector."""
@@ -126,49 +149,53 @@ class Report:
         return [int(i) for i in np.argsort(-value.astype(np.float64), axis=None, kind="stable")
                 [:_TOP]]
 
-    def _counts(self, name):
-        return {f"mismatches_{reference}": found.count if found else 0
-                for reference, found in self._differences(name).items()}
+    def _counts(self, names):
+        """Values of tensors that differ from each reference, None if it does not have them; and
+        the larger of these."""
+        counts = {}
+        for reference, tensors in self.references.items():
+            found = [self._differences(name)[reference] for name in names if name in tensors]
+            counts[f"mismatches_{reference}"] = \
+                sum(f.count for f in found if f) if found else None
+        known = [count for count in counts.values() if count is not None]
+        return {"mismatches": max(known) if known else None, **counts}
 
     def _totals(self):
-        counts = [self._counts(layer.tensor) for layer in self.layers]
-        total = {"macs": sum(layer.macs for layer in self.layers),
-                 "host_macs": sum(layer.macs for layer in self.network.layers
-                                  if isinstance(layer, Host)),
-                 "values": sum(layer.value.size for layer in self.layers),
-                 "cycles": None, "utilisation": None,
-                 **{f"mismatches_{r}": sum(c[f"mismatches_{r}"] for c in counts)
-                    for r in self._references}}
+        rows = list(self._rows())
+        done = [row for row in rows if row["where"] != "host"]
+        macs, host = (sum(row["macs"] for row in rows if (row["where"] == "host") == on_host)
+                      for on_host in (False, True))
+        tensors = dict.fromkeys([
+            *(layer.tensor for layer in self.layers), *self.network.outputs,
+            *(name for layer in self.network.layers if isinstance(layer, Host)
+              for name in layer.outputs)])
+        total = {"macs": macs, "host_macs": host,
+                 "accelerator_share": macs / (macs + host) if macs + host else 1.0,
+                 "values": sum(row["values"] for row in done),
+                 "cycles": None, "utilisation": None}
+        total.update(self._counts(tensors))
         if self.config:
-            total["cycles"] = sum(layer.cycles for layer in self.layers)
-            pes = self.config.rows * self.config.cols
-            total["utilisation"] = total["macs"] / max(total["cycles"] * pes, 1)
+            total["cycles"] = sum(row["cycles"] for row in done)
+            total["utilisation"] = macs / max(total["cycles"] * self._pes, 1)
         return total
 
     def to_dict(self):
         """The whole report as plain data, ready for JSON."""
-        pes = self.config and self.config.rows * self.config.cols
+        total = self._totals()
         return {
             "network": self.network.name,
             "sim": self.sim,
             "config": self.config and self.config.name,
             "config_hash": self.config and f"0x{self.config.hash:08X}",
             "pe": self.config and f"{self.config.rows}x{self.config.cols}",
-            "layers": [{"name": layer.name, "op": layer.op, "where": layer.where,
-                        "macs": layer.macs, "cycles": layer.cycles,
-                        "predicted_cycles": layer.predicted,
-                        "utilisation": layer.utilisation(pes), "values": layer.value.size,
-                        **self._counts(layer.tensor), "counters": layer.counters}
-                       for layer in self.layers],
-            "host": [{"name": layer.name, "where": "host", "macs": layer.macs,
-                      "nodes": [{"name": name, "op": op} for name, op in layer.nodes]}
-                     for layer in self.network.layers if isinstance(layer, Host)],
-            "host_parts": sum(isinstance(layer, Host) for layer in self.network.layers),
+            "cycles": total["cycles"],
+            "mismatches": total["mismatches"],
+            "layers": list(self._rows()),
             "outputs": {name: {
                 "shape": list(self.values[name].shape), "dtype": str(self.values[name].dtype),
                 "top": self._top(self.values[name]),
                 "values": [_plain(v) for v in self.values[name].flat[:_VALUES]],
-                **self._counts(name)} for name in self.network.outputs},
-            "totals": {**self._totals(), "seconds": round(self.seconds, 3)},
+                **self._counts([name])} for name in self.network.outputs},
+            "totals": {**total, "seconds": round(self.seconds, 3)},
             "differences": self.differences(),
         }

@@ -173,7 +173,7 @@ def test_forms(form, activations, scales, tmp_path):
             if node.op_type == "QuantizeLinear"} == {np.dtype(activations)}
     assert constants["conv2.weight_scale"].size == (16 if scales == "channel" else 1)
     network = onnx_import.load(path)
-    values = inputs.load(tmp_path / "x.npy", network)
+    values = inputs.load([(None, tmp_path / "x.npy")], network)
     assert values["image"].shape == (1, 1, 28, 28)
     expected = golden.run(network, values)
     for name, array in Reference(path, network).run(values).items():

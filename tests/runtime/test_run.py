@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from hwgen.cli import main
@@ -17,9 +18,10 @@ from hwgen.commands.run import command
 from hwgen.config import Config
 from hwgen.errors import HwgenError
 from hwgen.model import golden
+from hwgen.model.graph import Network
 from hwgen.runtime.fuzz import random_case
 from hwgen.runtime.hardware import built
-from hwgen.runtime.inputs import picture
+from hwgen.runtime.inputs import Preprocessing, load, named, picture
 
 _LENET = Path(__file__).parents[2] / "examples" / "lenet5"
 _MODEL = str(_LENET / "lenet5.onnx")
@@ -98,7 +100,7 @@ def test_images_are_resized_with_a_notice_and_normalised(tmp_path, capfd):
     path = tmp_path / "big.png"
     Image.open(_SEVEN).resize((56, 56)).convert("RGB").save(path)
     assert main(["run", _MODEL, "--input", str(path), "--sim", "golden", "--mean", "0",
-                 "--std", "1"]) == 0
+                 "--std", "1", "--resize", "stretch"]) == 0
     output = capfd.readouterr()
     assert "56x56 pixels; resized to 28x28" in " ".join(output.err.split())
     assert "class 7" in output.out
@@ -184,7 +186,7 @@ def test_integer_images_take_raw_pixels_and_no_mean(tmp_path):
         if case.inputs["x"].shape[1] == 1 and case.inputs["x"].dtype == np.uint8))
     path = tmp_path / "layer.onnx"
     onnx.save(model, path)
-    assert _run(str(path), "--input", _SEVEN).return_value == 0
+    assert _run(str(path), "--input", _SEVEN, "--resize", "crop").return_value == 0
     assert "--std is for float inputs" in _refused(str(path), "--input", _SEVEN, "--std", "2")
 
 
@@ -202,6 +204,111 @@ def test_a_picture_is_cropped_and_shaded():
     assert picture(image) == "██▒▒\n░░  "
     assert picture(np.zeros((1, 1, 5, 5))) is None
     assert picture(np.zeros((1, 3, 5, 5))) is None
+
+
+# Several inputs, images as told, open shapes.
+
+@pytest.fixture
+def sum_of_two(tmp_path):
+    """A network ``y = a + b``, inputs of shape ``(1, 2, height, 5)``: ``(model path, arrays)``."""
+    shape = [1, 2, "height", 5]
+    one = numpy_helper.from_array(np.float32(0.1), "one")
+    zero = numpy_helper.from_array(np.uint8(7), "zero")
+    half = numpy_helper.from_array(np.float32(0.2), "half")
+    node = helper.make_node("QLinearAdd", ["a", "one", "zero", "b", "one", "zero", "half", "zero"],
+                            ["y"], "sum", domain="com.microsoft")
+    graph = helper.make_graph(
+        [node], "pair", [helper.make_tensor_value_info(n, TensorProto.UINT8, shape) for n in "ab"],
+        [helper.make_tensor_value_info("y", TensorProto.UINT8, None)], [one, zero, half])
+    path = tmp_path / "pair.onnx"
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[
+        helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]), path)
+    rng, arrays = np.random.default_rng(1), {}
+    for name in "ab":
+        arrays[name] = rng.integers(0, 256, (1, 2, 4, 5), np.uint8)
+        np.save(tmp_path / f"{name}.npy", arrays[name])
+    return str(path), arrays
+
+
+def test_several_inputs_by_name_fix_open_shapes(sum_of_two, tmp_path):
+    model, arrays = sum_of_two
+    out = tmp_path / "out.npz"
+    given = [option for n in "ab" for option in ("--input", f"{n}={tmp_path / n}.npy")]
+    result = _run(model, *given, "--output", str(out))
+    assert result.exception is None and result.return_value == 0
+    with np.load(out) as found:
+        assert list(found) == ["y"] and found["y"].shape == arrays["a"].shape
+    assert "dimension 2 of the input 'b' is height" in _refused(model, *given[:2])
+    assert "--input a=... is given twice" in _refused(model, *given, *given[:2])
+    assert "has no name: with several inputs" in _refused(model, *given, "--input", "x.npy")
+    assert "'c' is not an input of pair" in _refused(
+        model, *given, "--input", f"c={tmp_path / 'a.npy'}")
+    assert "dimension 2 of the input 'a' is height" in _refused(
+        model, "--input", str(tmp_path / "a.npy"))
+
+
+def test_images_of_another_size_are_refused_unless_told(tmp_path):
+    path = tmp_path / "wide.png"
+    Image.open(_SEVEN).resize((56, 28)).save(path)
+    assert "has 56x28 pixels; the input takes 28x28: give such an image, or --resize" in _refused(
+        _MODEL, "--input", str(path))
+    results = [_run(_MODEL, "--input", str(path), "--resize", how).output
+               for how in ("stretch", "crop")]
+    assert "class 7" in results[0] and results[0] != results[1]
+
+
+@pytest.mark.parametrize("text, message", [
+    ('means = 1', "'means' in .* is unknown: the keys are mean, std, layout, resize"),
+    ('mean = "x"', "mean = 'x' in .* is not allowed: write a number"),
+    ('std = [1, nan]', "std = .* is not allowed"),
+    ('layout = "HWC"', "layout = 'HWC' in .* choose one of NCHW, NHWC"),
+    ('resize = 3', "resize = 3 in .* choose one of no, stretch, crop"),
+    ('mean', "is not TOML"),
+    ('layout = "NHWC"', r"an image needs \(1, H, W, 1 or 3\)"),
+    ('mean = [1, 2]', "--mean has 2 values"),
+])
+def test_bad_preprocessing_files(tmp_path, text, message):
+    model = tmp_path / "net.onnx"
+    model.write_bytes(Path(_MODEL).read_bytes())
+    (tmp_path / "net.preprocessing.toml").write_text(text + "\n")
+    assert re.search(message, _refused(str(model), "--input", _SEVEN))
+
+
+def test_a_preprocessing_file_is_applied_and_overridden(tmp_path):
+    model = tmp_path / "net.onnx"
+    model.write_bytes(Path(_MODEL).read_bytes())
+    plain = _run(str(model), "--input", _SEVEN).output
+    (tmp_path / "net.preprocessing.toml").write_text('mean = 0.5\nstd = [0.25]\n')
+    told = _run(str(model), "--input", _SEVEN).output
+    assert told == _run(_MODEL, "--input", _SEVEN, "--mean", "0.5", "--std", "0.25").output != plain
+    assert _run(str(model), "--input", _SEVEN, "--mean", "0", "--std", "1").output == plain
+
+
+def test_channels_last():
+    network = Network("net", [], {"x": ((1, 28, 28, 1), np.float32)}, {})
+    files = named([_SEVEN])
+    last = load(files, network, Preprocessing(layout="NHWC"))["x"]
+    network = Network("net", [], {"x": ((1, 1, 28, 28), np.float32)}, {})
+    np.testing.assert_array_equal(last[..., 0], load(files, network)["x"][:, 0])
+
+
+# What is compared, and what the report says.
+
+@pytest.mark.parametrize("check, mismatches", [("layers", 0), ("outputs", 0), ("none", None)])
+def test_checks(tmp_path, check, mismatches):
+    report = tmp_path / "report.json"
+    result = _run(_MODEL, "--input", _SEVEN, "--json", str(report), "--check", check)
+    assert result.return_value == 0
+    found = json.loads(report.read_text())
+    assert found["mismatches"] == mismatches
+    assert ("mismatches_golden" in found["totals"]) == (check == "layers")
+    assert ("mismatches_onnxruntime" in found["totals"]) == (check != "none")
+    assert {layer["mismatches"] for layer in found["layers"] if layer["where"] != "host"} == \
+        {0 if check == "layers" else None}
+    assert set(found["layers"][1]) >= {"name", "op", "where", "macs", "cycles", "utilisation",
+                                       "dram_read_bytes", "dram_write_bytes", "mismatches"}
+    assert {layer["where"] for layer in found["layers"]} == {"array", "vector", "host"}
+    assert found["totals"]["accelerator_share"] == 1
 
 
 # Built accelerators.

@@ -217,7 +217,8 @@ class _Lowering:
         self.leaves = [self.leaving(step, n == len(opening) - 1)
                        for n, step in enumerate(opening)]
         self.tiles = [self.tile_of(step, i, len(steps) == 1) for i, step in enumerate(steps)]
-        self.load(0, 0)
+        self.begun = 0
+        self.begin(1)
         if self.params_once:
             self.emit("PARAMS", signal=PARAMS, dst=0, count=params, addr=self.param_addr)
         for i, step in enumerate(steps):
@@ -302,6 +303,13 @@ class _Lowering:
             return ceildiv(self.strips(tile.step), tile.strips)
         return len(tile.ends)
 
+    def begin(self, pieces):
+        """Load the first ``pieces`` pieces of the first tile, as far as it has them and they are not
+        loaded yet: all, before a piece of the next tile gives the semaphore that they give."""
+        for piece in range(self.begun, min(pieces, self.loads(0))):
+            self.load(0, piece)
+            self.begun = piece + 1
+
     def load(self, index, piece):
         """Load a piece of a step's tile."""
         m, tile = self.mapping, self.tiles[index]
@@ -371,8 +379,8 @@ class _Lowering:
                 cuts = every if entering or (leaving and in_turn) else every[-1:]
                 for piece in cuts:
                     opening = index == 0 and entering
-                    if opening and piece + 1 < self.loads(0):
-                        self.load(0, piece + 1)
+                    if opening:
+                        self.begin(piece + 2)
                     first, last = piece == cuts[0], piece == cuts[-1]
                     wait = SLOT if (part == 0 and first and step.first
                                     and self.number[block] >= m.slots) else 0
@@ -386,11 +394,10 @@ class _Lowering:
                         feed_step=tile.strips if entering else 0,
                         wait_step=self.follows(self.number[block]) if wait else 0,
                         signal_step=self.leaves[self.number[block]][1] if done else 0)
+                    if opening and (tile.strips or gives):
+                        self.begin(self.loads(0))
                     if gives and in_turn:
                         self.load(following, piece)
-                    if opening and tile.strips:
-                        for other in range(2, self.loads(0)):
-                            self.load(0, other)
                 if index == 0 and entering:
                     for other in range(1, min(m.buffers, len(self.tiles))):
                         self.load_all(other)

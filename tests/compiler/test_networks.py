@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hwgen.compiler import compile_network
+from hwgen.compiler.listing import commands
 from hwgen.config import PRESETS, Config
 
 from .layers import (check, conv, dense, network, pool, random_config, random_network, tensor)
@@ -67,6 +68,22 @@ def test_groups_read_from_any_layout(groups, filters, rng):
     first = conv(rng, tensor("x", (4, 9, 9), rng), 12, (1, 1), name="first")
     net = network(first, conv(rng, first.y, filters, (3, 3), groups=groups))
     check(net, compile_network(net, SMALL), rng)
+
+
+@pytest.mark.parametrize("channels, width, tile_rows, e", [(72, 12, 8, 4), (8, 48, 16, 2)],
+                         ids=["channel groups", "strips"])
+def test_first_tile_in_pieces_and_the_next_in_its_place(channels, width, tile_rows, e, rng):
+    """One block computes on each tile: all pieces of the first come before any of the next."""
+    config = replace(SMALL, glb_kib=24)
+    layer = conv(rng, tensor("x", (channels, 2 * tile_rows, width), rng), 2, (1, 1))
+    net = network(layer)
+    program = compile_network(net, config, mappings={"conv": dict(
+        q=8, p=2, e=e, t=1, tile_rows=tile_rows, tile_cols=width, chunk=channels // 8, buffers=1,
+        resident=1, slots=1)})
+    names = [name for _, name, _ in commands(program.image)]
+    assert names[:names.index("STORE")].count("LOAD") > 3
+    for _ in range(4):
+        check(net, program, rng)
 
 
 def test_vector_given_a_shape(rng):

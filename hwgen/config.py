@@ -272,8 +272,9 @@ def resolve(*, preset_name=None, path=None, pe=None, settings=()):
         The base: a preset (``eyeriss`` if neither is given) or a TOML file.
     pe : str
         ``RxC`` in place of the base's shape. Unless set as well, the name gets the shape as a
-        suffix, and a preset's GLB grows or shrinks with the columns, so that the banks keep their
-        depth.
+        suffix; the widths of a preset's buses double as often as its PEs do (256 bits at most),
+        with them its lanes (8 at most) and, from the second time on, its ifmap spads (128 at
+        most); and its GLB grows or shrinks so that the banks keep their depth.
     settings : sequence of str
         ``KEY=VALUE``, in place of the base's and of what ``pe`` implies.
     """
@@ -286,7 +287,20 @@ def resolve(*, preset_name=None, path=None, pe=None, settings=()):
         if (rows, cols) != (base.rows, base.cols):
             implied = {"rows": rows, "cols": cols, "name": f"{base.name}-{rows}x{cols}"}
             if path is None:
-                size = base.params_bytes + base.bank_depth * cols * base.bank_bits // 8
-                implied["glb_kib"] = min(max(-(-size // 1024), 2), 4096)
+                implied |= _grown(base, rows, cols)
             changes = implied | changes
     return base.replace(**changes)
+
+
+def _grown(base, rows, cols):
+    """What follows for a preset whose array becomes ``rows`` x ``cols``."""
+    factor = 1
+    while 2 * factor ** 2 * base.rows ** 2 * base.cols ** 2 < (rows * cols) ** 2:
+        factor *= 2         # the nearest power of two
+    lanes = min(factor * base.lanes, 8)
+    params_depth = min(base.params_depth * lanes // base.lanes, 2048)
+    size = 8 * params_depth + base.bank_depth * cols * 4 * lanes
+    return {"bus_bits": min(factor * base.bus_bits, 256), "lanes": lanes,
+            "xbus_bytes": min(factor * base.xbus_bytes, 8), "params_depth": params_depth,
+            "ifmap_spad": min(max(factor // 2, 1) * base.ifmap_spad, 128),
+            "glb_kib": min(max(-(-size // 1024), 2), 4096)}

@@ -117,6 +117,11 @@ def test_resolve():
     assert (config.name, config.rows, config.cols) == ("eyeriss-8x8", 8, 8)
     assert config.glb_kib == 66
     assert abs(config.bank_depth - Config().bank_depth) < 16
+    wide = resolve(pe="24x24")
+    assert (wide.bus_bits, wide.lanes, wide.xbus_bytes, wide.ifmap_spad) == (256, 8, 8, 128)
+    assert abs(wide.bank_depth - Config().bank_depth) < 16
+    assert resolve(pe="16x16").bus_bits == 128 and resolve(pe="12x7").bus_bits == 64
+    assert resolve(pe="24x24", settings=["bus_bits=128"]).bus_bits == 128
     assert resolve(pe="8x8", settings=["glb_kib=50", "name=mine"]).name == "mine"
     assert resolve(pe="8x8", settings=["glb_kib=50"]).glb_kib == 50
     assert resolve(preset_name="up5k", settings=["cols=2"]).cols == 2

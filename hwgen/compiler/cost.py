@@ -6,11 +6,12 @@ import numpy as np
 
 from .geometry import Pooling
 
-__all__ = ["Timing", "fit", "estimate", "array_slots", "lower_bound", "pieces", "strip_pieces",
-           "ceildiv"]
+__all__ = ["Timing", "fit", "estimate", "array_slots", "byte_weight", "lower_bound", "pieces",
+           "strip_pieces", "ceildiv"]
 
 _MAX_RESIDENT = 32          # blocks of psums at a time; the semaphores count to 63
 _PROGRAM = 16               # bytes of a row program on the Y-bus
+_BYTE = 21                  # cycles of a PE that a byte of DRAM is worth, at most
 _PIECES = 8                 # into which a tile is cut, at most ...
 _PIECE = 256                # ... and GLB words of one, at least
 
@@ -68,6 +69,11 @@ def _passes(config, groups, r):
     return passes, groups + passes - 1 - (passes - 1) // (r // np.gcd(r, config.rows))
 
 
+def byte_weight(config):
+    """Cycles that a byte moved to or from DRAM counts for."""
+    return min(1 / config.bus_bytes, _BYTE / (config.rows * config.cols))
+
+
 def array_slots(config, layer, folds, q, p, t, e):
     """Cycles in which the array of the mappings holds work, however they are tiled: its MAC slots,
     those of idle PEs and of filters and channels beyond the last included."""
@@ -89,7 +95,8 @@ def _array_passes(config, layer, fold, q):
 
 
 def lower_bound(config, layer, folds, q, p, t, e):
-    """Cycles and bus words of DRAM, added up, that no tiling of the mappings can undercut."""
+    """Cycles and DRAM traffic, weighed and added up, that no tiling of the mappings can
+    undercut."""
     groups, _ = _blocks(layer, q, p, t)
     filters = 0
     for fold, count in _shapes(folds):
@@ -101,8 +108,8 @@ def lower_bound(config, layer, folds, q, p, t, e):
     filters *= len(layer.parts) * layer.sets
     cycles = np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e), filters),
                         drain * layer.sets)
-    return cycles + filters + (_least_input(layer) + int(np.prod(layer.y.shape))) \
-        // config.bus_bytes
+    moved = filters * config.bus_bytes + _least_input(layer) + int(np.prod(layer.y.shape))
+    return cycles + byte_weight(config) * moved
 
 
 def _least_input(layer):

@@ -14,6 +14,7 @@ from ..config import resolve
 from ..errors import HwgenError
 from ..files import check_target, write_whole
 from ..model.networks import NETWORKS
+from ..options import configuration
 from ..runtime.bench import CAUSES, bench_layer, totals
 from ..runtime.dram import Dram
 from ..runtime.driver import SimulationError
@@ -27,7 +28,7 @@ _WIDTH = 160                 # of the tables; a narrower terminal wraps them
 
 @click.command()
 @click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
-@click.option("--pe", metavar="RxC", help="Shape of the PE array.  [default: 12x14]")
+@configuration
 @click.option("--layers", default="CONV*,DW*,PW*,[0-9]*", show_default=True, metavar="PATTERN",
               help="Layers by name, with * and ?; several separated by commas.")
 @click.option("--model-only", is_flag=True, help="Only the performance model, no simulation.")
@@ -41,8 +42,8 @@ _WIDTH = 160                 # of the tables; a narrower terminal wraps them
 @click.option("--mapping", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
               help="Fields of the mappings that are given, see 'hwgen map'.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON.")
-def command(networks, pe, layers, model_only, dram_bytes_per_cycle, dram_latency, sparsity, seed,
-            mappings, json_file):
+def command(networks, pe, preset, path, settings, layers, model_only, dram_bytes_per_cycle,
+            dram_latency, sparsity, seed, mappings, json_file):
     """Measure the layers of NETWORKs on the RTL: cycles, stalls, traffic, against the golden model.
 
     Equal layers run once and count as often as they occur. Exit code 1 if an output differs.
@@ -50,7 +51,7 @@ def command(networks, pe, layers, model_only, dram_bytes_per_cycle, dram_latency
     console, notes = Console(), Console(stderr=True)
     console.width = max(console.width, _WIDTH)
     check_target("--json", json_file)
-    config = resolve(pe=pe)
+    config = resolve(preset_name=preset, path=path, pe=pe, settings=settings)
     chosen = []
     for name in networks:
         if name not in NETWORKS:

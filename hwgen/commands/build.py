@@ -6,19 +6,15 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from ..config import PRESETS, resolve
+from ..config import resolve
 from ..emit import build, summary
+from ..options import configuration
 
 __all__ = ["command"]
 
 
 @click.command()
-@click.option("--pe", metavar="RxC", help="Shape of the PE array, 1x1 to 32x32.")
-@click.option("--preset", metavar="NAME",
-              help=f"Configuration to start from: {', '.join(PRESETS)}.  [default: eyeriss]")
-@click.option("--config", "path", metavar="FILE.toml", help="The same, from a file.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
-              help="One parameter; may be given several times.")
+@configuration
 @click.option("--out", metavar="DIR", help="Where to write.  [default: build/<name>]")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON, nothing else.")
 def command(pe, preset, path, settings, out, as_json):

@@ -12,11 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ..compiler import compile_network, explain, override, picture
 from ..compiler.nest import Nest
-from ..config import PRESETS, resolve
+from ..config import resolve
 from ..errors import HwgenError
 from ..files import check_target, replacing, write_whole
 from ..model import onnx_import
 from ..model.networks import NETWORKS
+from ..options import configuration
 from ..runtime.bench import layer_network
 
 __all__ = ["command"]
@@ -26,12 +27,7 @@ _WIDTH = 130                # of the tables; a narrower terminal wraps them
 
 @click.command()
 @click.argument("network", metavar="NETWORK|MODEL.onnx")
-@click.option("--pe", metavar="RxC", help="Shape of the PE array.  [default: 12x14]")
-@click.option("--preset", metavar="NAME",
-              help=f"Configuration to start from: {', '.join(PRESETS)}.  [default: eyeriss]")
-@click.option("--config", "path", metavar="FILE.toml", help="The same, from a file.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
-              help="One parameter; may be given several times.")
+@configuration
 @click.option("--layers", default="*", show_default=True, metavar="PATTERN",
               help="Layers by name, with * and ?; several separated by commas.")
 @click.option("--mapping", "--override", "mappings", metavar="FILE.toml|eyeriss", multiple=True,

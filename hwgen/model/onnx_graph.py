@@ -1,5 +1,6 @@
 """Reads an ONNX file into a checked, ordered graph with static shapes and folded constants."""
 
+import math
 import os
 from collections import defaultdict
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from .session import evaluate, static_shapes
 __all__ = ["Node", "Graph", "read"]
 
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
+_LARGEST = 1 << 32      # bytes of a value: what the accelerator can address
+# Operators whose result has a size that one of their inputs states.
+_SIZED = ("ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile", "Upsample")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +138,20 @@ class Graph:
                     node.op != "Constant":
                 rest.append(node)
                 continue
-            self.constants.update(evaluate(self.submodel([node], {}, node.outputs), {}))
+            model = self.submodel([node], {}, node.outputs)
+            if node.op in _SIZED:
+                self._check_size(static_shapes(model))
+            self.constants.update(evaluate(model, {}))
         return rest
+
+    def _check_size(self, values):
+        """Refuse values that ONNX Runtime would need minutes for, or more memory than there is."""
+        for name, (shape, dtype) in values.items():
+            size = math.prod(shape) * dtype.itemsize if shape is not None and dtype else 0
+            if size > _LARGEST:
+                raise HwgenError(f"the value {name!r} of {self.name} has the shape {tuple(shape)}, "
+                                 f"{size} bytes; a value has at most {_LARGEST}: use a smaller "
+                                 f"input.")
 
     def serialise(self, further=()):
         """The whole graph as a model, with its shapes fixed, and ``further`` outputs."""
@@ -147,7 +163,9 @@ class Graph:
         names = [name for node in self.nodes for name in node.outputs]
         self.values = dict(self.inputs) | {k: (v.shape, v.dtype) for k, v in
                                            self.constants.items()}
+        self._check_size(self.values)
         found = static_shapes(self.serialise(names))
+        self._check_size(found)
         # The rule for ceil_mode counts windows that lie beyond the input; the kernels do not.
         doubtful = any(node.attributes.get("ceil_mode", 0) for node in self.nodes)
         unknown = [k for k, (shape, dtype) in found.items()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 import numpy as np
 import onnx
@@ -9,6 +10,7 @@ import pytest
 from models import Builder
 from onnx import helper
 
+from hwgen.cli import main
 from hwgen.errors import HwgenError
 from hwgen.model import golden, onnx_import
 from hwgen.model.graph import Conv, Elementwise, Host, MaxPool
@@ -349,6 +351,57 @@ def test_damaged_anywhere():
             refused += 1
             assert "\n" not in str(error)
     assert refused > 200
+
+
+def enlarged(by):
+    """A layer, and an enlargement of its output."""
+    b = qdq(pads=[1, 1, 1, 1])
+    b.outputs.clear()
+    scales = b.constant("by", np.float32([1, 1, by, by]))
+    b.output(b.node("Resize", ["y", "", scales], "big", mode="nearest"))
+    return b
+
+
+def spread():
+    """An addend of a size that a constant states."""
+    b = qdq()
+    b.outputs.clear()
+    b.constant("size", np.int64([1, 1, 1 << 20, 1 << 20]))
+    zeros = b.node("ConstantOfShape", ["size"], "zeros")
+    b.output(b.node("Add", ["y", zeros], "sum"))
+    return b
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: qdq(shape=(1, 4, 1 << 20, 1 << 20)),
+     r"the value 'x' of net has the shape \(1, 4, 1048576, 1048576\), 17592186044416 bytes; a "
+     r"value has at most 4294967296: use a smaller input"),
+    (lambda: enlarged(20000.0), r"the value 'big' .* \(1, 5, 120000, 120000\), 288000000000 bytes"),
+    (spread, r"the value 'zeros' .* 4398046511104 bytes"),
+])
+def test_enormous_shapes_are_refused_at_once(make, message):
+    model, began = make().bytes(), time.perf_counter()
+    with pytest.raises(HwgenError, match=message):
+        onnx_import.load(model)
+    assert time.perf_counter() - began < 20
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda path: path.write_bytes(qdq().bytes()[:300]), "is not an ONNX file, or is cut short"),
+    (lambda path: path.write_bytes(qdq(shape=(1, 4, "h", 6)).bytes()), "dimension 2 .* is h"),
+    (lambda path: path.write_bytes(qdq(sw=S(0), bias=False).bytes()), "be positive and finite"),
+    (lambda path: path.write_bytes(qdq(shape=(1, 4, 1 << 20, 1 << 20)).bytes()), "smaller input"),
+    (lambda path: None, "(cannot read the model|is neither a known network nor a file)"),
+])
+@pytest.mark.parametrize("command", ["run", "compile", "map"])
+def test_the_commands_say_one_sentence(command, make, message, tmp_path, capfd):
+    path, out = tmp_path / "net.onnx", tmp_path / "out"
+    make(path)
+    options = {"run": ["--input", str(tmp_path / "x.npz")], "compile": ["--out", str(out)]}
+    assert main([command, str(path), *options.get(command, ())]) == 2
+    said = capfd.readouterr()
+    assert re.match(f"error: .*{message}.*\n$", said.err) and said.err.count("\n") == 1
+    assert not said.out and not out.exists()
 
 
 def test_versions_that_onnx_runtime_does_not_know():

@@ -126,7 +126,11 @@ def test_run_recognises_a_digit(folder, capfd):
     assert found["totals"]["cycles"] == sum(layer["cycles"] for layer in found["layers"])
     for layer in found["layers"]:
         assert layer["mismatches_golden"] == layer["mismatches_onnxruntime"] == 0
+        if layer["where"] == "host":
+            assert layer["cycles"] == layer["dram_read_bytes"] == 0
+            continue
         assert layer["counters"]["CYCLES"] == layer["cycles"]
+        assert layer["dram_read_bytes"] == layer["counters"]["DRAM_READ_WORDS"] * _SMALL.bus_bytes
         assert 0 < layer["utilisation"] <= 1
 
 

@@ -78,8 +78,8 @@ COMMANDS = {c.name: c for c in (
             )),
     Command("END", 2, "controller",
             "Last command: waits until all queues are empty and all units idle (every write "
-            "acknowledged), then sets DONE and raises the interrupt. Commands are fetched ahead: the "
-            "256 bytes after END must be memory that can be read; they are ignored.", ()),
+            "acknowledged), then sets DONE and raises the interrupt. Commands are fetched ahead: "
+            "the 256 bytes after END must be memory that can be read; they are ignored.", ()),
     Command("LOAD", 3, "load",
             "Reads a block of an ifmap from DRAM and writes it into the GLB, regrouped.\n\n"
             "In DRAM the block is ``groups`` x ``rows`` x ``cols`` x ``g`` bytes, the last two "
@@ -100,10 +100,12 @@ COMMANDS = {c.name: c for c in (
                 (Field("rows", 12, "rows in DRAM, 0 or more (0: nothing but padding rows)"),
                  Field("cols", 16, "columns in DRAM, 1 or more"),
                  Field("tpad", 6, "padding rows above"), Field("bpad", 6, "padding rows below"),
-                 Field("lpad", 6, "padding columns left"), Field("rpad", 6, "padding columns right"),
+                 Field("lpad", 6, "padding columns left"),
+                 Field("rpad", 6, "padding columns right"),
                  ),
                 (Field("glb_row_stride", _GLB, "GLB words from a row's stream to the next"),
-                 Field("glb_cg_stride", _GLB, "GLB words from a channel group's stream to the next"),
+                 Field("glb_cg_stride", _GLB,
+                       "GLB words from a channel group's stream to the next"),
                  Field("q", 8, "channels of a GLB group, 1 or more"),
                  Field("off0", 8, "channel of the first byte within GLB group 0, below q")),
             )),
@@ -136,8 +138,8 @@ COMMANDS = {c.name: c for c in (
             "psum; ``feed_signal`` is given when the last ifmap word has been read, "
             "``psum_signal`` when the last psum has been written. A tile that arrives, and a block "
             "that is drained and filled anew, strips by strips: the waits are taken again in the "
-            "first pass before every ``feed_step``-th and ``wait_step``-th strip, and the last pass "
-            "gives ``psum_signal`` after every ``signal_step``-th strip, and after the last.", (
+            "first pass before every ``feed_step``-th and ``wait_step``-th strip, and the last "
+            "pass gives ``psum_signal`` after every ``signal_step``-th strip, and after the last.", (
                 (Field("feed_wait", 8, "semaphores taken before the first ifmap word is read"),
                  Field("feed_signal", 8, "semaphores given when the last ifmap word has been read"),
                  Field("psum_wait", 8, "semaphores taken before the first psum is written"),
@@ -165,8 +167,8 @@ COMMANDS = {c.name: c for c in (
                  Field("pstep", 1, "1 if filter i reads channel i (depthwise), else 0"),
                  Field("window", 7, "spad values of a window: ((S-1)*dilation + 1) * q"),
                  Field("adv", 7, "spad values from an output column to the next: U*q"),
-                 Field("strip_adv", 7, "the same from the last column of a strip to the next strip: "
-                                       "rounds * word - (steps-1) * adv"),
+                 Field("strip_adv", 7, "the same from the last column of a strip to the next "
+                                       "strip: rounds * word - (steps-1) * adv"),
                  Field("xsigned", 1, "ifmap values are int8, else uint8"),
                  Field("zx", 8, "zero point of the ifmap, as stored"),
                  Field("feed_step", 6, "strips that a feed_wait is for; 0: all of them")),
@@ -183,8 +185,8 @@ COMMANDS = {c.name: c for c in (
             "For each of ``groups`` filter groups, each of ``out_rows`` and ``out_cols``, and each "
             "channel: the largest requantised value in a window of ``pool_r`` x ``pool_s`` psums "
             "(1 x 1: no pooling), which starts at row ``row0 + oy * pool_u``, column "
-            "``col0 + ox * pool_v``; positions outside the ``psum_rows`` x ``steps`` psums are left "
-            "out. A row's ``out_cols * p`` bytes are contiguous in DRAM.\n\n"
+            "``col0 + ox * pool_v``; positions outside the ``psum_rows`` x ``steps`` psums are "
+            "left out. A row's ``out_cols * p`` bytes are contiguous in DRAM.\n\n"
             "A psum becomes ``acc``, and ``acc`` becomes an output by ``clip(rint(float32(acc) * "
             "scale) + zy, lo, hi)``, according to ``mode``:\n\n"
             "* 0, requantise: ``acc`` is the psum plus its channel's bias, ``scale`` the "

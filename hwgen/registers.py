@@ -105,8 +105,8 @@ class ErrorCode(IntEnum):
                "CONFIG_HASH the one wanted.")
     WATCHDOG = 6, "Nothing moved for WATCHDOG cycles; ERROR_INFO is 0."
     FILTER = 7, "A filter packet lacks its mark, the filter stream is corrupt; ERROR_INFO is 0."
-    SEMAPHORE = 8, ("A semaphore was signalled more than 63 times beyond what was taken; ERROR_INFO "
-                    "is the mask of such semaphores.")
+    SEMAPHORE = 8, ("A semaphore was signalled more than 63 times beyond what was taken; "
+                    "ERROR_INFO is the mask of such semaphores.")
     MODE = 9, ("A STORE is in a mode that needs tables, which the accelerator was built without; "
                "ERROR_INFO is the mode.")
 
@@ -213,8 +213,8 @@ _COUNTERS = [
     ("START", 1, "Cycles before the bottom row's first."),
     ("STALL_DRAM", 1, "Cycles in which the bottom row waited for what DRAM had not yet given: the "
                       "ifmap tile or weights."),
-    ("STALL_IFMAP", 1, "Cycles in which the bottom row waited for ifmap values on their way into or "
-                       "out of the GLB."),
+    ("STALL_IFMAP", 1, "Cycles in which the bottom row waited for ifmap values on their way into "
+                       "or out of the GLB."),
     ("STALL_FILTER", 1, "Cycles in which the bottom row waited for weights on their way to it."),
     ("STALL_PSUM", 1, "Cycles in which the bottom row waited for psums from above or for room "
                       "below."),

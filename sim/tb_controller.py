@@ -100,7 +100,8 @@ class Bench:
             if not offered:
                 offered = bool(beats) and beats[0][0] <= now and self.go()
             dut.data__valid.value = int(offered)
-            dut.data__payload.value = beats[0][1] if offered else self.rng.getrandbits(CONFIG.bus_bits)
+            dut.data__payload.value = (beats[0][1] if offered
+                                       else self.rng.getrandbits(CONFIG.bus_bits))
             dut.req__ready.value = int(self.go())
 
     async def _unit(self, queue):

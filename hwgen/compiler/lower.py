@@ -304,8 +304,8 @@ class _Lowering:
         return len(tile.ends)
 
     def begin(self, pieces):
-        """Load the first ``pieces`` pieces of the first tile, as far as it has them and they are not
-        loaded yet: all, before a piece of the next tile gives the semaphore that they give."""
+        """Load the first ``pieces`` pieces of the first tile, as far as it has them and they are
+        not loaded yet: all, before a piece of the next tile gives the semaphore that they give."""
         for piece in range(self.begun, min(pieces, self.loads(0))):
             self.load(0, piece)
             self.begun = piece + 1

@@ -15,7 +15,8 @@ __all__ = ["LayerShape", "NETWORKS"]
 class LayerShape:
     """One layer: M filters, C channels, H x W input, R x S filter, stride U, padding P, G groups.
 
-    A fully connected layer has H = R and W = S. ``count`` is how often the shape occurs in the network.
+    A fully connected layer has H = R and W = S. ``count`` is how often the shape occurs in the
+    network.
     """
     name: str
     c: int

@@ -96,7 +96,7 @@ class Loader(Block):
 
     Each cycle moves the longest run of bytes within one source word, one GLB word and one channel
     group. With ``g == q``, ``off0 == 0`` and ``wstep == 1`` a row's columns are contiguous on both
-    sides and move as one run: a word a cycle if both are aligned alike, otherwise one in two cycles.
+    sides and move as one run: a word a cycle if both are aligned alike, else one in two cycles.
     In other cases ``min(g, q, bus_bytes)`` bytes a cycle if these divide each other and are
     aligned. Padding moves like data, without DRAM beats; a skipped column takes
     ``ceil(g / bus_bytes)`` cycles, one more if not aligned; a group one more than its runs. A LOAD
@@ -156,7 +156,7 @@ class Loader(Block):
         wiring.connect(m, wiring.flipped(self.req), requests.req)
         wiring.connect(m, addresses.glb, wiring.flipped(self.glb))
 
-        # The bytes of a DRAM row, less one: cols * g - 1, a bit a cycle; or those of all parameters.
+        # The bytes of a DRAM row, less one: cols * g - 1, a bit a cycle; or of all parameters.
         factor = Signal(16, reset_less=True)
         scaled = Signal(24, reset_less=True)
         row_last = Signal(24, reset_less=True)

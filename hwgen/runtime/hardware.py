@@ -20,7 +20,7 @@ class Design:
 
 def generated(config):
     """The :class:`Design` of a configuration."""
-    from ..emit.verilog import generate     # Amaranth takes long to import
+    from ..emit.verilog import generate  # Amaranth takes long to import
     return Design(config, generate(config))
 
 

@@ -10,7 +10,7 @@ from hwgen.compiler import compile_network
 from hwgen.compiler.listing import commands
 from hwgen.config import PRESETS, Config
 
-from .layers import (check, conv, dense, network, pool, random_config, random_network, tensor)
+from .layers import check, conv, dense, network, pool, random_config, random_network, tensor
 
 SEED = int(os.environ.get("HWGEN_SEED", 1))
 SMALL = Config(rows=3, cols=4, glb_kib=4, params_depth=64, elementwise=False, lanes=2,

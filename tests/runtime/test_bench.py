@@ -52,7 +52,8 @@ def test_totals_count_layers_as_often_as_they_occur():
     (["alexnet", "--pe", "0x4"], "rows = 0 is out of range"),
     (["vgg16", "--mapping", "eyeriss"], "--mapping eyeriss: the published mappings are those of"),
     (["alexnet", "--mapping", "none.toml"], "cannot read the mapping none.toml"),
-    (["alexnet", "--model-only", "--json", "/nowhere/x.json"], "--json /nowhere/x.json cannot be written"),
+    (["alexnet", "--model-only", "--json", "/nowhere/x.json"],
+     "--json /nowhere/x.json cannot be written"),
 ])
 def test_refusals(arguments, message, capsys):
     assert main(["bench", *arguments]) == 2

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from hwgen.compiler import compile_network
 from hwgen.errors import HwgenError
+from hwgen.model import onnx_import
 from hwgen.runtime.checkpoint import Checkpoint
 from hwgen.runtime.driver import Driver
+from hwgen.runtime.fuzz_graphs import random_graph
 from hwgen.runtime.session import collect, execute
 from hwgen.runtime.verilated import VerilatedBus
 
@@ -44,6 +47,26 @@ def test_a_stopped_run_goes_on(lenet, tmp_path):
         np.testing.assert_array_equal(values[name], lenet.expected[name], strict=True)
     again, _ = _run(lenet, _open(lenet, folder), nothing)
     assert not nothing and [layer.cycles for layer in again] == [layer.cycles for layer in layers]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_graphs_go_on_from_any_layer(lenet, seed):
+    """Finished layers come back to where later ones read them, whatever the memory holds."""
+    case = random_graph(seed, 10_000)
+    network = onnx_import.load(case.model)
+    program = compile_network(network, lenet.config)
+
+    def run(earlier):
+        with VerilatedBus(lenet.library, program.memory_bytes) as bus:
+            bus.memory[:] = np.random.default_rng(seed).integers(0, 256, len(bus.memory), np.uint8)
+            return collect(execute(network, program, Driver(bus, lenet.config), case.inputs,
+                                   earlier=earlier))
+    whole, _ = run({})
+    for done in range(1, len(whole)):
+        layers, values = run({layer.tensor: layer for layer in whole[:done]})
+        for layer, expected in zip(layers, whole, strict=True):
+            np.testing.assert_array_equal(layer.value, expected.value, strict=True)
+        assert set(network.outputs) <= set(values)
 
 
 def test_what_it_refuses(lenet, tmp_path):

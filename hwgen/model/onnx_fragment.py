@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from ..errors import HwgenError
 from .onnx_layers import CODES, OnHost, quantisation
-from .session import session
+from .session import reason, session
 
 __all__ = ["Fragment", "fragment", "is_code"]
 
@@ -91,7 +91,7 @@ class Fragment:
                 return runtime.run([output], inputs)[0]
             except Exception as error:    # its exceptions have no common base of their own
                 raise OnHost(f"{self.name} cannot be tried alone: "
-                             f"{str(error).splitlines()[0]}") from None
+                             f"{reason(error).rstrip('.')}") from None
         return run
 
     def sources(self, nodes, output):

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from ..errors import HwgenError
 from .onnx_weights import unsigned_weights
 
-__all__ = ["session", "evaluate", "static_shapes", "optimised_operators"]
+__all__ = ["session", "evaluate", "reason", "static_shapes", "optimised_operators"]
 
 _TYPES = {f"tensor({name})": np.dtype(kind) for name, kind in (
     ("float", "f4"), ("double", "f8"), ("float16", "f2"), ("uint8", "u1"), ("int8", "i1"),
@@ -59,8 +59,8 @@ def session(model, **options):
         try:
             return ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
         except Exception as error:    # its exceptions have no common base of their own
-            reason = _reason(error)
-    raise HwgenError(f"ONNX Runtime refuses the model: {reason}")
+            said = reason(error)
+    raise HwgenError(f"ONNX Runtime refuses the model: {said}")
 
 
 def static_shapes(model):
@@ -99,12 +99,12 @@ def evaluate(model, inputs):
     try:
         return dict(zip(names, runtime.run(names, inputs), strict=True))
     except Exception as error:
-        raise HwgenError(f"ONNX Runtime cannot run the model: {_reason(error)}") from None
+        raise HwgenError(f"ONNX Runtime cannot run the model: {reason(error)}") from None
 
 
-def _reason(error):
+def reason(error):
     """The sentence of an exception of ONNX Runtime, without its numbers and source files."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
     line = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
     line = re.sub(r"/\S*/onnxruntime/\S+:\d+ (?:.*?(?=\S+ was false)|.*?\) (?=[A-Z]))", "", line)
-    return line.rstrip(". ") + "."
+    return line.rstrip(". !") + "."

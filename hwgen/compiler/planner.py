@@ -253,8 +253,8 @@ class Planner:
         apart = self.search(layer, sources, fixed=self.mappings.get(head.name))
         between = Placement.place(conv.y, min(apart[0].p, conv.y.shape[0]), 0,
                                   self.config.bus_bytes)
-        behind = self.search(pooling.layer(pool), (between,), fixed=self.mappings.get(pool.name))
-        total = apart[1].cycles + behind[1].cycles
+        behind = pooling.search(self, pool, between)
+        total = apart[1].cycles + sum(estimate.cycles for _, (_, estimate) in behind)
         window = Layer(conv, pooling.windows(pool), pool.y, depthwise)
         try:
             together = self.best(window, sources, pool.y)

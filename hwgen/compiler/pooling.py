@@ -1,13 +1,15 @@
 """Max pooling on its own: windows in the STORE over psums that are the values themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
+from ..errors import HwgenError
 from ..model.graph import Tensor
 from . import virtual
 from .geometry import Layer, Pooling
+from .layout import Placement
 
-__all__ = ["layer", "plan", "windows"]
+__all__ = ["layer", "plan", "search", "windows"]
 
 
 def windows(pool):
@@ -17,8 +19,40 @@ def windows(pool):
 
 def layer(pool):
     """A MaxPool without dilation as the machine sees it."""
-    return Layer(virtual.identity(pool.name, pool.x.shape, dtype=pool.x.dtype), windows(pool),
-                 pool.y, pool.x.shape[0] > 1)
+    return _layer(pool, pool.x, windows(pool), pool.y)
+
+
+def _layer(pool, x, window, y):
+    return Layer(virtual.identity(pool.name, x.shape, dtype=x.dtype), window, y, x.shape[0] > 1)
+
+
+def search(planner, pool, source):
+    """The fastest way of pooling without dilation: all at once, or first the rows and then the
+    columns, which takes R + S cycles for what a window of R x S otherwise takes R * S for.
+
+    Returns
+    -------
+    list of (Layer, (Mapping, Estimate))
+        One layer, or two: the second reads what the first one makes.
+    """
+    whole = layer(pool)
+    found = [(whole, planner.best(whole, (source,), pool.y))]
+    if 1 in pool.kernel or pool.name in planner.mappings:
+        return found
+    window, channels = windows(pool), pool.x.shape[0]
+    between = virtual.tensor(pool.name, (channels, pool.y.shape[1], pool.x.shape[2]),
+                             pool.x.dtype)
+    rows = _layer(pool, pool.x, replace(window, s=1, v=1, left=0), between)
+    cols = _layer(pool, between, replace(window, r=1, u=1, top=0), pool.y)
+    try:
+        first = planner.search(rows, (source,))
+        place = Placement.place(between, min(first[0].p, channels), 0, planner.config.bus_bytes)
+        second = planner.best(cols, (place,), pool.y)
+    except HwgenError:
+        return found
+    if first[1].cycles + second[1].cycles >= found[0][1][1].cycles:
+        return found
+    return [(rows, first), (cols, second)]
 
 
 @dataclass(frozen=True)
@@ -57,8 +91,13 @@ def plan(planner, pool, why):
     layers = (pool,)
     source = planner.read(pool.x, layers)
     if pool.dilation == (1, 1):
-        found = planner.best(layer(pool), (source,), pool.y)
-        planner.add(layers, layer(pool), found, (source,), pool.y, fused="standalone", note=why)
+        found = search(planner, pool, source)
+        for work, (mapping, estimate) in found[:-1]:
+            y = planner.scratch(pool.name, work.y, min(mapping.p, work.y.shape[0]))
+            planner.add(layers, work, (mapping, estimate), (source,), y, fused="standalone",
+                        note="rows of the window, its columns follow")
+            source = y
+        planner.add(layers, *found[-1], (source,), pool.y, fused="standalone", note=why)
         return
     if isinstance(source, Tensor):
         source = planner.place(source, min(source.shape[0], planner.config.bus_bytes))

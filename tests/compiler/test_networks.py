@@ -121,9 +121,27 @@ def test_pooling_that_does_not_fit_stands_alone(rng):
     b = pool(a.y, (13, 13), (1, 1), name="b")
     net = network(a, b)
     program = compile_network(net, replace(SMALL, glb_kib=3))
-    assert len(program.segments) == 2
-    assert "fused" in program.segments[1].estimate.note
+    assert [segment.name for segment in program.segments] == ["a", "b", "b"]
+    assert "fused" in program.segments[-1].estimate.note
     check(net, program, rng)
+
+
+@pytest.mark.parametrize("kernel, stride, segments", [
+    ((3, 3), (1, 1), 2), ((5, 4), (1, 2), 2), ((3, 3), (2, 2), 1), ((5, 1), (1, 1), 1),
+    ((1, 5), (1, 1), 1)])
+def test_rows_of_a_window_and_then_its_columns(kernel, stride, segments, rng):
+    """Only where that is faster; a mapping that is given is one of the whole window."""
+    x = tensor("x", (24, 21, 22), rng)
+    top, left = kernel[0] // 2, kernel[1] // 2
+    layer = pool(x, kernel, stride, (top, left, kernel[0] - 1 - top, kernel[1] - 1 - left))
+    net = network(layer)
+    program = compile_network(net, Config())
+    assert [segment.name for segment in program.segments] == ["pool"] * segments
+    check(net, program, rng)
+    whole = compile_network(net, Config(), mappings={"pool": {"e": 7}})
+    assert len(whole.segments) == 1
+    if segments == 2:
+        assert sum(s.cycles for s in program.segments) < 0.8 * whole.segments[0].cycles
 
 
 def test_same_program_every_time(rng):

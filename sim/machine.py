@@ -363,28 +363,36 @@ class Machine:
             while not self.psum_queue:
                 yield False
             c, work = self.psum_queue[0]
-            for _ in range(_turns(c["strips"], c["wait_step"])):
-                while not self._take(c["psum_wait"]):
-                    yield False
+            while not self._take(c["psum_wait"]):
+                yield False
             pw = -(-c["p"] // lanes)
-            words = slice(c["psum"], c["psum"] + c["strips"] * c["steps"] * pw)
-            mask = self._mask()
-            mask[words] = True
-            self._hold("psum", mask, True)
-            self.open[words] = True
+            of_strip = c["steps"] * pw
             while work["psums"] is None:
                 yield False
-            for column, value in work["psums"].items():
-                bank = self.psum[words, column].reshape(c["strips"], c["steps"], pw * lanes)
-                old = bank[:, :, :c["p"]].astype(np.int64) if c["accumulate"] else 0
-                bank[:, :, :c["p"]] = (value + old).astype(np.int32)
-                self.psum[words, column] = bank.reshape(-1, lanes)
-            if c["psum_signal"]:
-                self.open[words] = False
-            del self.holds["psum"]
+            for strip in range(c["strips"]):
+                if strip and c["wait_step"] and strip % c["wait_step"] == 0:
+                    while not self._take(c["psum_wait"]):
+                        yield False
+                words = slice(c["psum"] + strip * of_strip, c["psum"] + (strip + 1) * of_strip)
+                mask = self._mask()
+                mask[words] = True
+                self._hold("psum", mask, True)
+                self.open[words] = True
+                yield True
+                for column, value in work["psums"].items():
+                    bank = self.psum[words, column].reshape(c["steps"], pw * lanes)
+                    old = bank[:, :c["p"]].astype(np.int64) if c["accumulate"] else 0
+                    bank[:, :c["p"]] = (value[strip] + old).astype(np.int32)
+                    self.psum[words, column] = bank.reshape(-1, lanes)
+                del self.holds["psum"]
+                last = strip == c["strips"] - 1
+                if last or (c["signal_step"] and (strip + 1) % c["signal_step"] == 0):
+                    if c["psum_signal"]:
+                        start = strip // c["signal_step"] * c["signal_step"] \
+                            if c["signal_step"] else 0
+                        self.open[c["psum"] + start * of_strip:words.stop] = False
+                    self._give(c["psum_signal"])
             self.psum_queue.popleft()
-            for _ in range(_turns(c["strips"], c["signal_step"])):
-                self._give(c["psum_signal"])
             self.busy -= 1
             yield True
 

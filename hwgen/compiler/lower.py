@@ -393,7 +393,7 @@ class _Lowering:
                         psum_wait=wait, psum_signal=COMPLETE if done else 0,
                         feed_step=tile.strips if entering else 0,
                         wait_step=self.follows(self.number[block]) if wait else 0,
-                        signal_step=self.leaves[self.number[block]][1] if done else 0)
+                        signal_step=self.leaves[self.number[block]][2] if done else 0)
                     if opening and (tile.strips or gives):
                         self.begin(self.loads(0))
                     if gives and in_turn:
@@ -411,20 +411,20 @@ class _Lowering:
             self.load(index, piece)
 
     def leaving(self, step, last):
-        """How a block leaves: its strips, and the strips of a STORE (0: all in one)."""
-        strips = self.strips(step)
+        """How a block leaves: its strips, their columns, and the strips of a STORE (0: all)."""
+        strips, steps = self.strips(step), step.cols.b - step.cols.a
         pooled = self.layer.pooling != Pooling()
         if (self.mapping.slots > 1 and not last) or pooled \
                 or strips != ceildiv(step.rows.b - step.rows.a, self.mapping.e):
-            return strips, 0
+            return strips, steps, 0
         size, count = strip_pieces(strips)
-        return strips, int(size) if count > 1 else 0
+        return strips, steps, int(size) if count > 1 else 0
 
     def follows(self, number):
         """Strips for which block ``number`` waits at a time (0: all): it comes where another was
-        that leaves in the same pieces."""
+        that leaves in the same pieces, in the same places."""
         before = self.leaves[number - self.mapping.slots]
-        return before[1] if before == self.leaves[number] else 0
+        return before[2] if before == self.leaves[number] else 0
 
     def fetch_params(self, step, n):
         """Fetch the parameters of a step's block ``n``, about to be complete, unless there."""
@@ -499,7 +499,7 @@ class _Lowering:
 
     def store(self, step, block):
         m, number = self.mapping, self.number[block]
-        strips, size = self.leaves[number]
+        strips, _, size = self.leaves[number]
         starts = range(0, strips, size or strips)
         for strip in starts:
             wait, signal, last = COMPLETE, 0, strip == starts[-1]

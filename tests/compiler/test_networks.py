@@ -86,6 +86,18 @@ def test_first_tile_in_pieces_and_the_next_in_its_place(channels, width, tile_ro
         check(net, program, rng)
 
 
+def test_blocks_that_leave_in_strips_of_other_widths(rng):
+    """A wide block comes where a narrow one's strips lie closer together."""
+    layer = conv(rng, tensor("x", (3, 10, 15), rng), 4, (3, 3))
+    net = network(layer)
+    program = compile_network(net, SMALL, mappings={"conv": dict(
+        q=1, p=4, e=2, t=1, tile_rows=4, tile_cols=5, slots=1)})
+    assert len({c["steps"] for _, name, c in commands(program.image) if name == "COMPUTE"}) == 2
+    assert any(c["wait_step"] for _, name, c in commands(program.image) if name == "COMPUTE")
+    for _ in range(8):
+        check(net, program, rng)
+
+
 def test_vector_given_a_shape(rng):
     first = dense(rng, tensor("x", (7, 1, 1), rng), 60, "first")
     image = replace(first.y, shape=(5, 4, 3))

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 
 from rich import box
 from rich.console import Console, Group
@@ -98,9 +99,13 @@ def text(*parts):
 
 
 def toml(nests):
-    """A file that gives these mappings again, see :func:`.override.read`."""
+    """A file that gives these mappings again, see :func:`.override.read`. A layer that takes
+    several programs has no one mapping, and is left to the search."""
+    times = Counter(nest.name for nest in nests)
     lines = ["# Fields of each layer's mapping; those left out are searched."]
     for nest in nests:
+        if times[nest.name] > 1:
+            continue
         lines += ["", f"[{json.dumps(nest.name, ensure_ascii=False)}]"]
         lines += [f"{field:<10} = {getattr(nest.mapping, field):<6} # {what}"
                   for field, what in FIELDS.items()]

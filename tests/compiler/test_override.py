@@ -16,7 +16,7 @@ from hwgen.model.eyeriss import MAPPINGS
 from hwgen.model.networks import NETWORKS
 from hwgen.runtime.bench import layer_network
 
-from .layers import check, conv, network, random_config, random_conv, tensor
+from .layers import check, conv, network, pool, random_config, random_conv, tensor
 
 SEED = int(os.environ.get("HWGEN_SEED", 1))
 
@@ -45,6 +45,20 @@ def test_a_mapping_written_to_a_file_is_found_again(number, tmp_path):
     assert [free(s.mapping) for s in again.segments] == [free(s.mapping) for s in program.segments]
     assert [s.cycles for s in again.segments] == [s.cycles for s in program.segments]
     assert toml(nests(again)) == path.read_text()
+
+
+def test_layers_of_several_programs_are_left_to_the_search(tmp_path):
+    print(f"HWGEN_SEED={SEED}")
+    rng = np.random.default_rng(SEED)
+    first = conv(rng, tensor("x", (8, 24, 24), rng), 16, (1, 1), name="first")
+    net = network(first, pool(first.y, (5, 5), (1, 1), name="pool"))
+    program = compile_network(net, Config())
+    assert [segment.name for segment in program.segments] == ["first", "pool", "pool"]
+    path = tmp_path / "mapping.toml"
+    path.write_text(toml(nests(program)))
+    fixed = override.gather([str(path)], Config(), layers=net.layers)
+    assert set(fixed) == {"first"}
+    assert compile_network(net, Config(), mappings=fixed).image == program.image
 
 
 @pytest.mark.parametrize("number", range(20))

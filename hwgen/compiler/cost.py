@@ -377,8 +377,16 @@ def estimate(config, layer, folds, m, timing):
                 missing = np.maximum(ceildiv(window, word) - np.maximum(room // word, 0), 0)
                 one = streams * np.maximum(e * (word // config.xbus_bytes),
                                            ceildiv(fed * r.span(e), passes))
+                # Or it finds room in the first row, but not in the last: when the first begins the
+                # strip, that one is so many psums behind as there are rows between, and what it
+                # has not read stands in its ring and its FIFO, with the ends of the rounds.
+                reads = n_cols - (np.minimum(rows, pass_pairs) - 1) / p
+                short = 0 * q if dw else np.maximum(
+                    rounds + ceildiv(window, word) - reads * s.u * q / word
+                    - config.ifmap_spad // word - _FIFO // (e + (r.span(e) > e)), 0)
+                late = np.ceil(short * word / (s.u * q) * p * taps).astype(np.int64) + _REFILL
                 busy["refill"] += many * blocks * passes * n_strips * np.where(
-                    missing > 0, missing * one + _REFILL + behind, 0)
+                    missing > 0, missing * one + _REFILL + behind, np.where(short > 0, late, 0))
                 # Loads: rows and columns that exist, at most the input's.
                 height = r.span(n_strips * e)
                 kept = s.span(n_cols)

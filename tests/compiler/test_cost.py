@@ -48,6 +48,21 @@ def test_array_and_filter_cycles_are_those_of_the_commands(number):
     assert segment.estimate.cycles >= max(array, filters)
 
 
+@pytest.mark.parametrize("channels, filters, e, p, t, cycles", [
+    (128, 256, 1, 1, 14, 418955), (160, 320, 1, 1, 14, 635385), (128, 256, 7, 2, 2, 376939),
+    (128, 256, 7, 8, 2, 322026), (160, 320, 1, 2, 14, 488757)])
+def test_rows_that_wait_for_the_last_one(channels, filters, e, p, t, cycles, rng):
+    """Few filters a PE: the last row is columns behind the first, and strips wait for it. The
+    cycles are the RTL's."""
+    x = tensor("x", (channels, 13, 13), rng)
+    layer = conv(rng, x, filters, (3, 3), pads=(1, 1, 1, 1))
+    given = {"e": e, "p": p, "t": t, "q": 8 if t == 2 or p == 1 else 4}
+    segment, = compile_network(network(layer), Config(), mappings={"conv": given}).segments
+    assert segment.cycles == pytest.approx(cycles, rel=0.04)
+    found, = compile_network(network(layer), Config()).segments
+    assert found.cycles < 1.1 * layer.macs / 168
+
+
 @pytest.mark.parametrize("name, shape, filters, kernel, options, least, most", [
     ("eyeriss", (64, 56, 56), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.98, 1.7),
     ("eyeriss", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.94, 1.03),

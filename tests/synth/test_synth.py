@@ -102,7 +102,7 @@ def test_clock(quick, tmp_path, capsys, clock, code):
 
 @pytest.mark.parametrize("arguments, message", [
     (["--target", "ice41"], "--target 'ice41' is unknown: choose one of ecp5-85f, "),
-    (["--target", "up5k", "--pe", "12x14"], "12x14 PEs with 230 KiB of GLB cannot fit"),
+    (["--target", "up5k", "--pe", "12x14"], "12x14 PEs with 1838 KiB of GLB cannot fit"),
     (["--target", "xc7", "--pnr"], "--pnr: there is no place and route for xc7; leave it out."),
     (["--target", "up5k", "--estimate", "--pnr"], "--estimate runs no tool: leave out --pnr"),
     (["--target", "xc7", "--build", "b", "--pe", "2x2"], "--build excludes --pe, --preset and"),

@@ -3,17 +3,19 @@
 from dataclasses import replace
 
 from ..errors import HwgenError
+from ..isa import StoreMode
 from ..model.graph import Tensor
 from . import virtual
 from .geometry import Layer, Pooling
-from .lower import PRODUCT, SUM, Store
+from .lower import Store
 
 __all__ = ["plan", "store"]
 
 
 def store(layer):
     """The :class:`Store` of an Elementwise layer."""
-    return Store(PRODUCT if layer.product else SUM, float(layer.scale), tuple(layer.tables))
+    mode = StoreMode.PRODUCT if layer.product else StoreMode.SUM
+    return Store(mode, float(layer.scale), tuple(layer.tables))
 
 
 def plan(planner, layer, pool):

@@ -63,7 +63,9 @@ class Placement:
         """The placement of a copy of ``tensor``, ``name``, without gaps in the order ``[C][H][W]``,
         at offset 0."""
         _, height, width = tensor.shape
-        return cls(name, 0, tensor.shape, np.dtype(tensor.dtype), 1, width, width * height, name)
+        dtype = np.dtype(tensor.dtype)
+        row = width * dtype.itemsize
+        return cls(name, 0, tensor.shape, dtype, 1, row, row * height, name)
 
     @property
     def groups(self):
@@ -109,6 +111,14 @@ class Placement:
         _, height, width = shape
         row = width * self.dtype.itemsize
         return replace(self, shape=shape, g=1, row_stride=row, group_stride=height * row)
+
+    def turned(self, g):
+        """A gapless matrix ``(rows, 1, columns)`` with its columns, a multiple of ``g``, as
+        channels in groups of ``g``: ``(columns, rows, 1)``."""
+        rows, _, columns = self.shape
+        assert self.gapless and columns % g == 0
+        return replace(self, shape=(columns, rows, 1), g=g, group_stride=g * self.dtype.itemsize,
+                       row_stride=columns * self.dtype.itemsize)
 
     @property
     def stacked(self):

@@ -10,10 +10,7 @@ from .cost import ceildiv, pieces, strip_pieces
 from .geometry import Cut, Fold, Pooling, cuts
 from .weights import TABLE_WORDS, filter_stream, parameters, table_words
 
-__all__ = ["lower", "Code", "Store", "REQUANTISE", "SUM", "PRODUCT", "RAW"]
-
-# What a STORE makes of psums.
-REQUANTISE, SUM, PRODUCT, RAW = range(4)
+__all__ = ["lower", "Code", "Store"]
 
 # What each semaphore counts.
 LOADED, BUFFER, COMPLETE, SLOT, PARAMS, PARAMS_FREE = (1 << n for n in range(6))
@@ -27,13 +24,13 @@ class Store:
 
     Attributes
     ----------
-    mode : int
+    mode : isa.StoreMode
     scale : float
         Of sums and products.
     tables : tuple of numpy.ndarray
         Of sums and products: int32, 256 entries, one or two, indexed by the byte as stored.
     """
-    mode: int = REQUANTISE
+    mode: isa.StoreMode = isa.StoreMode.REQUANTISE
     scale: float = 0.0
     tables: tuple = ()
 

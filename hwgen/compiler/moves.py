@@ -10,10 +10,11 @@ from math import gcd, prod
 import numpy as np
 
 from ..errors import HwgenError
+from ..isa import StoreMode
 from ..model.graph import Conv, Elementwise, MaxPool, Tensor
 from . import virtual
 from .geometry import Layer, Pooling
-from .lower import SUM, Store
+from .lower import Store
 
 __all__ = ["woven", "units", "divisors", "slots", "slot", "wanted", "plan", "copy"]
 
@@ -81,6 +82,7 @@ def slots(planner):
             x = move.inputs[piece.input]
             producer = planner.producers.get(x.name)
             if (isinstance(producer, Conv | Elementwise | MaxPool) and x.name not in found
+                    and not any(getattr(producer, "turned", ()))
                     and producer.y.shape == x.shape == piece.size and piece.table is None
                     and picked is None and piece.dest_step == _ONE):
                 found[x.name] = move, piece
@@ -297,7 +299,7 @@ def copy(planner, layers, source, y, note, *, picked=None, column_step=1, table=
         raise HwgenError(f"layer {name!r} changes values, and the accelerator "
                          f"{planner.config.name!r} is built without tables: set elementwise to "
                          f"true, or leave such layers to the host.")
-    store = Store() if table is None else Store(SUM, 1.0, (table.astype(np.int32),))
+    store = Store() if table is None else Store(StoreMode.SUM, 1.0, (table.astype(np.int32),))
     channels = source.shape[0]
     if picked is None:
         conv = virtual.identity(name, source.shape, column_step=column_step)

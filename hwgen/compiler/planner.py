@@ -6,11 +6,12 @@ from math import lcm
 import numpy as np
 
 from ..errors import HwgenError
+from ..isa import StoreMode
 from ..model.graph import Elementwise, Host, MaxPool, Move, Tensor
 from . import elementwise, moves, pooling
 from .geometry import Layer, Pooling
 from .layout import Placement
-from .lower import RAW, Store
+from .lower import Store
 from .mapping import Estimate, Mapping
 from .search import search
 
@@ -18,6 +19,8 @@ __all__ = ["Job", "Planner"]
 
 _REQUANTISE = Store()
 
+_RUN = 128                  # most channels of a matrix that are read in one run, where rows ...
+_RUNS = (8, 16, 32, 64)     # ... are long; shorter ones may be faster
 _START = 400                # cycles that a program more costs before and after its work
 
 
@@ -164,6 +167,16 @@ class Planner:
             return source
         if isinstance(source, Tensor):
             source = self.place(source, min(source.shape[0], self.config.bus_bytes))
+        return self._planar(source, x, layers)
+
+    def gapless(self, x, layers):
+        """The placement of a tensor in the shape of ``x``, without gaps; copied if it has some."""
+        source = self.source(x)
+        if isinstance(source, Tensor):
+            source = self.places[x.name] = self.roots[x.name] = Placement.planar(source, x.name)
+        return self._planar(source, x, layers)
+
+    def _planar(self, source, x, layers):
         if source.gapless:
             return source.reshaped(x.shape)
         name = f"{x.name}:planar"
@@ -269,12 +282,45 @@ class Planner:
         pooling.plan(self, pool, f"fused {note}, apart {total}")
 
     def _convolve(self, conv, pool):
+        if any(conv.turned):
+            self._multiply(conv)
+            return
         source = self.source(conv.x)
         lowered = _reshaped(conv, source.shape)
         if lowered is None:
             lowered, source = conv, self.read(conv.x, (conv,))
-        self.produce(conv, pool, lowered, [source],
-                     Store(RAW) if conv.y.dtype == np.int32 else _REQUANTISE)
+        self.produce(conv, pool, lowered, [source], _store(conv))
+
+    def _multiply(self, conv):
+        """A matrix product of several rows: they stand in DRAM without gaps, and a vector can be
+        read in groups of any size that divides it, so nothing has to be turned."""
+        filters, depth, _, _ = conv.weight.shape
+        rows = conv.x.shape[0 if conv.turned[0] else 2]
+        if conv.turned[0]:
+            source = self.gapless(conv.x, (conv,))
+            sizes = moves.divisors(depth, _RUN)
+            sources = [source.turned(g) for g in sizes if g == sizes[-1] or g in _RUNS]
+        else:
+            source = self.read(conv.x, (conv,))
+            if isinstance(source, Tensor):
+                source = self.place(source, min(depth, self.config.bus_bytes))
+            if not source.stacked:
+                source = self.gapless(conv.x, (conv,))
+            sources = [replace(source.upright(), shape=(depth, rows, 1))]
+        y = self.places[conv.y.name] = self.roots[conv.y.name] = \
+            Placement.planar(conv.y, conv.y.name)
+        lowered = replace(conv, x=replace(conv.x, shape=(depth, rows, 1)), turned=(False, False),
+                          y=replace(conv.y, shape=(filters, rows, 1)))
+        layer = Layer(lowered, Pooling(), lowered.y, False)
+        groups, fixed = moves.divisors(filters, filters), self.mappings.get(conv.name)
+        found, source = min(((self.search(layer, (source,), groups, fixed), source)
+                             for source in sources), key=lambda pair: pair[0][1].cycles)
+        self.add((conv,), layer, found, (source,), y.turned(found[0].p), store=_store(conv),
+                 macs=conv.macs)
+
+
+def _store(conv):
+    return Store(StoreMode.RAW) if conv.y.dtype == np.int32 else _REQUANTISE
 
 
 def _reshaped(conv, shape):

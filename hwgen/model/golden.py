@@ -5,6 +5,7 @@ or hardware.
 """
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 
@@ -87,8 +88,20 @@ def requantise(layer, acc):
 
 def conv(layer, x):
     """``layer.y`` of a :class:`Conv` for ``x`` of shape ``(C, H, W)``; shape ``(M, E, F)``."""
+    if any(layer.turned):
+        return _product(layer, x)
     acc = accumulate(layer, x)
     return acc if layer.y.dtype == np.int32 else requantise(layer, acc)
+
+
+def _product(layer, x):
+    """``layer.y`` of a matrix product of several rows: of the same layer, not turned."""
+    def shape(tensor, turned):
+        return replace(tensor, shape=tensor.shape[::-1] if turned else tensor.shape)
+    turn_x, turn_y = layer.turned
+    y = conv(replace(layer, x=shape(layer.x, turn_x), y=shape(layer.y, turn_y),
+                     turned=(False, False)), x.T if turn_x else x)
+    return y.T if turn_y else y
 
 
 def maxpool(layer, x):

@@ -60,6 +60,10 @@ class Conv:
         ``(top, left, bottom, right)``.
     lo, hi : int
         Smallest and largest output: the range of the type, or narrower for Relu and Clip.
+    turned : tuple of bool
+        Of ``x`` and ``y``: whether it is a matrix with a row of channels for each column, of shape
+        ``(W, 1, C)``. The equation is that of the tensor ``(C, 1, W)``. Matrix products of
+        several rows, with R = S = 1, are the only ones that have it.
 
     Notes
     -----
@@ -77,6 +81,7 @@ class Conv:
     groups: int = 1
     lo: int = 0
     hi: int = 255
+    turned: tuple = (False, False)
 
     @property
     def inputs(self):

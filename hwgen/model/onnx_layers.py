@@ -1,6 +1,7 @@
 """Integer layers from ONNX operators: what each operator and its attributes mean, exactly."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -166,9 +167,6 @@ def conv_layer(ops, x_code):
     else:
         if weight.ndim != 2:
             raise OnHost(f"{node} has weights of shape {weight.shape}; a matrix is needed")
-        if attributes.get("transA", 0):
-            raise OnHost(f"{node} has transA = 1, which is not supported: export it with "
-                         f"transA = 0")
         filters = 0 if attributes.get("transB", 0) else 1
     m = weight.shape[filters]
     if ops.w_quant.scale.size > 1 and (ops.w_quant.scale.size != m or
@@ -197,17 +195,14 @@ def conv_layer(ops, x_code):
         shape = (m, *geometry.pop("output"))
         onnx_shape = (1, m, *shape[3 - dims:])
     else:
-        k = x_code.shape[-1]
-        if int(np.prod(x_code.shape)) != k:    # (1, K), or for MatMul any number of ones and K
-            raise OnHost(f"{node} works on a tensor of shape {x_code.shape}; the accelerator takes "
-                     f"one vector")
-        x = Code(x_code.name, (1, k), x_code.dtype, x_code.stored).spatial(node, x_quant)
-        geometry, groups = {}, 1
-        weight = weight.reshape(m, -1, 1, 1)
-        shape, onnx_shape = (m, 1, 1), (*x_code.shape[:-1], m)
-    if groups < 1 or m % groups or x.shape[0] != weight.shape[1] * groups:
+        across, groups, weight = attributes.get("transA", 0), 1, weight.reshape(m, -1, 1, 1)
+        x, geometry = _matrix(node, x_code, x_quant, across)
+        lead = x_code.shape[1:] if across else x_code.shape[:-1]
+        shape, onnx_shape = (math.prod(lead), 1, m) if geometry else (m, 1, 1), (*lead, m)
+    channels = x.shape[2 if geometry.get("turned", (False,))[0] else 0]
+    if groups < 1 or m % groups or channels != weight.shape[1] * groups:
         raise OnHost(f"{node} has weights of shape {ops.weight.shape} and group = {groups} "
-                     f"for {x.shape[0]} input channels, which do not fit together")
+                     f"for {channels} input channels, which do not fit together")
 
     if ops.y_quant is None:
         y = Tensor(ops.y, shape, np.dtype(np.int32), 0, 1.0, onnx_shape)
@@ -219,6 +214,17 @@ def conv_layer(ops, x_code):
                onnx_shape)
     return Conv(node.name, x, y, weight, _bias(ops, m), _scale(ops, m), groups=groups,
                 lo=int(info.min), hi=int(info.max), **geometry)
+
+
+def _matrix(node, code, quant, across):
+    """``(x, fields)``: the vectors that a matrix product takes, the rows of ``code`` (``across``:
+    its columns), as an input and the further fields of a :class:`Conv`."""
+    depth = code.shape[0 if across else -1]
+    rows = math.prod(code.shape) // depth
+    if rows == 1:
+        return Code(code.name, (1, depth), code.dtype, code.stored).spatial(node, quant), {}
+    shape = (depth, 1, rows) if across else (rows, 1, depth)
+    return replace(code.tensor(quant), shape=shape), {"turned": (not across, True)}
 
 
 def _bias(ops, m):

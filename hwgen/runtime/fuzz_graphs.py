@@ -179,14 +179,14 @@ class _Graph:
                              dilations=dilation)
 
     def matrix(self, x):
-        """A fully connected layer over the flattened tensor."""
-        flat = self.node("Flatten", [self.real(x)])
-        size = int(np.prod(x.shape))
-        vector = self.quantise(flat, (1, size), *x.quantisation)
-        m = int(self.rng.integers(1, 20))
+        """A matrix product of the rows, or a fully connected layer over the flattened tensor."""
+        if self.chance(0.5):
+            flat = self.node("Flatten", [self.real(x)])
+            x = self.quantise(flat, (1, int(np.prod(x.shape))), *x.quantisation)
+        m, size = int(self.rng.integers(1, 20)), x.shape[-1]
         weight, scale, zero = self.weights(x, (m, size))
         scale, zero = np.float32(scale.flat[0]), zero.reshape(-1)[0]
-        return self.multiply("MatMul", vector, weight, scale, zero, (1, m), size)
+        return self.multiply("MatMul", x, weight, scale, zero, (*x.shape[:-1], m), size)
 
     def sums(self, x):
         """A convolution whose sums are an output of the graph."""

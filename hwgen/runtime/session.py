@@ -95,6 +95,8 @@ def operator(layers):
         if not isinstance(layer, Conv):
             return "concat" if len(layer.inputs) > 1 else "move"
         m, c, r, s = layer.weight.shape
+        if any(layer.turned):
+            return "matrix product"
         if r == s == 1 and layer.x.shape[1:] == (1, 1):
             return "fully connected"
         kind = "depthwise" if layer.groups > 1 and c == 1 else "conv"

@@ -9,8 +9,8 @@ from hwgen.model import golden
 from hwgen.model.graph import Conv, Elementwise, MaxPool, Move, Network, Piece, Tensor
 from sim.machine import Machine
 
-__all__ = ["tensor", "conv", "pool", "dense", "accumulation", "elementwise", "concat", "cut", "pad",
-           "enlarge", "network", "load", "check", "random_conv", "random_pool", "random_network",
+__all__ = ["tensor", "conv", "pool", "dense", "product", "accumulation", "elementwise", "concat",
+           "cut", "pad", "enlarge", "network", "load", "check", "random_conv", "random_pool", "random_network",
            "random_graph", "random_config"]
 
 
@@ -114,6 +114,18 @@ def dense(rng, x, filters, name="dense"):
     """A fully connected layer over all of ``x``, flattened if it is not a vector."""
     vector = replace(x, shape=(int(np.prod(x.shape)), 1, 1))
     return conv(rng, vector, filters, (1, 1), name=name)
+
+
+def product(rng, x, filters, name="product", across=False):
+    """A matrix product: the rows of ``x`` times a matrix of ``filters`` columns; ``across``: what
+    stands at the same place of each channel, instead of a row."""
+    rows, depth = (np.prod(x.shape[1:]), x.shape[0]) if across else \
+        (np.prod(x.shape[:2]), x.shape[2])
+    layer = conv(rng, replace(x, shape=(int(depth), 1, int(rows))), filters, (1, 1), name=name)
+    if not across:
+        layer = replace(layer, x=replace(x, shape=(int(rows), 1, int(depth))))
+    return replace(layer, y=_like(layer.y, layer.y.name, layer.y.shape[::-1]),
+                   turned=(not across, True))
 
 
 def network(*layers):
@@ -226,7 +238,7 @@ def random_graph(rng, config, most=6):
     sizes = [int(n) for n in rng.integers(1, 13, 3)]
     tensors = [tensor("x", tuple(sizes), rng)]
     layers = []
-    kinds = ["conv", "pool", "concat", "cut", "pad", "enlarge", "dense", "sums", "split"]
+    kinds = ["conv", "pool", "concat", "cut", "pad", "enlarge", "dense", "sums", "split", "product"]
     if config.elementwise:
         kinds += ["function", "add", "mul", "gate", "requantising concat"]
     while len(layers) < most:
@@ -260,6 +272,8 @@ def _random_layers(rng, kind, x, tensors, name):
         return [accumulation(random_conv(rng, x, name, 16))]
     if kind == "dense":
         return [dense(rng, x, int(rng.integers(1, 17)), name)]
+    if kind == "product":
+        return [product(rng, x, int(rng.integers(1, 17)), name, bool(rng.integers(2)))]
     if kind == "pool":
         layer = random_pool(rng, x, name)
         dilation = tuple(int(d) for d in rng.integers(1, 4, 2))

@@ -23,6 +23,7 @@ from .layers import (
     network,
     pad,
     pool,
+    product,
     random_config,
     random_graph,
     tensor,
@@ -104,6 +105,26 @@ def test_pooling_behind_a_sum_is_fused(rng):
 @pytest.mark.parametrize("shape, kernel", [((5, 8, 9), (3, 3)), ((9, 1, 1), (1, 1))])
 def test_sums(config, shape, kernel, rng):
     run(network(accumulation(conv(rng, tensor("x", shape, rng), 7, kernel))), config, rng)
+
+
+@CONFIGS
+@pytest.mark.parametrize("across", [False, True], ids=["rows", "columns"])
+@pytest.mark.parametrize("rows, depth, filters", [(5, 12, 8), (9, 7, 13), (2, 64, 1), (30, 1, 6)])
+def test_matrix_products(config, rows, depth, filters, across, rng):
+    """One after another, of an input and of what was made in groups of channels."""
+    x = tensor("x", (depth, 1, rows) if across else (rows, 1, depth), rng)
+    first = product(rng, x, filters, "first", across)
+    function = conv(rng, first.y, rows, (1, 1), name="function")
+    second = product(rng, function.y, 11, "second")
+    run(network(first, function, second, accumulation(product(rng, x, 6, "sums", across))), config,
+        rng)
+
+
+def test_a_matrix_product_is_one_segment(rng):
+    """Its matrices stand as the file has them: nothing is turned, and the next one reads it."""
+    first = product(rng, tensor("x", (20, 1, 24), rng), 16, "first")
+    program = run(network(first, product(rng, first.y, 10, "second")), Config(), rng)
+    assert names(program) == ["first", "second"]
 
 
 @CONFIGS

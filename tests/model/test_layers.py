@@ -71,9 +71,14 @@ class Layer:
                 self.wshape, self.axis = (self.m, share, *self.attributes["kernel_shape"]), 0
         else:
             k, self.m = (int(v) for v in rng.integers(1, 200, 2))
-            shape = (1, 1, k) if self.op == "MatMul" and rng.integers(2) else (1, k)
+            rows = int(rng.choice([1, 1, rng.integers(2, 20)]))
+            shape = (rows, k)
+            if self.op == "MatMul" and rng.integers(2):
+                shape = ((1, rows, k), (k,), (2, rows, 1, k))[rng.integers(3)]
             transposed = self.op == "Gemm" and bool(rng.integers(2))
             self.attributes = {"transB": int(transposed)} if self.op == "Gemm" else {}
+            if self.op == "Gemm" and rng.integers(3) == 0:
+                self.attributes["transA"], shape = 1, shape[::-1]
             self.wshape, self.axis = ((self.m, k), 0) if transposed else ((k, self.m), 1)
         codes = self.codes(self.xtype, shape)
         self.x = b.input("x", shape)
@@ -144,7 +149,7 @@ class Layer:
 @pytest.mark.parametrize("form", ["qdq", "qoperator"])
 @pytest.mark.parametrize("xtype, wtype", [("uint8", "int8"), ("uint8", "uint8"), ("int8", "int8")])
 def test_random_layers(op, form, xtype, wtype):
-    for seed in range(SEED, SEED + 12):
+    for seed in range(SEED, SEED + (12 if op in ("Conv", "MaxPool") else 24)):
         rng = np.random.default_rng([seed, len(op), form == "qdq"])
         model, x = Layer(rng, form, op, xtype, wtype).build()
         network = onnx_import.load(model)

@@ -21,7 +21,6 @@ OPERATORS = frozenset(
 _BYTES = (TensorProto.UINT8, TensorProto.INT8)
 _TENSORS = ("Add", "Concat", "Mul", "Sub")       # every input is a tensor
 _WEIGHTED = ("Conv", "Gemm", "MatMul")           # the second one holds weights, the third a bias
-_ROWS = {"Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3}    # where the matrix is
 # Operators whose quantisation stays, as quantisers make it; and those that may leave nothing to do,
 # unless the scale changes.
 _KEEPING = ("GlobalMaxPool", "MaxPool", "Slice", "Split")
@@ -42,17 +41,16 @@ class NodeTest:
     model : onnx.ModelProto
         The operator; its parameters are constants, and what is float in ONNX's test goes through
         QuantizeLinear and DequantizeLinear.
-    inputs : list of dict of str to numpy.ndarray
-        Several for a matrix product, whose rows are computed one by one.
+    inputs : dict of str to numpy.ndarray
     expected : list of numpy.ndarray
-        The outputs as ONNX's test states them, the rows put together.
+        The outputs as ONNX's test states them.
     steps : list of float
         For each output, the step of its quantisation; 0: there is none.
     """
     name: str
     op: str
     model: onnx.ModelProto
-    inputs: list
+    inputs: dict
     expected: list
     steps: list
 
@@ -123,7 +121,7 @@ class _Converted:
         """An input that stays one."""
         value = self.data[name]
         kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-        self.inputs.append(helper.make_tensor_value_info(name, kind, self.runs[0][name].shape))
+        self.inputs.append(helper.make_tensor_value_info(name, kind, value.shape))
         if value.dtype != np.float32 or self.op in _ENDS:
             return name, None
         names, scale = self.quantisation(name, value)
@@ -147,7 +145,8 @@ class _Converted:
 
     def test(self):
         """The :class:`NodeTest`."""
-        self._rows()
+        tensors = [name for name in self.node.input if name and self.data[name].ndim]
+        given = tensors if self.op in _TENSORS else self.node.input[:1]
         scale = 1.0
         for index, name in enumerate(self.node.input):
             if not name:
@@ -171,21 +170,8 @@ class _Converted:
                                       else o.version) for o in self.case.model.opset_import]
         model = helper.make_model(graph, opset_imports=opsets,
                                   ir_version=min(self.case.model.ir_version, 10))
-        return NodeTest(self.case.name, self.op, model, self.runs, self.expected, steps)
-
-    def _rows(self):
-        """A matrix product of several rows is one of one row, several times."""
-        first = self.node.input[0]
-        tensors = [name for name in self.node.input if name and self.data[name].ndim]
-        self.runs = [{name: self.data[name] for name in
-                      (tensors if self.op in _TENSORS else [first])}]
-        if self.op not in _ROWS:
-            return
-        x, w = self.data[first], self.data[self.node.input[_ROWS[self.op]]]
-        biases = self.node.input[2:] if self.op == "Gemm" else ()
-        if x.ndim == w.ndim == 2 and all(self.data[b].shape[:-1] in ((), (1,)) for b in biases):
-            axis = next((a.i for a in self.node.attribute if a.name == "transA"), 0)
-            self.runs = [{first: row} for row in np.split(x, x.shape[axis], axis)]
+        return NodeTest(self.case.name, self.op, model, {k: self.data[k] for k in given},
+                        self.expected, steps)
 
     def _end(self, value, expected):
         """An output, quantised if it is float; returns its step."""

@@ -23,8 +23,8 @@ class Requant(Block):
     :attr:`SCALE_DELAY` enabled cycles after ``acc``, ``zy``, ``ysigned``, ``lo`` and ``hi`` come
     :attr:`RANGE_DELAY` after it.
 
-    The multiplier is split into 16 x 24 bits for two multiplier blocks of any FPGA (one in those
-    with 25 x 18 bits) and 8 x 24 bits of adders, because the array leaves small FPGAs few.
+    The multiplier is split into 16 x 24 and 8 x 24 bits, two multiplier blocks each in any FPGA (one
+    in those with 25 x 18 bits).
 
     Members
     -------
@@ -78,46 +78,44 @@ class Requant(Block):
                 value = register(value, f"{name}_{cycle}")
             return value
 
-        # 1: the magnitude.
-        negative = self.acc[31]
-        magnitude = register(((self.acc ^ negative.replicate(32)) + negative)[:32], "magnitude")
-
-        # 2, 3: shifted up until bit 31 is set, by `zeros` leading zeros.
-        def normalise(value, steps):
+        # 1, 2, 3: the bits of the magnitude less the sign, which a negative sum's inverse is,
+        # shifted up until bit 31 is set, by `zeros` leading zeros. The sign goes into the vacant
+        # bits, so that it still counts one at the lowest bit.
+        def normalise(value, negative, steps):
             shifts = []
             for step in steps:
                 shift = Signal(name=f"shift_{step}")
                 m.d.comb += shift.eq(value[32 - step:] == 0)
-                value = Mux(shift, value << step, value)[:32]
+                value = Mux(shift, Cat(negative.replicate(step), value[:32 - step]), value)
                 shifts.append(shift)
             return value, Cat(reversed(shifts))
-        coarse, zeros_coarse = normalise(magnitude, (16, 8))
-        coarse, zeros_coarse = register(coarse, "coarse"), register(zeros_coarse, "zeros_coarse")
-        fine, zeros_fine = normalise(coarse, (4, 2, 1))
-        fine = register(fine, "fine")
-        zeros = register(Cat(zeros_fine, zeros_coarse), "zeros")
+        negative, zeros = self.acc[31], Cat()
+        value = (self.acc ^ negative.replicate(32))[:32]
+        for stage, steps in (("coarse", (16,)), ("medium", (8, 4)), ("fine", (2, 1))):
+            value, counted = normalise(value, negative, steps)
+            value = register(value, stage)
+            negative = register(negative, f"negative_{stage}")
+            zeros = register(Cat(counted, zeros), f"zeros_{stage}")
+        fine = value
 
-        # 4: rounded to 24 bits, of which the first is 1 even if the rounding carries out.
-        round_sum = fine[7] & (fine[8] | fine[:7].any())
-        fraction = register(fine[8:31] + round_sum, "fraction")
-        carry = fraction[23]
+        # 4: rounded to 24 bits, of which the first is 1 even if the rounding carries out. Of a
+        # magnitude of 1 the bits are 0, and the rounding makes the first.
+        tie = Mux(negative, fine[:7].all() & ~fine[7], fine[7] & ~fine[:7].any())
+        above = fine[7] & (negative | fine[:7].any())
+        fraction = register(fine[8:31] + (above | (tie & fine[8])), "fraction")
+        some = register(fine[31], "some")
+        carry = fraction[23] & some
         a = Cat(fraction[:23], 1)
         scale = register(self.scale[:31], "scale_r")
         b = Cat(scale[:23], 1)
         zeros = register(zeros, "zeros_sum")
-        is_zero = register(~fine[31], "is_zero")
+        is_zero = register(~fine[31] & ~negative, "is_zero")
 
-        # 5, 6, 7: the 48-bit product: `low` from the lower 16 bits of a, the rest from `high`.
-        # Of the lowest 16 bits only whether they are 0 matters.
-        def rows(bits):
-            return sum((Mux(bit, b, 0) << i for i, bit in enumerate(bits)), start=0)
-        low = register(a[:16] * b, "low")
-        high_0 = register(rows(a[16:20])[:28], "high_0")
-        high_1 = register(rows(a[20:24])[:28], "high_1")
-        high = register((high_0 + (high_1 << 4))[:32], "high")
+        # 5, 6, 7: the 48-bit product, of which the lowest 16 bits matter only if they are all 0.
+        low = register(register(a[:16] * b, "low"), "low_r")
+        high = register(register(a[16:] * b, "high"), "high_r")
+        product = register((low[16:] + high)[:32], "product")
         rest = register(low[:16].any(), "rest")
-        product = register((register(low[16:], "low_r") + high)[:32], "product")
-        rest = register(rest, "rest_r")
 
         # The result is the product's upper 25 bits shifted right by 15 + `distance`.
         distance = register((104 + zeros - carry - scale[23:31])[:10], "distance").as_signed()
@@ -145,7 +143,7 @@ class Requant(Block):
         lost = register(lost, "lost")
 
         # 10: rounded and given its sign in one addition, and clamped.
-        negative = delay(negative, 9, "negative")
+        negative = delay(negative, 6, "negative")
         up = half & (lost | integer[0])
         operand = Cat(negative ^ up, integer ^ negative.replicate(11), negative).as_signed()
 

@@ -69,10 +69,10 @@ class Target:
         return max(self.capacity["dsp"] - self.output_dsps(config), 0)
 
     def output_dsps(self, config):
-        """Multiplier blocks of the output stage: in each lane two for the requantisation (one of
+        """Multiplier blocks of the output stage: in each lane four for the requantisation (two of
         AMD's, which are wider), one more for elementwise layers.
         """
-        return ((1 if self.family == "xc7" else 2) + config.elementwise) * config.lanes
+        return ((2 if self.family == "xc7" else 4) + config.elementwise) * config.lanes
 
 
 def _cells(**resources):

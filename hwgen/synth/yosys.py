@@ -18,7 +18,7 @@ _HARMLESS = (
     # ABC sees the logic between registers, and adders as boxes: it says so.
     r"ABC: Warning: ", r"ABC: .*The network is combinational",
     # A datapath register that a multiplier block takes in: what it holds at first is never used.
-    r"Warning: Wire (pe\.product|requant\.low) has an unprocessed 'init' attribute",
+    r"Warning: Wire (pe\.product|requant\.(low|high)) has an unprocessed 'init' attribute",
 )
 _DEFECTS = r"[Ll]atch inferred|combinational loop|logic loop|multiple conflicting drivers"
 

@@ -9,10 +9,10 @@ import dataclasses
 import hashlib
 import json
 import re
-import tomllib
 from dataclasses import dataclass
 
 from .errors import HwgenError
+from .files import read_toml
 
 __all__ = ["Config", "PRESETS", "preset", "load_toml", "parse_pe", "parse_setting", "resolve"]
 
@@ -235,14 +235,7 @@ def parse_pe(text):
 
 def load_toml(path):
     """The configuration that a TOML file states; parameters left out take their defaults."""
-    try:
-        with open(path, "rb") as file:
-            values = tomllib.load(file)
-    except OSError as error:
-        raise HwgenError(f"cannot read the configuration {path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HwgenError(f"the configuration {path} is not TOML: {error}.") from None
-    return Config().replace(**values)
+    return Config().replace(**read_toml(path, "configuration"))
 
 
 def parse_setting(text):

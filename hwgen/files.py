@@ -1,14 +1,26 @@
-"""Files and folders that commands write: whole or not at all."""
+"""Files and folders of the commands: TOML is read, and all is written whole or not at all."""
 
 import os
 import shutil
 import tempfile
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import HwgenError
 
-__all__ = ["check_target", "replacing", "write_whole"]
+__all__ = ["check_target", "read_toml", "replacing", "write_whole"]
+
+
+def read_toml(path, what):
+    """The contents of a TOML file as a dict; ``what`` it is, for the sentence that refuses it."""
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise HwgenError(f"cannot read the {what} {path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HwgenError(f"the {what} {path} is not TOML: {error}.") from None
 
 
 def check_target(option, path):

@@ -5,12 +5,13 @@ import json
 import click
 from rich.console import Console
 
-from ..compiler import compile_network, explain, override, save
+from ..compiler import explain, override, save
 from ..compiler.nest import Nest
 from ..config import resolve
 from ..errors import HwgenError
 from ..files import check_target, write_whole
 from ..model import onnx_import
+from ..progress import compiled
 from ..runtime.hardware import built
 
 __all__ = ["command"]
@@ -44,8 +45,7 @@ def command(model, pe, build_folder, mappings, out, json_file):
     with notes.status("reading the model"):
         network = onnx_import.load(model, elementwise=config.elementwise)
         fixed = override.gather(mappings, config, layers=network.layers)
-    with notes.status("compiling the network"):
-        program = compile_network(network, config, mappings=fixed)
+    program = compiled(network, config, notes, mappings=fixed)
     with notes.status("writing"):
         manifest = save.save(network, program, out)
     if program.segments:

@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from ..compiler import compile_network, explain, override, picture
 from ..compiler.nest import Nest
@@ -48,11 +54,16 @@ def command(network, pe, preset, path, settings, layers, mappings, brief, out, j
     config = resolve(preset_name=preset, path=path, pe=pe, settings=settings)
     name, fixed, count, parts = _parts(network, config, mappings, layers)
     nests = []
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                  console=notes, transient=True, disable=not notes.is_terminal) as bar:
-        for part, times in bar.track(parts, count, description=f"mapping {name}"):
-            nests += [Nest.of(segment, config, times)
-                      for segment in compile_network(part, config, mappings=fixed).segments]
+    with Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
+                  TimeElapsedColumn(), console=notes, transient=True,
+                  disable=not notes.is_terminal) as bar:
+        task = bar.add_task(f"mapping {name}", total=count)
+        for done, (part, times) in enumerate(parts):
+            def planning(layer, index, layers, done=done):
+                bar.update(task, description=f"mapping {layer.name}",
+                           completed=done + index / layers)
+            program = compile_network(part, config, mappings=fixed, planning=planning)
+            nests += [Nest.of(segment, config, times) for segment in program.segments]
     chosen = _chosen(nests, layers, name)
     details = [explain.detail(nest) for nest in chosen]
     table = explain.overview(f"{name} on {config.name}, {config.rows} x {config.cols} PEs", chosen)

@@ -8,12 +8,12 @@ import click
 import numpy as np
 from rich.console import Console
 
-from ..compiler import compile_network
 from ..config import resolve
 from ..errors import HwgenError
 from ..files import check_target, write_whole
 from ..model import golden, onnx_import
 from ..model.reference import Reference
+from ..progress import compiled
 from ..runtime import inputs as input_files
 from ..runtime.checkpoint import Checkpoint
 from ..runtime.driver import SimulationError
@@ -105,8 +105,7 @@ def command(model, texts, pe, build_folder, sim, check, resume, output_file, jso
     if design is None:
         layers, values = list(golden_layers(network, expected)), expected
     else:
-        with notes.status("compiling the network"):
-            program = compile_network(network, design.config)
+        program = compiled(network, design.config, notes)
         kept = resume and Checkpoint(resume, network, program, inputs, sim)
         if kept and kept.layers:
             notes.print(f"note: {len(kept.layers)} layers are taken from {resume}.",

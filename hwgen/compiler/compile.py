@@ -15,7 +15,7 @@ __all__ = ["compile_network"]
 _MEMORY = 1 << 32           # addresses are 32-bit offsets
 
 
-def compile_network(network, config, mappings=None, timing=Timing(), memory=None):
+def compile_network(network, config, mappings=None, timing=Timing(), memory=None, planning=None):
     """Compile ``network`` for the accelerator ``config``.
 
     Host layers are left to the host: their outputs, and the network's own quantised inputs, are
@@ -31,6 +31,8 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         What the mappings and the predicted cycles assume of DRAM.
     memory : int or None
         Bytes of DRAM that there are; None for all that a program can address.
+    planning : callable, optional
+        Called with each layer, its index and the number of layers, before its mapping is searched.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         fit the memory.
     """
     planner = Planner(network, config, mappings or {}, timing)
-    planner.run()
+    planner.run(planning)
     _check_memory(network, sum(place.size for place in planner.roots.values()), memory)
     jobs = planner.jobs
     codes = [lower(config, job.layer, job.mapping, job.sources, job.y, job.store) for job in jobs]

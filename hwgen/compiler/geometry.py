@@ -124,6 +124,15 @@ class Layer:
         return parts
 
     @property
+    def measures(self):
+        """All that a mapping and its cost depend on: two layers with equal measures have the same
+        best mapping."""
+        conv = self.conv
+        return (conv.x.shape, conv.y.shape, conv.weight.shape, conv.stride, conv.dilation,
+                conv.pads, conv.groups, conv.y.dtype, self.pooling, self.y.shape, self.depthwise,
+                self.groups, len(self.parts))
+
+    @property
     def sets(self):
         """Groups of channels that share nothing."""
         return 1 if self.depthwise else self.conv.groups

@@ -13,11 +13,11 @@ of the fields that a mapping chooses; the search chooses the others::
 """
 
 import fnmatch
-import tomllib
 
 import numpy as np
 
 from ..errors import HwgenError
+from ..files import read_toml
 from ..model.eyeriss import MAPPINGS
 from .cost import ceildiv
 
@@ -56,13 +56,7 @@ def read(path):
     HwgenError
         The file is missing, not TOML, or holds anything but layers with fields of whole numbers.
     """
-    try:
-        with open(path, "rb") as file:
-            tables = tomllib.load(file)
-    except OSError as error:
-        raise HwgenError(f"cannot read the mapping {path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HwgenError(f"the mapping {path} is not TOML: {error}.") from None
+    tables = read_toml(path, "mapping")
     for layer, fields in tables.items():
         if not isinstance(fields, dict):
             raise HwgenError(f"the mapping {path} gives {layer!r} outside of a layer: write it "

@@ -76,6 +76,7 @@ class Planner:
         self.network, self.config = network, config
         self.mappings, self.timing = mappings, timing
         self.jobs, self.places, self.roots = [], {}, {}
+        self.searched = {}      # mapping and estimate, by all that they depend on
         self.fused = set()      # poolings that a layer before them takes care of
         self.layers = [layer for layer in network.layers if not isinstance(layer, Host)]
         self.producers = {layer.y.name: layer for layer in self.layers}
@@ -85,9 +86,11 @@ class Planner:
         self.units = moves.units(self.pieces)
         self.slots = moves.slots(self)
 
-    def run(self):
-        """Plan every layer."""
-        for layer in self.layers:
+    def run(self, planning=None):
+        """Plan every layer; ``planning`` is called with each, its index and their number."""
+        for index, layer in enumerate(self.layers):
+            if planning:
+                planning(layer, index, len(self.layers))
             if layer in self.fused:
                 continue
             if isinstance(layer, Move):
@@ -192,8 +195,13 @@ class Planner:
         output and the ``fixed`` fields of the mapping given."""
         _check(layer)
         placed = [source.g for source in sources if isinstance(source, Placement)]
-        return search(self.config, replace(layer, groups=groups), lcm(*placed) if placed else None,
-                      self.timing, fixed)
+        layer, g = replace(layer, groups=groups), lcm(*placed) if placed else None
+        if fixed:
+            return search(self.config, layer, g, self.timing, fixed)
+        key = layer.measures, g
+        if key not in self.searched:
+            self.searched[key] = search(self.config, layer, g, self.timing)
+        return self.searched[key]
 
     def best(self, layer, sources, y):
         """Mapping and estimate of a layer that makes the tensor ``y``: the fastest one, or one

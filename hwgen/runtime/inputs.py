@@ -1,7 +1,6 @@
 """Inputs of a network from files: NumPy arrays and images."""
 
 import math
-import tomllib
 import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ from google.protobuf.message import DecodeError
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import HwgenError
+from ..files import read_toml
 
 __all__ = ["LAYOUTS", "RESIZES", "Preprocessing", "load", "named", "picture", "shapes"]
 
@@ -54,15 +54,8 @@ class Preprocessing:
 
         Raises :exc:`HwgenError` if the file cannot be read, or says what is not known.
         """
-        path, found = cls.path(model), {}
-        if path.is_file():
-            try:
-                found = tomllib.loads(path.read_text())
-            except OSError as error:
-                raise HwgenError(f"cannot read the preprocessing {path}: {error.strerror}.") \
-                    from None
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise HwgenError(f"the preprocessing {path} is not TOML: {error}.") from None
+        path = cls.path(model)
+        found = read_toml(path, "preprocessing") if path.is_file() else {}
         known = [field.name for field in fields(cls)]
         for key, value in found.items():
             if key not in known:

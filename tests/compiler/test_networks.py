@@ -8,6 +8,7 @@ import pytest
 
 from hwgen.compiler import compile_network
 from hwgen.compiler.listing import commands
+from hwgen.compiler.search import search
 from hwgen.config import PRESETS, Config
 
 from .layers import check, conv, dense, network, pool, random_config, random_network, tensor
@@ -160,3 +161,24 @@ def test_same_program_every_time(rng):
     a = conv(rng, tensor("x", (5, 13, 13), rng), 9, (3, 3))
     images = {compile_network(network(a), SMALL).image for _ in range(2)}
     assert len(images) == 1
+
+
+def test_equal_layers_are_searched_once(rng, monkeypatch):
+    """Unless they read other groups of channels, or fields of their mapping are given."""
+    searched, planned = [], []
+
+    def counted(config, layer, *rest):
+        searched.append(layer.conv.name)
+        return search(config, layer, *rest)
+    monkeypatch.setattr("hwgen.compiler.planner.search", counted)
+    layers = [conv(rng, tensor("x", (12, 9, 9), rng), 12, (3, 3), name="c0", pads=(1, 1, 1, 1))]
+    for n in range(1, 5):
+        layers.append(conv(rng, layers[-1].y, 12, (3, 3), name=f"c{n}", pads=(1, 1, 1, 1)))
+    net = network(*layers)
+    program = compile_network(net, Config(), mappings={"c4": {"e": 1}},
+                              planning=lambda *call: planned.append(call))
+    assert planned == [(layer, n, 5) for n, layer in enumerate(layers)]
+    assert searched == ["c0", "c1", "c4"]
+    mappings = [str(segment.mapping) for segment in program.segments]
+    assert mappings[1] == mappings[2] == mappings[3] != mappings[4]
+    check(net, program, rng)

@@ -21,6 +21,12 @@ def _clog2(n):
     return (n - 1).bit_length()
 
 
+def _param_words(lanes, params_depth, elementwise):
+    """Words of each lane's parameter memory; the first lanes have tables, 4 at most."""
+    words, tables = params_depth // lanes, (min(lanes, 4) if elementwise else 0)
+    return (max(words, 256),) * tables + (words,) * (lanes - tables)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Elaboration-time parameters of one accelerator.
@@ -49,8 +55,8 @@ class Config:
         Output channels whose bias and scale the parameter memory holds.
     elementwise : bool
         The output stage looks values up in two tables of 256 entries, for elementwise operators
-        and functions of a value. A table takes half of 256 words of the parameter memory, so
-        ``params_depth`` must be at least ``256 * lanes``.
+        and functions of a value. They stand in the parameter memory of the first lanes, 4 at most,
+        which has at least 256 words then (see :attr:`param_words`).
     addr_bits : int
         Width of an AXI4 address.
     burst : int
@@ -66,7 +72,7 @@ class Config:
     filter_spad: int = 224
     ifmap_spad: int = 64
     glb_kib: int = 108
-    lanes: int = 4
+    lanes: int = 8
     bus_bits: int = 64
     xbus_bytes: int = 4
     params_depth: int = 1024
@@ -112,10 +118,6 @@ class Config:
             raise HwgenError(f"ifmap_spad = {self.ifmap_spad} is too small for bus_bits = "
                              f"{self.bus_bits}: it needs {self.bus_bytes} values for a bus word "
                              f"and 8 for a window.")
-        if self.elementwise and self.params_depth < 256 * self.lanes:
-            raise HwgenError(f"params_depth = {self.params_depth} is too small for tables in "
-                             f"{self.lanes} lanes: set params_depth to at least "
-                             f"{256 * self.lanes}, or elementwise to false.")
         if self.bank_depth < 32 or self.bank_depth > 32768:
             raise HwgenError(f"glb_kib = {self.glb_kib} gives each of {self.cols} banks "
                              f"{max(self.bank_depth, 0)} words of {self.bank_bits} bits; between "
@@ -145,9 +147,20 @@ class Config:
         return 32 * self.lanes
 
     @property
+    def table_lanes(self):
+        """Lanes that look values up in tables: results a cycle of elementwise layers."""
+        return min(self.lanes, 4) if self.elementwise else 0
+
+    @property
+    def param_words(self):
+        """Words of each lane's parameter memory, 8 bytes each: one for each of its channels, and
+        256 at least if it has tables."""
+        return _param_words(self.lanes, self.params_depth, self.elementwise)
+
+    @property
     def params_bytes(self):
-        """Size of the parameter memory: 8 bytes a channel."""
-        return 8 * self.params_depth
+        """Size of the parameter memory of all lanes."""
+        return 8 * sum(self.param_words)
 
     @property
     def bank_depth(self):
@@ -292,7 +305,8 @@ def _grown(base, rows, cols):
         factor *= 2         # the nearest power of two
     lanes = min(factor * base.lanes, 8)
     params_depth = min(base.params_depth * lanes // base.lanes, 2048)
-    size = 8 * params_depth + base.bank_depth * cols * 4 * lanes
+    size = (8 * sum(_param_words(lanes, params_depth, base.elementwise))
+            + base.bank_depth * cols * 4 * lanes)
     return {"bus_bits": min(factor * base.bus_bits, 256), "lanes": lanes,
             "xbus_bytes": min(factor * base.xbus_bytes, 8), "params_depth": params_depth,
             "ifmap_spad": min(max(factor // 2, 1) * base.ifmap_spad, 128),

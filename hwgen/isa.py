@@ -114,7 +114,8 @@ COMMANDS = {c.name: c for c in (
             "a channel: int32 bias, float32 scale) from DRAM into the parameter memory.\n\n"
             "The tables of STORE's modes 1 and 2 stand there too: entry ``i`` of table A in the "
             "biases of word ``i``, entry ``i`` of table B, an int32, in its scales, the same in "
-            "each lane.", (
+            "each lane; lanes beyond the fourth have no tables, and keep nothing beyond their "
+            "channels' words.", (
                 (_WAIT, _SIGNAL, Field("dst", 12, "first parameter word"),
                  Field("count", 12, "parameter words, 1 or more")),
                 (Field("addr", 32, "byte address in DRAM, a multiple of the bus word"),),

@@ -56,7 +56,8 @@ class Machine:
         self.glb = self.rng.integers(0, 256, (depth, cols, bank_bytes), np.uint8)
         self.ifmap = self.glb.reshape(-1)
         self.psum = self.glb.view(np.int32)
-        self.params = self.rng.integers(0, 2 ** 31, (config.params_depth, 2)).astype(np.int32)
+        words = config.param_words[0]       # more than of its channels, if there are tables
+        self.params = self.rng.integers(0, 2 ** 31, (words * config.lanes, 2)).astype(np.int32)
 
     def run(self, program):
         """Run the program at byte offset ``program`` until its END.
@@ -435,7 +436,8 @@ class Machine:
             acc, scale = self._look_up(c, acc)
         else:
             first = (c["params"] + group * c["param_stride"]) * self.config.lanes
-            _require(first + c["p"] <= len(self.params), "STORE leaves the parameter memory")
+            _require(first + c["p"] <= self.config.params_depth,
+                     "STORE leaves the parameter memory")
             bias, scale = self.params[first:first + c["p"]].T
             scale = np.ascontiguousarray(scale).view(np.float32)
             acc = acc + bias                                         # wraps to 32 bits
@@ -452,7 +454,7 @@ class Machine:
         _require(self.config.elementwise, "the accelerator has no tables")
         _require(c["params"] == 0 and c["param_stride"] == 0, "params must be 0 with tables")
         tables = self.params[:256 * self.config.lanes].reshape(256, self.config.lanes, 2)
-        lane = np.arange(acc.shape[-1]) % self.config.lanes
+        lane = np.arange(acc.shape[-1]) % self.config.table_lanes
         a, b = (tables[acc >> 8 * i & 255, lane, i] for i in range(2))
         if c["mode"] == 2:
             acc = ((a & 511 ^ 256) - 256) * ((b & 511 ^ 256) - 256)

@@ -20,8 +20,10 @@ from sim.tb_requant import VECTOR, reference
 CONFIG = Config(**json.loads(os.environ["TB_CONFIG"]))
 LANES, COLS = CONFIG.lanes, CONFIG.cols
 DEPTH = CONFIG.bank_depth
-WORDS = CONFIG.params_depth // LANES
-TABLES = 256 if CONFIG.elementwise else 0      # parameter words of the tables; channels' follow
+WORDS = CONFIG.param_words[0]                  # those of the tables included
+CHANNELS = CONFIG.params_depth // LANES
+FIRST = 256 if CONFIG.elementwise and CHANNELS > 256 else 0    # word of channels ...
+TABLES = slice(0, 256) if FIRST else slice(CHANNELS, WORDS)    # ... and those of tables alone
 TABLE_MODES = (StoreMode.SUM, StoreMode.PRODUCT)
 
 
@@ -47,8 +49,8 @@ def random_command(rng):
     (pool_r, pool_u, row0, out_rows), (pool_s, pool_v, col0, out_cols) = window
     params = stride = 0
     if mode not in TABLE_MODES:
-        stride = rng.randint(0, (WORDS - TABLES) // 4)
-        params = rng.randint(TABLES, WORDS - words - (groups - 1) * stride)
+        stride = rng.randint(0, (CHANNELS - FIRST) // 4)
+        params = rng.randint(FIRST, CHANNELS - words - (groups - 1) * stride)
     signed = rng.randint(0, 1)
     lo, hi = sorted(rng.sample(range(-128, 128) if signed else range(256), 2))
     if rng.random() < 0.7:
@@ -72,7 +74,7 @@ def combine(c, psums, bias, scale, picked):
     """``acc`` and its scale of psums ``(n, lanes)``, whose parameter words are ``picked``."""
     if c["mode"] not in TABLE_MODES:
         return psums + bias[picked], scale[picked]
-    lane = np.arange(LANES)
+    lane = np.arange(LANES) % CONFIG.table_lanes
     a, b = bias[psums & 255, lane], scale.view("i4")[psums >> 8 & 255, lane]
     if c["mode"] == StoreMode.PRODUCT:
         a, b = ((table + 256 & 511) - 256 for table in (a, b))
@@ -93,16 +95,18 @@ def model(c, psums, bias, scale):
                 bank = c["bank"] + group * c["e"] + y % c["e"]
                 reads.append((bank, c["psum"] + y // c["e"] * c["strip_words"] + x * c["pw"] + i))
                 picked.append(c["params"] + group * c["param_stride"] + i)
-                parts.append(-(-4 * min(LANES, c["p"] - i * LANES) // LANES))
+                held = min(LANES, c["p"] - i * LANES)
+                parts.append({StoreMode.REQUANTISE: 1, StoreMode.RAW: -(-4 * held // LANES)}.get(
+                    c["mode"], -(-held // max(CONFIG.table_lanes, 1))))
     bank, word = np.array(reads).T
     v = np.zeros((len(reads), LANES), VECTOR)
     v["acc"], v["scale"] = combine(c, psums[bank, word], bias, scale, picked)
     for name in ("zy", "lo", "hi", "ysigned"):
         v[name] = c[name]
     count = len(reads) // words * c["p"]
+    reads = [read for read, n in zip(reads, parts, strict=True) for _ in range(n)]
     if c["mode"] == StoreMode.RAW:
         y = v["acc"]
-        reads = [read for read, n in zip(reads, parts, strict=True) for _ in range(n)]
     else:
         y = reference(v)
         y = np.maximum.reduceat(y.view("i1") if c["ysigned"] else y, starts, axis=0).view("u1")
@@ -124,7 +128,7 @@ class Bench:
         self.psums = (rng.integers(-2**31, 2**31, bits.shape) >> bits).astype("i4")
         self.bias = rng.integers(-2**16, 2**16, (WORDS, LANES)).astype("i4")
         self.scale = (2.0 ** rng.uniform(-26, 2, (WORDS, LANES))).astype("f4")
-        for table in (self.bias[:TABLES], self.scale.view("i4")[:TABLES]):
+        for table in (self.bias[TABLES], self.scale.view("i4")[TABLES]):
             table[:] = rng.integers(-2**31, 2**31, table.shape) >> rng.integers(0, 30, table.shape)
         self.reads, self.segments, self.waits = [], [], []
         self.written = bytearray()
@@ -259,7 +263,7 @@ async def throughput(dut):
     bench = Bench(dut, stall=0)
     await bench.start()
     common = dict(wait=0, signal_written=0, bank=0, zy=0, ysigned=0, lo=0, hi=255,
-                  row0=0, col0=0, signal=1, params=TABLES, param_stride=0, row_stride=64,
+                  row0=0, col0=0, signal=1, params=FIRST, param_stride=0, row_stride=64,
                   group_stride=4096, addr=0, psum=0, mode=0, scale=0x38000000)
     p, e = 2 * LANES, min(3, COLS)
     plain = dict(common, groups=1, e=e, p=p, pw=2, steps=12, strip_words=24, psum_rows=2 * e,

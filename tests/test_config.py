@@ -26,17 +26,15 @@ from hwgen.errors import HwgenError
     ({"rows": "12"}, "rows = '12' is of type str; it must be of type int."),
     ({"zero_gate": 1}, "zero_gate = 1 is of type int; it must be of type bool."),
     ({"rows": True}, "rows = True is of type bool; it must be of type int."),
-    ({"bus_bits": 256}, "lanes = 4 makes GLB words of 128 bits, less than bus_bits = 256: set "
-                        "lanes to at least 8."),
+    ({"bus_bits": 256, "lanes": 4}, "lanes = 4 makes GLB words of 128 bits, less than "
+                                    "bus_bits = 256: set lanes to at least 8."),
     ({"bus_bits": 256, "lanes": 8, "burst": 256},
      "burst = 256 beats of 32 bytes exceed the 4096 bytes of an AXI burst: set burst to at most "
      "128."),
     ({"bus_bits": 32, "xbus_bytes": 8}, "xbus_bytes = 8 exceeds the 4 bytes of bus_bits = 32."),
     ({"bus_bits": 128, "ifmap_spad": 16}, "ifmap_spad = 16 is too small for bus_bits = 128"),
-    ({"lanes": 8}, "params_depth = 1024 is too small for tables in 8 lanes: set params_depth to at "
-                   "least 2048, or elementwise to false."),
-    ({"glb_kib": 9}, "glb_kib = 9 gives each of 14 banks 4 words of 128 bits; between 32 and "
-                     "32768 are allowed"),
+    ({"glb_kib": 13}, "glb_kib = 13 gives each of 14 banks 2 words of 256 bits; between 32 and "
+                      "32768 are allowed"),
     ({"glb_kib": 5}, "glb_kib = 5 gives each of 14 banks 0 words"),
     ({"speed": 1}, "'speed' is not a parameter: the parameters are name, rows, cols"),
 ])
@@ -115,7 +113,7 @@ def test_resolve():
     assert resolve() == resolve(pe="12x14") == Config()
     config = resolve(pe="8x8")
     assert (config.name, config.rows, config.cols) == ("eyeriss-8x8", 8, 8)
-    assert config.glb_kib == 66
+    assert config.glb_kib == 67
     assert abs(config.bank_depth - Config().bank_depth) < 16
     wide = resolve(pe="24x24")
     assert (wide.bus_bits, wide.lanes, wide.xbus_bytes, wide.ifmap_spad) == (256, 8, 8, 128)

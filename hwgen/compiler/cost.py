@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..isa import StoreMode
 from .geometry import Pooling
 
 __all__ = ["Timing", "fit", "estimate", "array_slots", "byte_weight", "lower_bound", "pieces",
@@ -103,13 +104,21 @@ def lower_bound(config, layer, folds, q, p, t, e):
         _, pairs, taps = _array_passes(config, layer, fold, q)
         filters += count * groups * pairs * ceildiv(p * taps, config.bus_bytes)
     _, out_rows, out_cols = layer.y.shape
-    drain = groups * out_rows * out_cols * ceildiv(p, config.lanes) \
+    drain = groups * out_rows * out_cols * _reads(config, layer, p) \
         * layer.pooling.r * layer.pooling.s
     filters *= len(layer.parts) * layer.sets
     cycles = np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e), filters),
                         drain * layer.sets)
     moved = filters * config.bus_bytes + _least_input(layer) + int(np.prod(layer.y.shape))
     return cycles + byte_weight(config) * moved
+
+
+def _reads(config, layer, p):
+    """Psum words that the output stage reads for ``p`` psums, each as often as it has to."""
+    if layer.mode == StoreMode.RAW:
+        return ceildiv(4 * p, config.lanes)
+    looked_up = layer.mode in (StoreMode.SUM, StoreMode.PRODUCT)
+    return ceildiv(p, config.table_lanes if looked_up else config.lanes)
 
 
 def _least_input(layer):
@@ -438,9 +447,10 @@ def estimate(config, layer, folds, m, timing):
                 np.maximum(load // cut, load - block + block // cut))
             first_load = np.where(count > 0, start, first_load)
             stored = count * groups * pooled_rows
-            row_words = ceildiv(pooled_cols * p, word) + (ncol > 1)
+            row_words = ceildiv(pooled_cols * p * (4 if layer.mode == StoreMode.RAW else 1), word) \
+                + (ncol > 1)
             drain = groups * pooled_rows * (
-                pooled_cols * pool.r * pool.s * ceildiv(p, lanes) + _ROW) + blocks * _STORE
+                pooled_cols * pool.r * pool.s * _reads(config, layer, p) + _ROW) + blocks * _STORE
             write = np.maximum(groups * pooled_rows * np.maximum(row_words, _WRITE),
                                timing.cycles(groups * pooled_rows * row_words * word))
             cost["drain"] += count * drain

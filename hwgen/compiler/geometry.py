@@ -6,6 +6,7 @@ from math import gcd
 
 import numpy as np
 
+from ..isa import StoreMode
 from ..model.graph import Conv
 
 __all__ = ["Axis", "Fold", "Pooling", "Layer", "Cut", "cuts"]
@@ -107,12 +108,15 @@ class Layer:
         Whether the PEs take a channel for each filter.
     groups : tuple of int
         Channels that a group of the output in DRAM may have; empty: any number.
+    mode : StoreMode
+        What the output stage does.
     """
     conv: Conv
     pooling: Pooling
     y: object
     depthwise: bool
     groups: tuple = ()
+    mode: StoreMode = StoreMode.REQUANTISE
 
     @cached_property
     def parts(self):

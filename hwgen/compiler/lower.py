@@ -203,10 +203,10 @@ class _Lowering:
         blocks, params = self.blocks(sets)
         steps = list(self.steps(sets, blocks))
         self.param_words = config.params_depth // config.lanes
+        self.param_addr = self.add_data(self.parameters())
+        self.params_once = bool(self.how.tables) or params <= self.param_words
         if self.how.tables:
             params = TABLE_WORDS
-        self.param_addr = self.add_data(self.parameters())
-        self.params_once = params <= self.param_words
         self.param_slots = self.param_words // (m.t * self.pw)
         self.stores = sum(len(step.blocks) for step in steps if step.last)
         self.stored = self.opened = self.fetched = 0

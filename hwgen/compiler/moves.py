@@ -303,13 +303,13 @@ def copy(planner, layers, source, y, note, *, picked=None, column_step=1, table=
     channels = source.shape[0]
     if picked is None:
         conv = virtual.identity(name, source.shape, column_step=column_step)
-        layer = Layer(conv, Pooling(), conv.y, channels > 1)
+        layer = Layer(conv, Pooling(), conv.y, channels > 1, mode=store.mode)
         try:
             found = planner.search(layer, (source,), (y.g,))
         except HwgenError:                  # more channels to a group than a PE can hold
             picked = np.arange(channels)
     if picked is not None:
         conv = virtual.selection(name, source.shape, picked, column_step)
-        layer = Layer(conv, Pooling(), conv.y, False)
+        layer = Layer(conv, Pooling(), conv.y, False, mode=store.mode)
         found = planner.search(layer, (source,), (y.g,))
     planner.add(layers, layer, found, (source,), y, store=store, note=note)

@@ -265,7 +265,7 @@ class Planner:
         store : Store
         """
         depthwise = 1 < conv.groups == conv.x.shape[0] == conv.y.shape[0]
-        layer = Layer(conv, Pooling(), conv.y, depthwise)
+        layer = Layer(conv, Pooling(), conv.y, depthwise, mode=store.mode)
         if pool is None:
             found = self.best(layer, sources, conv.y)
             self.add((head,), layer, found, sources, conv.y, store=store, macs=head.macs)
@@ -276,7 +276,7 @@ class Planner:
                                   self.config.bus_bytes)
         behind = pooling.search(self, pool, between)
         total = apart[1].cycles + sum(estimate.cycles for _, (_, estimate) in behind)
-        window = Layer(conv, pooling.windows(pool), pool.y, depthwise)
+        window = Layer(conv, pooling.windows(pool), pool.y, depthwise, mode=store.mode)
         try:
             together = self.best(window, sources, pool.y)
             note = f"{together[1].cycles} cycles"

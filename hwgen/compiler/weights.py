@@ -72,7 +72,8 @@ def table_words(config, tables):
     """Parameter words of the tables of an elementwise operator.
 
     ``tables`` are int32, one or two, indexed by the byte as stored. A psum is ``a - 256 * b``: its
-    low byte is ``a``, its next one ``-b``, so the second table stands in that order.
+    low byte is ``a``, its next one ``-b``, so the second table stands in that order. All lanes get
+    them, for the memory is written in words of all lanes; some have no use for them.
     """
     words = np.zeros((TABLE_WORDS, config.lanes, 2), "<i4")
     words[:, :, 0] = tables[0][:, None]

@@ -10,12 +10,13 @@ __all__ = ["figures", "table"]
 #: Kinds of memories, by module and memory; all others are FIFOs and tables.
 _KINDS = {("pe", "filter_spad"): "filter spads", ("pe", "ifmap_spad"): "ifmap spads",
           ("glb_bank", "memory"): "GLB banks",
-          ("parameters", "biases"): "parameter memory",
-          ("parameters", "scales"): "parameter memory"}
+          **{(module, memory): "parameter memory" for memory in ("biases", "scales")
+             for module in ("parameters", "parameters_with_tables")}}
 _OTHER = "FIFOs and tables"
 
 #: Places of multipliers, by module.
-_MULTIPLIERS = {"pe": "array", "requant": "output stage", "parameters": "output stage"}
+_MULTIPLIERS = {"pe": "array", "requant": "output stage",
+                "parameters_with_tables": "output stage"}
 
 
 def figures(config, netlist):

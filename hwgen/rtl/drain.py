@@ -28,10 +28,12 @@ class Drain(Block):
     A psum word (``lanes`` outputs) is read in each cycle in which the GLB grants it, without gaps
     between windows, columns, rows and filter groups, as long as a row reads at least ``pool_u + 1``
     words; positions of a window outside the block cost nothing. In mode RAW a word is read once for
-    each ``lanes`` bytes of it that are stored, 4 times if it is full. The first word is asked for
-    14 cycles after a command's semaphores were granted; the command is done two cycles after its
-    last word has arrived, if the write DMA has taken its segments. An output is offered to the
-    write DMA 17 cycles after the last psum of its window has arrived, a raw one 7 cycles after.
+    each ``lanes`` bytes of it that are stored, 4 times if it is full; in modes SUM and PRODUCT once
+    for each ``table_lanes`` psums of it, twice if it is full and there are 8 lanes. The first word
+    is asked for 14 cycles after a command's semaphores were granted; the command is done two cycles
+    after its last word has arrived, if the write DMA has taken its segments. An output is offered
+    to the write DMA 17 cycles after the last psum of its window has arrived, a raw one 7 cycles
+    after.
 
     Parameters
     ----------
@@ -73,6 +75,7 @@ class Drain(Block):
     def __init__(self, config):
         self._config = config
         self._lanes_log2 = exact_log2(config.lanes)
+        self._halves = 0 < config.table_lanes < config.lanes    # tables take a word in two reads
         lanes = config.lanes
         super().__init__({
             "command": In(command.COMMAND),
@@ -126,6 +129,7 @@ class Drain(Block):
         layout = data.StructLayout({name: job[name].shape() for name in fields})
         self._stage = stage = Signal(layout, reset_less=True)
         self._raw = stage.mode == StoreMode.RAW
+        self._looked_up = (stage.mode == StoreMode.SUM) | (stage.mode == StoreMode.PRODUCT)
         with m.If(self._start):
             m.d.sync += [stage[name].eq(job[name]) for name in fields]
 
@@ -284,8 +288,8 @@ class Drain(Block):
 
         ``self._tag`` describes the word whose data arrives: ``first`` and ``last`` of its window,
         ``tail`` if it holds the last channels of its group, ``turn`` if it is its group's last. If
-        raw psums are stored, ``part`` counts the reads of a word, and ``again`` tells that it is
-        read once more.
+        a word is read several times, ``part`` counts its reads, and ``again`` tells that there is
+        one more.
         """
         job, row, column = self._job, self._row, self._column
         self._tag = tag = Signal(data.StructLayout({
@@ -309,15 +313,19 @@ class Drain(Block):
 
         read = Signal()
         part = Signal(2)
-        last_part = Cat(Const(3, 2), (job.p - 1)[:self._lanes_log2])[self._lanes_log2:]
         column_end, row_end, word_end = columns == 0, rows == 0, words == 0
+        # The last part of a word: of a raw one, and of one that is looked up; full, and at the end
+        # of its group.
+        tail = (job.p - 1)[:self._lanes_log2]
+        parts = Mux(word_end, Cat(Const(3, 2), tail)[self._lanes_log2:], 3)
+        halves = Mux(word_end, tail[-1:], 1) if self._halves else 0
         m.d.comb += [
             now.first.eq(first),
             now.last.eq(column_end & row_end),
             now.tail.eq(word_end),
             now.turn.eq(word_end & last_column & of.turn),
             now.part.eq(part),
-            now.again.eq(self._raw & (part != Mux(word_end, last_part, 3))),
+            now.again.eq(Mux(self._raw, part != parts, self._looked_up & (part != halves))),
             self.read.valid.eq(active & (room != 0) & tags.w_rdy),
             self.read.p.bank.eq(bank),
             self.read.p.off.eq(word),
@@ -329,7 +337,8 @@ class Drain(Block):
             self._given.eq(self._rows_done & ~active & ~tags.r_rdy),
             self._drained.eq(room == _OUTPUTS),
         ]
-        m.d.sync += room.eq(room - (read & now.last) + self._taken_away)
+        output = now.last & (self._raw | ~now.again)
+        m.d.sync += room.eq(room - (read & output) + self._taken_away)
         with m.If(read):
             m.d.sync += part.eq(Mux(now.again, part + 1, 0))
 
@@ -376,7 +385,8 @@ class Drain(Block):
     def _parameters(self, m):
         """The lanes' parameters, and the parameter word of the psums that arrive."""
         config, job, tag = self._config, self._job, self._tag
-        self._lanes = [Parameters(config) for _ in range(config.lanes)]
+        self._lanes = [Parameters(config.param_words[index], index < config.table_lanes)
+                       for index in range(config.lanes)]
         word = range(config.params_depth // config.lanes)
 
         # A parameter word of a filter word; back at the end of a column, on at that of a group.
@@ -402,16 +412,21 @@ class Drain(Block):
             else:
                 bias_here = scale_here = chunk == index // together
                 bias, scale = (bus.word_select(2 * (index % together) + i, 32) for i in range(2))
+            write = self.params.valid & (self.params.p.word < config.param_words[index])
             m.d.comb += [
-                lane.write_bias.eq(self.params.valid & bias_here), lane.bias.eq(bias),
-                lane.write_scale.eq(self.params.valid & scale_here), lane.scale.eq(scale),
+                lane.write_bias.eq(write & bias_here), lane.bias.eq(bias),
+                lane.write_scale.eq(write & scale_here), lane.scale.eq(scale),
                 lane.write_word.eq(self.params.p.word),
                 lane.psum.eq(self.rdata.word_select(index, 32)), lane.psum_word.eq(address),
                 lane.scale_word.eq(scale_word),
             ]
-            if config.elementwise:
+            if index < config.table_lanes:
                 m.d.comb += [lane.mode.eq(self._stage.mode),
                              lane.common_scale.eq(self._stage.scale)]
+                if self._halves:
+                    with m.If(self._looked_up & tag.part[0]):
+                        m.d.comb += lane.psum.eq(
+                            self.rdata.word_select(index + config.table_lanes, 32))
 
     def _outputs(self, m):
         """Requantise what the lanes make of the words that arrive, keep the largest of each window,
@@ -420,8 +435,12 @@ class Drain(Block):
         lanes = self._config.lanes
 
         # What is known of a word goes along with it.
-        flags = Signal(data.StructLayout({"valid": 1, "first": 1, "last": 1,
-                                          "more": range(lanes)}))
+        flags = Signal(data.StructLayout({
+            "valid": 1, "first": 1, "last": 1, "more": range(lanes),
+            **({"half": 1, "again": 1} if self._halves else {})}))
+        half_again = Const(0, 1)                   # the other half of a word follows
+        if self._halves:
+            m.d.comb += [flags.half.eq(tag.part[0]), flags.again.eq(self._looked_up & tag.again)]
         m.d.comb += [
             flags.valid.eq(self.rvalid),
             flags.first.eq(tag.first),
@@ -433,23 +452,31 @@ class Drain(Block):
         part, again = (_delay(m, tag[name], Parameters.LATENCY, name) for name in ("part", "again"))
         done = Signal.like(flags)
         m.d.comb += done.eq(Mux(self._raw, summed, requantised))
+        if self._halves:
+            half_again = done.again
 
         sums = Cat(lane.acc for lane in self._lanes)
         best = [Signal(8, name=f"best_{index}", reset_less=True) for index in range(lanes)]
-        for index, lane in enumerate(self._lanes):
-            m.submodules[f"requant_{index}"] = requant = Requant()
+        requants = [Requant() for _ in self._lanes]
+        sign = stage.ysigned << 7                  # turns int8 into uint8 of the same order
+        for index, (lane, requant) in enumerate(zip(self._lanes, requants, strict=True)):
+            m.submodules[f"requant_{index}"] = requant
             m.d.comb += [
                 requant.en.eq(1),
                 requant.acc.eq(lane.acc), requant.scale.eq(lane.acc_scale),
                 requant.zy.eq(stage.zy), requant.lo.eq(stage.lo), requant.hi.eq(stage.hi),
                 requant.ysigned.eq(stage.ysigned),
             ]
-            sign = stage.ysigned << 7              # turns int8 into uint8 of the same order
             with m.If(self._raw):
                 m.d.sync += best[index].eq(Cat(sums[8 * (lanes * i + index):][:8]
                                                for i in range(4)).word_select(part, 8))
-            with m.Elif(done.valid & (done.first | (requant.y ^ sign > best[index] ^ sign))):
-                m.d.sync += best[index].eq(requant.y)
+            y, here = requant.y, done.valid
+            if self._halves:
+                half, source = divmod(index, self._config.table_lanes)
+                y = Mux(self._looked_up, requants[source].y, y)
+                here &= ~self._looked_up | (done.half == half)
+            with m.Elif(here & (done.first | (y ^ sign > best[index] ^ sign))):
+                m.d.sync += best[index].eq(y)
 
         m.submodules.queue = queue = Fifo(self.data.payload.shape(), _OUTPUTS)
         connect(m, queue.o, flipped(self.data))
@@ -458,13 +485,14 @@ class Drain(Block):
         if lanes == 8:                             # an odd number of psums ends with half a part
             raw_count = Mux(done.more == part << 1, 4, 8)
         m.d.sync += [
-            queue.i.valid.eq(done.valid & done.last),
+            queue.i.valid.eq(done.valid & done.last & ~half_again),
             count.eq(Mux(self._raw, raw_count, done.more + 1)),
         ]
         m.d.comb += [
             queue.i.p.bytes.eq(Cat(best)),
             queue.i.p.count.eq(count),
-            self.outputs.eq(Mux(done.valid & ~(self._raw & again), done.more + 1, 0)),
+            self.outputs.eq(Mux(done.valid & ~half_again & ~(self._raw & again),
+                                done.more + 1, 0)),
             self._taken_away.eq(self.data.valid & self.data.ready),
         ]
 

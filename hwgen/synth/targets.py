@@ -70,9 +70,9 @@ class Target:
 
     def output_dsps(self, config):
         """Multiplier blocks of the output stage: in each lane four for the requantisation (two of
-        AMD's, which are wider), one more for elementwise layers.
+        AMD's, which are wider), one more in those that have tables.
         """
-        return ((2 if self.family == "xc7" else 4) + config.elementwise) * config.lanes
+        return (2 if self.family == "xc7" else 4) * config.lanes + config.table_lanes
 
 
 def _cells(**resources):

@@ -9,7 +9,7 @@ import pytest
 from hwgen import isa
 from hwgen.compiler import compile_network
 from hwgen.compiler.cost import Timing
-from hwgen.config import Config, preset
+from hwgen.config import Config, resolve
 
 from .layers import conv, network, pool, random_config, random_conv, tensor
 
@@ -65,7 +65,8 @@ def test_rows_that_wait_for_the_last_one(channels, filters, e, p, t, cycles, rng
 
 @pytest.mark.parametrize("name, shape, filters, kernel, options, least, most", [
     ("eyeriss", (64, 56, 56), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.98, 1.7),
-    ("eyeriss", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.94, 1.03),
+    ("eyeriss", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.96, 1.35),
+    ("eyeriss lanes=4", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.94, 1.03),
     ("eyeriss", (512, 7, 7), 512, (1, 1), {}, 0.9, 1.1),
     ("eyeriss", (3, 227, 227), 96, (11, 11), dict(stride=(4, 4)), 0.85, 1.6),
     ("ecp5-25f", (64, 28, 28), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.96, 3.4),
@@ -74,7 +75,8 @@ def test_rows_that_wait_for_the_last_one(channels, filters, e, p, t, cycles, rng
 def test_predicted_utilisation_and_traffic(name, shape, filters, kernel, options, least, most,
                                            rng):
     """MACs a PE and cycle; DRAM bytes over those of weights, input and output once."""
-    config = preset(name)
+    name, *settings = name.split()
+    config = resolve(preset_name=name, settings=settings)
     layer = conv(rng, tensor("x", shape, rng), filters, kernel, **options)
     segment, = compile_network(network(layer), config).segments
     assert segment.macs / (segment.cycles * config.rows * config.cols) > least
@@ -86,7 +88,7 @@ def test_predicted_utilisation_and_traffic(name, shape, filters, kernel, options
 
 def test_a_slow_memory_costs_cycles_and_gets_less_traffic(rng):
     layer = conv(rng, tensor("x", (64, 28, 28), rng), 64, (3, 3), pads=(1, 1, 1, 1))
-    config = Config(glb_kib=16)
+    config = Config(glb_kib=16, lanes=4)
     found = [compile_network(network(layer), config, timing=timing).segments[0].estimate
              for timing in (Timing(), Timing(latency=400), Timing(bytes_per_cycle=0.5))]
     assert found[0].cycles < found[1].cycles < found[2].cycles

@@ -45,7 +45,7 @@ def test_the_nest_multiplies_out(options, glb_kib):
     """Turns of the loops are the commands; all of them together are the MACs and more."""
     rng = np.random.default_rng(SEED)
     layer = conv(rng, tensor("x", (16, 17, 17), rng), 16, (2, 2), **options)
-    config = Config(rows=4, cols=4, glb_kib=glb_kib, params_depth=64, elementwise=False)
+    config = Config(rows=4, cols=4, glb_kib=glb_kib, lanes=4, params_depth=64, elementwise=False)
     program = compile_network(network(layer), config)
     one = nest(program)
     computes = commands(program, "COMPUTE")

@@ -113,7 +113,8 @@ def layer(groups=1, depthwise=False):
      "does not fit a 4x4 array with 168 words in each GLB bank, whatever the others are"),
 ])
 def test_refusals(fixed, options, message):
-    config = Config(rows=4, cols=4, ifmap_spad=32, glb_kib=11, params_depth=64, elementwise=False)
+    config = Config(rows=4, cols=4, ifmap_spad=32, glb_kib=11, lanes=4, params_depth=64,
+                    elementwise=False)
     with pytest.raises(HwgenError, match=re.escape(message)) as error:
         compile_network(network(layer(**options)), config, mappings={"conv": fixed})
     assert str(error.value).startswith("the mapping given for layer 'conv' (")

@@ -15,13 +15,15 @@ CONFIGS = {
                            glb_kib=12),
     "lanes-2-tables": dict(cols=7, rows=2, lanes=2, bus_bits=32, params_depth=1024, glb_kib=40),
     "lanes-4-tables": dict(cols=14, rows=2, lanes=4, bus_bits=64, params_depth=2048, glb_kib=80),
+    "lanes-8-tables": dict(cols=14, rows=2, lanes=8, bus_bits=64, params_depth=1024, glb_kib=80),
     "lanes-8": dict(cols=4, rows=2, lanes=8, bus_bits=256, params_depth=256, elementwise=False,
                     glb_kib=64),
 }
 
 
 @pytest.mark.parametrize("simulator,name", [
-    *(("icarus", name) for name in CONFIGS), ("verilator", "lanes-2-tables")])
+    *(("icarus", name) for name in CONFIGS), ("verilator", "lanes-2-tables"),
+    ("verilator", "lanes-8-tables")])
 def test_drain(simulator, name):
     commands = {"icarus": 16, "verilator": 100}[simulator]
     run_block(Drain(Config(**CONFIGS[name])), "sim.tb_drain", simulator=simulator,

@@ -133,8 +133,8 @@ class Layer:
         best mapping."""
         conv = self.conv
         return (conv.x.shape, conv.y.shape, conv.weight.shape, conv.stride, conv.dilation,
-                conv.pads, conv.groups, conv.y.dtype, self.pooling, self.y.shape, self.depthwise,
-                self.groups, len(self.parts))
+                conv.pads, conv.groups, self.pooling, self.y.shape, self.depthwise, self.groups,
+                self.mode, len(self.parts))
 
     @property
     def sets(self):

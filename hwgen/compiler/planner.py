@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import HwgenError
 from ..isa import StoreMode
 from ..model.graph import Elementwise, Host, MaxPool, Move, Tensor
-from . import elementwise, moves, pooling
+from . import edges, elementwise, moves, pooling
 from .geometry import Layer, Pooling
 from .layout import Placement
 from .lower import Store
@@ -292,6 +292,9 @@ class Planner:
     def _convolve(self, conv, pool):
         if any(conv.turned):
             self._multiply(conv)
+            return
+        if conv.scale.ndim > 1:
+            edges.plan(self, conv)
             return
         source = self.source(conv.x)
         lowered = _reshaped(conv, source.shape)

@@ -78,7 +78,9 @@ def requantise(layer, acc):
     numpy.ndarray
         Same shape, in ``layer.y.dtype``.
     """
-    scale = np.reshape(layer.scale, (-1, *[1] * (acc.ndim - 1)))
+    scale = layer.scale
+    if np.ndim(scale) < 3:
+        scale = np.reshape(scale, (-1, *[1] * (acc.ndim - 1)))
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.rint(acc.astype(np.float32) * scale)
     # float64 holds the rounded float32 and the sum with zy exactly wherever it is not clipped.

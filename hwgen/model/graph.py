@@ -53,7 +53,8 @@ class Conv:
     bias : numpy.ndarray
         int32, shape ``(M,)``.
     scale : numpy.ndarray
-        float32, shape ``(M,)``: ``float32(float32(sx * sw) / sy)``.
+        float32, shape ``(M,)``: ``float32(float32(sx * sw) / sy)``. An average whose windows hold
+        different numbers of values has one for each place, ``(1, E, F)``.
     stride, dilation : tuple of int
         ``(rows, columns)``.
     pads : tuple of int

@@ -45,9 +45,6 @@ def pool_layer(fragment, node, code):
                float(y_quant.scale.item()), shape)
     if op.endswith("MaxPool"):
         layer = _maximum(fragment, node, x, y, x_quant.same(y_quant), op)
-    elif x_quant.dtype != y_quant.dtype:
-        raise OnHost(f"{node} takes {x_quant.dtype} and gives {y_quant.dtype}; the accelerator "
-                     f"averages within one type")
     else:
         layer = _average(fragment, node, x, y, op)
     return _tried(fragment, layer, code)
@@ -81,32 +78,46 @@ def _window(node, op, x):
 
 
 def _average(fragment, node, x, y, op):
+    m, info = x.shape[0], np.iinfo(y.dtype)
     if op == "GlobalAveragePool":
         geometry = {"kernel": x.shape[1:]}
+        counts = np.full((1, 1), math.prod(x.shape[1:]))
     else:
         geometry = _window(node, "AveragePool", x)
-        if geometry.pop("output") != y.shape[1:]:
-            raise OnHost(f"{node} has ceil_mode = 1 and windows that pass the end, which average "
-                         f"fewer values")
-        if max(geometry["pads"]) and not node.attributes.get("count_include_pad", 0):
-            raise OnHost(f"{node} has pads = {list(geometry['pads'])} and count_include_pad = 0, "
-                         f"so that its windows average different numbers of values")
-    kernel = geometry.pop("kernel")
-    count, m = math.prod(kernel), x.shape[0]
-    sx, sy = np.float32(x.scale), np.float32(y.scale)
-    scale = None
-    if op == "GlobalAveragePool" and "QLinearGlobalAveragePool" in optimised_operators(
-            fragment.model([x.onnx_shape])):
-        scale = _global_scale(fragment, x, y, count)
-    else:
-        scale = proof.average_scale(sx, x.zero_point, sy, y.zero_point, count, x.dtype)
-    if scale is None:
-        raise OnHost(f"{node} averages {count} values with scales {x.scale} and {y.scale}, for "
-                     f"which no integer form is proved equal to ONNX Runtime's float one")
-    info = np.iinfo(y.dtype)
+        # ceil_mode may add windows that pass the end and its pads.
+        del geometry["output"]
+        counts, geometry["pads"] = _counts(geometry, x.shape[1:], y.shape[1:],
+                                           node.attributes.get("count_include_pad", 0))
+    kernel, scales = geometry.pop("kernel"), {}
+    for count in map(int, np.unique(counts)):
+        if op == "GlobalAveragePool" and "QLinearGlobalAveragePool" in optimised_operators(
+                fragment.model([x.onnx_shape])):
+            scale = _global_scale(fragment, x, y, count)
+        else:
+            scale = proof.average_scale(np.float32(x.scale), x.zero_point, np.float32(y.scale),
+                                        y.zero_point, count, x.dtype, y.dtype)
+        if scale is None:
+            raise OnHost(f"{node} averages {count} values with scales {x.scale} and {y.scale}, for "
+                         f"which no integer form is proved equal to ONNX Runtime's float one")
+        scales[count] = scale
+    scale = np.full(m, scale, np.float32) if len(scales) == 1 else \
+        np.vectorize(scales.get, [np.float32])(counts)[None]
     return Conv(node.name, x, y, np.ones((m, 1, *kernel), np.int16), np.zeros(m, np.int32),
-                np.full(m, scale, np.float32), groups=m, lo=int(info.min), hi=int(info.max),
-                **geometry)
+                scale, groups=m, lo=int(info.min), hi=int(info.max), **geometry)
+
+
+def _counts(geometry, size, outputs, padded):
+    """``(counts, pads)``: the values that each window averages (``padded``: as many as a window
+    has places, as ONNX Runtime takes it even beyond the pads), of shape ``(E, F)``; the pads that
+    the last windows reach."""
+    along, ends = [], []
+    for axis, (n, count) in enumerate(zip(size, outputs, strict=True)):
+        taps, stride = geometry["kernel"][axis], geometry["stride"][axis]
+        start = np.arange(count) * stride - geometry["pads"][axis]
+        there = np.minimum(start + taps, n) - np.maximum(start, 0)
+        along.append(np.full(count, taps) if padded else there)
+        ends.append(max(0, int(start[-1]) + taps - n))
+    return np.multiply.outer(*along), (*geometry["pads"][:2], *ends)
 
 
 def _global_scale(fragment, x, y, count):

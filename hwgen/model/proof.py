@@ -91,7 +91,7 @@ def product_form(wanted, zero, lo, hi, tables, guess):
     return None
 
 
-def average_scale(sx, zx, sy, zy, count, dtype):
+def average_scale(sx, zx, sy, zy, count, x_dtype, y_dtype):
     """The scale of a convolution with weights of 1 that averages ``count`` values, or None.
 
     ONNX Runtime's float average dequantises each value, adds them up in some order, divides by
@@ -105,10 +105,10 @@ def average_scale(sx, zx, sy, zy, count, dtype):
     zx, zy : int
     count : int
         Values of a window, 1 or more.
-    dtype : numpy.dtype
+    x_dtype, y_dtype : numpy.dtype
         Of input and output codes.
     """
-    info = np.iinfo(dtype)
+    info, out = np.iinfo(x_dtype), np.iinfo(y_dtype)
     acc = np.arange(count * (info.min - zx), count * (info.max - zx) + 1)
     # The largest sum of magnitudes of `count` values within -low to high whose sum is acc.
     low, high = zx - info.min, info.max - zx
@@ -118,12 +118,12 @@ def average_scale(sx, zx, sy, zy, count, dtype):
     error = (count + 5) * unit * magnitude * ratio * (1 + 2.0 ** -12)
     error += 2 * unit * (np.abs(exact) + abs(zy) + 1)
     # Codes that saturate need no boundary beyond the outermost.
-    boundary = np.clip(np.floor(exact) + 0.5, info.min - zy + 0.5, info.max - zy - 0.5)
+    boundary = np.clip(np.floor(exact) + 0.5, out.min - zy + 0.5, out.max - zy - 0.5)
     moderate = all(2.0 ** -60 < scale < 2.0 ** 60 for scale in (sx, sy)) and count <= 2048
     if np.any(np.abs(exact - boundary) <= error) or not moderate:
         return None
-    wanted = np.clip(np.rint(exact) + zy, info.min, info.max)
+    wanted = np.clip(np.rint(exact) + zy, out.min, out.max)
     for scale in neighbours(ratio):
-        if np.array_equal(requantised(acc, scale, zy, info.min, info.max), wanted):
+        if np.array_equal(requantised(acc, scale, zy, out.min, out.max), wanted):
             return scale
     return None

@@ -205,14 +205,16 @@ class _Graph:
         kernel = [min(int(rng.integers(1, 4)), n) for n in size]
         stride = [int(rng.integers(1, 4)) for _ in size]
         dilation, pads = [1, 1], [0] * 4
-        if op == "MaxPool":
+        if op == "MaxPool" or self.chance(0.5):
             pads = [int(rng.integers(0, k)) for k in kernel * 2]
+        if op == "MaxPool":
             dilation = [2 if self.chance(0.2) and 2 * k - 1 <= n else 1
                         for k, n in zip(kernel, size, strict=True)]
         shape = (1, c, *((n + a + b - d * (k - 1) - 1) // u + 1 for n, a, b, d, k, u in
                          zip(size, pads[:2], pads[2:], dilation, kernel, stride, strict=True)))
         attributes = dict(kernel_shape=kernel, strides=stride, pads=pads)
         if op == "AveragePool":
+            attributes["count_include_pad"] = int(rng.integers(2))
             return self.apply(op, [x], shape, zero=self.zero(x.dtype), **attributes)
         attributes["dilations"] = dilation
         if self.chance(self.qlinear):

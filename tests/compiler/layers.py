@@ -10,8 +10,8 @@ from hwgen.model.graph import Conv, Elementwise, MaxPool, Move, Network, Piece, 
 from sim.machine import Machine
 
 __all__ = ["tensor", "conv", "pool", "dense", "product", "accumulation", "elementwise", "concat",
-           "cut", "pad", "enlarge", "network", "load", "check", "random_conv", "random_pool", "random_network",
-           "random_graph", "random_config"]
+           "cut", "pad", "enlarge", "network", "load", "check", "random_conv", "random_pool",
+           "random_network", "random_graph", "random_config"]
 
 
 def tensor(name, shape, rng):

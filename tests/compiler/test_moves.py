@@ -120,6 +120,24 @@ def test_matrix_products(config, rows, depth, filters, across, rng):
         rng)
 
 
+@CONFIGS
+@pytest.mark.parametrize("channels, kernel, stride, pads", [
+    (5, (3, 3), (1, 1), (1, 1, 1, 1)), (1, (2, 3), (1, 2), (0, 2, 1, 1)),
+    (12, (3, 2), (2, 1), (0, 0, 2, 0))])
+def test_averages_at_the_edge(config, channels, kernel, stride, pads, rng):
+    """A job for each rectangle of windows that average equally many values."""
+    x = tensor("x", (channels, 9, 8), rng)
+    layer = conv(rng, x, channels, kernel, stride=stride, pads=pads, groups=channels, limit=1)
+    size = [np.minimum(np.arange(n) * u - before + k, whole) - np.maximum(
+        np.arange(n) * u - before, 0) for n, u, before, k, whole in
+        zip(layer.y.shape[1:], stride, pads[:2], kernel, x.shape[1:], strict=True)]
+    counts = np.multiply.outer(*size)
+    program = run(network(replace(layer, scale=(0.8 / counts[None]).astype(np.float32))), config,
+                  rng)
+    assert len(program.segments) == np.prod([len(np.unique(np.cumsum(np.diff(
+        n, prepend=n[0]) != 0))) for n in size])
+
+
 def test_a_matrix_product_is_one_segment(rng):
     """Its matrices stand as the file has them: nothing is turned, and the next one reads it."""
     first = product(rng, tensor("x", (20, 1, 24), rng), 16, "first")

@@ -308,6 +308,40 @@ def test_average_pool_is_a_convolution(form):
     assert layer.groups == 6 and np.all(layer.weight == 1)
 
 
+@both
+@pytest.mark.parametrize("attributes, scales", [
+    ({"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, (1, 6, 8)),
+    ({"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}, (5,)),
+    ({"kernel_shape": [2, 3], "pads": [0, 1, 0, 1], "strides": [1, 3]}, (1, 5, 3)),
+    ({"kernel_shape": [2, 2], "strides": [2, 3], "ceil_mode": 1}, (5,)),
+    ({"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}, (1, 3, 4)),
+    ({"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}, (5,)),
+    ({"kernel_shape": [3, 2], "auto_pad": "SAME_UPPER"}, (1, 6, 8))])
+def test_averages_at_the_edge(form, attributes, scales):
+    """Windows of fewer values have a scale of their own, in a layer that is one convolution."""
+    for dtype in (U, S):
+        case = Case(3)
+        case.codes("x", (1, 5, 6, 8), F(0.01231), dtype.type(7), dtype=dtype)
+        case.output("y", F(0.010137), dtype.type(3))
+        if form == "qdq":
+            f = case.b.node("AveragePool", [case.real("x")], "f", **attributes)
+            case.b.quantised("QuantizeLinear", f, "y", *case.quant["y"])
+        else:
+            case.b.node("QLinearAveragePool", [*case.parameters("x"), "y_s", "y_z"], "y",
+                        domain="com.microsoft", **attributes)
+        layer, = case.layers(Conv)
+        assert layer.scale.shape == scales
+
+
+def test_an_average_of_another_type():
+    case = Case(1)
+    case.codes("x", (1, 5, 6, 8), F(0.01231), U.type(7), dtype=U)
+    f = case.b.node("AveragePool", [case.real("x")], "f", kernel_shape=[2, 2])
+    case.quantised(f, scale=F(0.010137), zero=S.type(-5))
+    layer, = case.layers(Conv)
+    assert (layer.x.dtype, layer.y.dtype) == (U, S)
+
+
 @seeds(8)
 @both
 def test_global_average_pool(form, seed):

@@ -44,7 +44,8 @@ def tidy(text, name, ports=None):
     * Names are plain identifiers: ``\\$7`` becomes ``_7``, ``\\ready$3`` becomes ``ready$3``, and
       the input of register ``count`` becomes ``count$next``. SystemVerilog's reserved words are
       escaped.
-    * A register has the name that the source gave it, not that of an alias.
+    * A register has the name that the source gave it, not that of an alias, and is assigned in a
+      clocked block by what the source says, not by way of a combinational block.
     * Signals that nothing reads, aliases mostly, are left out. Nets that stand for an output of an
       instance that nothing reads are named ``unused_*``, which linters understand.
     * Equal expressions have one signal, and one-bit expressions that are read once have none.
@@ -67,6 +68,7 @@ def tidy(text, name, ports=None):
     text = re.sub(r"^ *\(\* (?:full_case|parallel_case|enum_\w+) = .*\*\)\n", "", text, flags=re.M)
     text = _plain_names(text)
     text = _name_registers(text)
+    text = _clock_registers(text)
     text = re.sub(r"^ *\(\* init = .*\*\)\n", "", text, flags=re.M)
     text = _order(text)
     text = _share(text)
@@ -127,6 +129,43 @@ def _name_registers(text):
                           rf"|^  assign {re.escape(name)} = .*\n", "", text, flags=re.M)
     names |= {_next(register): _next(name) for register, name in names.items()}
     return _substitute(text, names)
+
+
+def _clock_registers(text):
+    """Assign registers where they are clocked.
+
+    Yosys computes what a register becomes in a combinational block, and clocks that. A simulator
+    runs the block whenever one of its inputs changes, and computes and stores the next value of a
+    register that keeps its value.
+    """
+    clocked = rf"^  always @\(posedge (\w+)\)\n    {_NAME} <= (\S+\$next);\n"
+    registers = {value: (clock, register)
+                 for clock, register, value in re.findall(clocked, text, re.M)}
+    names = Counter(_TOKEN.findall(text))
+    moved = set()
+
+    def move(match):
+        body = match[1]
+        targets = Counter(re.findall(rf"^ +{_NAME}(?:\[[\d:]+\])? = ", body, re.M))
+        value = next(iter(targets), None)
+        # Its declaration and its register are the other places that may name it.
+        if len(targets) != 1 or value not in registers or names[value] != targets[value] + 2:
+            return match[0]
+        clock, register = registers[value]
+        moved.add(value)
+        body = body.replace(f"    {value} = {register};\n", "", 1)
+        body = re.sub(rf"^( +){re.escape(value)}((?:\[[\d:]+\])?) = ",
+                      lambda target: f"{target[1]}{register}{target[2]} <= ", body, flags=re.M)
+        return f"  always @(posedge {clock}) begin\n{body}  end\n"
+
+    text = re.sub(r"^  always @\* begin\n    if \(start_comb\) begin end\n(.*?)^  end\n", move,
+                  text, flags=re.M | re.S)
+    text = re.sub(clocked, lambda match: "" if match[3] in moved else match[0], text, flags=re.M)
+    text = re.sub(rf"^  reg {_RANGE}(\S+);\n",
+                  lambda match: "" if match[1] in moved else match[0], text, flags=re.M)
+    if "if (start_comb)" not in text:
+        text = re.sub(r"^  reg start_comb = .*\n", "", text, flags=re.M)
+    return text
 
 
 def _drop_unread(text):

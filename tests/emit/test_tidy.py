@@ -1,5 +1,7 @@
 """The tidied Verilog of small modules."""
 
+import re
+
 from amaranth import Module, Signal, signed
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -13,7 +15,7 @@ class _Accumulator(Block):
 
     def __init__(self):
         super().__init__({"x": In(signed(8)), "valid": In(1), "clear": In(1), "program": In(1),
-                          "empty": In(0), "total": Out(signed(24))})
+                          "empty": In(0), "total": Out(signed(24)), "next": Out(8)})
 
     def body(self, platform):
         m = Module()
@@ -27,6 +29,8 @@ class _Accumulator(Block):
         with m.Switch(self.x[:2]):
             with m.Case(1):
                 m.d.sync += count.eq(0)
+        with m.If(self.x[7]):
+            m.d.comb += self.next.eq(count + 1)
         return m
 
 
@@ -54,11 +58,57 @@ def test_blocks_once_leaves_first():
 def test_names():
     text = Emitter().emit(_Accumulator())["accumulator"]
     assert text.startswith(
-        "module accumulator(clk, rst, x, valid, clear, \\program , total);\n")
+        "module accumulator(clk, rst, x, valid, clear, \\program , total, next);\n")
     assert "  reg [7:0] count;\n" in text
-    assert "    count <= count$next;\n" in text
     assert "table_addr" not in text
     assert "\\$" not in text and "(* " not in text
+
+
+def test_registers_are_assigned_where_they_are_clocked():
+    text = Emitter().emit(_Accumulator())["accumulator"]
+    assert "$next" not in text
+    assert re.search(r"""
+  always @\(posedge clk\) begin
+    if \(_\d+\) begin
+      count <= _\d+\[7:0\];
+    end
+    casez \(x\[1:0\]\)
+      2'h1:
+          count <= 8'h00;
+      default: ;
+    endcase
+    if \(rst\) begin
+      count <= 8'h00;
+    end
+  end
+""", text)
+
+
+def test_next_value_that_is_read_stays_a_signal():
+    text = tidy("""module read(clk, en, y);
+  reg \\$auto$verilog_backend.cc:1:dump$1  = 0;
+  reg \\$1 ;
+  input clk;
+  wire clk;
+  input en;
+  wire en;
+  output y;
+  wire y;
+  reg count = 1'h0;
+  always @(posedge clk)
+    count <= \\$1 ;
+  always @* begin
+    if (\\$auto$verilog_backend.cc:1:dump$1 ) begin end
+    \\$1  = count;
+    if (en) begin
+      \\$1  = ~ count;
+    end
+  end
+  assign y = \\$1 ;
+endmodule
+""", "read")
+    assert "    count <= count$next;\n" in text and "  assign y = count$next;\n" in text
+    assert "  always @* begin\n    if (start_comb) begin end\n    count$next = count;\n" in text
 
 
 def test_expressions():

@@ -26,9 +26,11 @@ _WIDTH = 130                # of the table; a narrower terminal wraps it
               help="For the accelerator that 'hwgen build' wrote there.")
 @click.option("--mapping", "--override", "mappings", metavar="FILE.toml", multiple=True,
               help="Fields of the mappings that are given; may be repeated, the last wins.")
+@click.option("--joined", is_flag=True,
+              help="One program for all layers between two host parts: faster, counted together.")
 @click.option("--out", required=True, metavar="DIR", help="Where to write.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the manifest there, too.")
-def command(model, pe, build_folder, mappings, out, json_file):
+def command(model, pe, build_folder, mappings, joined, out, json_file):
     """Compile a quantised ONNX network for an accelerator.
 
     Writes program.bin (the memory image), manifest.json (placement of tensors and programs),
@@ -45,13 +47,13 @@ def command(model, pe, build_folder, mappings, out, json_file):
     with notes.status("reading the model"):
         network = onnx_import.load(model, elementwise=config.elementwise)
         fixed = override.gather(mappings, config, layers=network.layers)
-    program = compiled(network, config, notes, mappings=fixed)
+    program = compiled(network, config, notes, mappings=fixed, joined=joined)
     with notes.status("writing"):
         manifest = save.save(network, program, out)
     if program.segments:
         console.print(explain.overview(f"{network.name} on {config.name}", [
             Nest.of(segment, config) for segment in program.segments]))
-    console.print(f"{len(program.segments)} programs, image {len(program.image):,} bytes, DRAM "
+    console.print(f"{len(program.runs)} programs, image {len(program.image):,} bytes, DRAM "
                   f"{program.memory_bytes:,} bytes; written to {out}", highlight=False,
                   soft_wrap=True)
     if json_file:

@@ -23,7 +23,8 @@ def command(program, layer, json_file):
     check_target("--json", json_file)
     image, manifest, config = save.load(program)
     if manifest:
-        programs = [(segment["name"], segment["offset"]) for segment in manifest["segments"]]
+        programs = [(segment["name"], segment["offset"]) for segment in manifest["segments"]
+                    if not segment["joined"]]
     else:
         programs = [(f"program at 0x{at:08x}", at) for at, _ in listing.programs(image)]
     chosen = [one for one in programs if layer in (None, one[0])]

@@ -51,6 +51,8 @@ def _numbers(context, parameter, text):
               "ONNX Runtime, or the network's outputs with ONNX Runtime.")
 @click.option("--resume", metavar="DIR",
               help="Keep finished layers there; go on behind those of an earlier run.")
+@click.option("--joined", is_flag=True,
+              help="One program for all layers between two host parts: faster, counted together.")
 @click.option("--output", "output_file", metavar="OUT.npz",
               help="Write the network's outputs and every layer's, under their names in the model.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON.")
@@ -62,7 +64,7 @@ def _numbers(context, parameter, text):
               help="For images: the input's layout.  [default: NCHW]")
 @click.option("--resize", type=click.Choice(input_files.RESIZES),
               help="For images of another size than the input's.  [default: no]")
-def command(model, texts, pe, build_folder, sim, check, resume, output_file, json_file,
+def command(model, texts, pe, build_folder, sim, check, resume, joined, output_file, json_file,
             **preprocessing):
     """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
 
@@ -74,6 +76,9 @@ def command(model, texts, pe, build_folder, sim, check, resume, output_file, jso
         raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
     if resume and sim == "golden":
         raise HwgenError("--resume is for simulations of the RTL: choose another --sim.")
+    if resume and joined:
+        raise HwgenError("--resume and --joined exclude each other: layers that are joined end "
+                         "together.")
     check_target("--output", output_file)
     check_target("--json", json_file)
     design = built(build_folder) if build_folder and sim != "golden" else None
@@ -105,7 +110,7 @@ def command(model, texts, pe, build_folder, sim, check, resume, output_file, jso
     if design is None:
         layers, values = list(golden_layers(network, expected)), expected
     else:
-        program = compiled(network, design.config, notes)
+        program = compiled(network, design.config, notes, joined=joined)
         kept = resume and Checkpoint(resume, network, program, inputs, sim)
         if kept and kept.layers:
             notes.print(f"note: {len(kept.layers)} layers are taken from {resume}.",
@@ -122,7 +127,7 @@ def command(model, texts, pe, build_folder, sim, check, resume, output_file, jso
     report = Report(network, design and design.config, sim, layers, values, references, seconds)
     console.print(report.table())
     if design is not None:
-        console.print(f"{sum(layer.cycles for layer in layers):,} cycles in {seconds:.1f} s of "
+        console.print(f"{sum(layer.cycles or 0 for layer in layers):,} cycles in {seconds:.1f} s of "
                       f"simulation", highlight=False)
     console.print(report.share(), highlight=False)
     for line in report.outputs():

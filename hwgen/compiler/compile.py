@@ -1,9 +1,11 @@
 """From a network to a program: plan, lower, lay out memory."""
 
 from dataclasses import replace
+from itertools import accumulate, groupby
 
 from ..errors import HwgenError
-from ..isa import COMMAND_BYTES, READ_AHEAD
+from ..isa import COMMAND_BYTES, MAGIC, READ_AHEAD, pack
+from ..model.graph import Host
 from .cost import Timing
 from .layout import align
 from .lower import lower
@@ -15,7 +17,8 @@ __all__ = ["compile_network"]
 _MEMORY = 1 << 32           # addresses are 32-bit offsets
 
 
-def compile_network(network, config, mappings=None, timing=Timing(), memory=None, planning=None):
+def compile_network(network, config, mappings=None, timing=Timing(), memory=None, planning=None,
+                    joined=False):
     """Compile ``network`` for the accelerator ``config``.
 
     Host layers are left to the host: their outputs, and the network's own quantised inputs, are
@@ -33,6 +36,8 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         Bytes of DRAM that there are; None for all that a program can address.
     planning : callable, optional
         Called with each layer, its index and the number of layers, before its mapping is searched.
+    joined : bool
+        One program for all layers between two host parts, in place of one for each.
 
     Returns
     -------
@@ -50,11 +55,16 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
     jobs = planner.jobs
     codes = [lower(config, job.layer, job.mapping, job.sources, job.y, job.store) for job in jobs]
 
+    runs = _runs(network, jobs, joined)
+    for run in runs:
+        for i in run[:-1]:
+            codes[i].join(codes[i + 1])
+
     # Memory: code, then filters and parameters, then tensors.
     cursor, code_at, data_at = 0, [], []
-    for code in codes:
+    for run in runs:
         code_at.append(cursor)
-        cursor += code.size
+        cursor += (sum(len(codes[i].commands) for i in run) + 2) * COMMAND_BYTES
     readable = cursor + READ_AHEAD * COMMAND_BYTES
     for code in codes:
         cursor = align(cursor, 64)
@@ -70,17 +80,33 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
 
     image = bytearray(image_bytes)
     segments = []
-    for job, code, at, data in zip(jobs, codes, code_at, data_at, strict=True):
-        program = code.assemble(config, [roots[x.root] + x.offset for x in job.sources],
-                                roots[job.y.root] + job.y.offset, data)
+    for run, at in zip(runs, code_at, strict=True):
+        program = [pack("BEGIN", magic=MAGIC, hash=config.hash)]
+        for i in run:
+            job, data = jobs[i], data_at[i]
+            program += codes[i].assemble([roots[x.root] + x.offset for x in job.sources],
+                                         roots[job.y.root] + job.y.offset, data)
+            image[data:data + len(codes[i].data)] = codes[i].data
+        program = b"".join([*program, pack("END")])
         image[at:at + len(program)] = program
-        image[data:data + len(code.data)] = code.data
-        segments.append(Segment(
+        segments += [Segment(
             job.layers[0].name, job.layers, tuple(dict.fromkeys(x.name for x in job.sources)),
-            job.y.name, at, len(program), job.macs, job.layer, job.mapping, job.estimate))
+            job.y.name, at, len(program), job.macs, job.layer, job.mapping, job.estimate,
+            joined=n > 0) for n, job in enumerate(jobs[i] for i in run)]
     tensors = {name: replace(place, offset=roots[place.root] + place.offset)
                for name, place in planner.places.items()}
     return Program(config, bytes(image), cursor, tuple(segments), tensors)
+
+
+def _runs(network, jobs, joined):
+    """Numbers of the jobs of each program: of one job, or of all that no host part stands
+    between."""
+    if not joined:
+        return [[i] for i in range(len(jobs))]
+    hosts = list(accumulate(isinstance(layer, Host) for layer in network.layers))
+    before = dict(zip(map(id, network.layers), hosts, strict=True))
+    return [list(run) for _, run in groupby(range(len(jobs)),
+                                            lambda i: before[id(jobs[i].layers[0])])]
 
 
 def _check_memory(network, size, memory):

@@ -55,7 +55,8 @@ def _steps(network, program):
             ends = f"{', '.join(layer.inputs)} -> {', '.join(layer.outputs)}"
             yield "    " + _comment(f"On the host, {layer.name}: {ends}")
         while segment is not None and segment.layers[0] is layer:
-            yield f"    {{{_string(segment.name)}, {segment.offset}}},"
+            if not segment.joined:
+                yield f"    {{{_string(segment.name)}, {segment.offset}}},"
             segment = next(following)
 
 
@@ -79,7 +80,8 @@ def c_header(network, program, image):
             for tensor in (*layer.inputs, layer.y):
                 tensors.setdefault(tensor.name, tensor)
     made = {layer.y.name for layer in network.layers if not isinstance(layer, Host)}
-    places, segments = program.tensors.values(), program.segments
+    places = program.tensors.values()
+    segments = [segment for segment in program.segments if not segment.joined]
     lines = [
         _comment(f"{network.name} on {program.config.name}: see hwgen.h. Generated."), "",
         f"#ifndef HWGEN_PROGRAM_{name.upper()}_H", f"#define HWGEN_PROGRAM_{name.upper()}_H", "",

@@ -7,7 +7,8 @@ from ..errors import HwgenError
 
 __all__ = ["programs", "commands", "listing"]
 
-_SEMAPHORES = ("tile", "tile-free", "block", "block-free", "params", "params-free", "6", "7")
+_SEMAPHORES = ("tile", "tile-free", "block", "block-free", "params", "params-free",
+               "layer-written", "7")
 _MASKS = {"wait", "signal", "signal_written", "feed_wait", "feed_signal", "psum_wait",
           "psum_signal"}
 _HEX = {"addr", "magic", "hash", "colpat"}

@@ -13,7 +13,7 @@ from .weights import TABLE_WORDS, filter_stream, parameters, table_words
 __all__ = ["lower", "Code", "Store"]
 
 # What each semaphore counts.
-LOADED, BUFFER, COMPLETE, SLOT, PARAMS, PARAMS_FREE = (1 << n for n in range(6))
+LOADED, BUFFER, COMPLETE, SLOT, PARAMS, PARAMS_FREE, WRITTEN = (1 << n for n in range(7))
 
 _PAD = 63                   # most padding rows or columns of a LOAD
 
@@ -50,23 +50,26 @@ class Code:
     commands: list
     data: bytes
 
-    @property
-    def size(self):
-        """Bytes of the commands, with BEGIN and END."""
-        return (len(self.commands) + 2) * isa.COMMAND_BYTES
+    def join(self, following):
+        """Let the commands of ``following`` stand behind these in one program. What it loads waits
+        until these outputs are in DRAM; its filters come during this layer's last pass."""
+        last = max(i for i, (name, *_) in enumerate(self.commands) if name == "STORE")
+        first = min(i for i, (name, *_) in enumerate(following.commands)
+                    if name in ("LOAD", "PARAMS"))
+        for commands, i, field in ((self.commands, last, "signal_written"),
+                                   (following.commands, first, "wait")):
+            name, source, fields = commands[i]
+            commands[i] = name, source, {**fields, field: fields.get(field, 0) | WRITTEN}
 
-    def assemble(self, config, sources, y, data):
-        """The program's bytes, with the sources at the offsets ``sources``, the output at ``y``,
+    def assemble(self, sources, y, data):
+        """The commands' bytes, with the sources at the offsets ``sources``, the output at ``y``,
         the data at ``data``."""
         base = {"STORE": y, "FILTER": data, "PARAMS": data}
-        program = [isa.pack("BEGIN", magic=isa.MAGIC, hash=config.hash)]
         for name, source, fields in self.commands:
             if "addr" in fields:
                 start = base[name] if source is None else sources[source]
                 fields = {**fields, "addr": fields["addr"] + start}
-            program.append(isa.pack(name, **fields))
-        program.append(isa.pack("END"))
-        return b"".join(program)
+            yield isa.pack(name, **fields)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ __all__ = ["Program", "Segment"]
 
 @dataclass(frozen=True)
 class Segment:
-    """One program, ``BEGIN`` to ``END``: a layer, or a step of a layer that takes several.
+    """A layer, or a step of a layer that takes several: one program, ``BEGIN`` to ``END``, or a
+    part of one.
 
     Attributes
     ----------
@@ -29,7 +30,7 @@ class Segment:
     offset : int
         Byte offset of ``BEGIN``, for the accelerator's PROGRAM register; a multiple of 64.
     size : int
-        Bytes of code, 64 a command.
+        Bytes of the program, 64 a command.
     macs : int
         Multiply-accumulates of the layers; 0 for a step before the last.
     layer : Layer
@@ -38,6 +39,8 @@ class Segment:
         How the layer is laid over the machine.
     estimate : Estimate
         What the cost model expects of it, and why the mapping was chosen; ``str()`` shows it.
+    joined : bool
+        The program is that of the segment before, which runs this one, too.
     """
     name: str
     layers: tuple
@@ -49,6 +52,7 @@ class Segment:
     layer: Layer
     mapping: Mapping
     estimate: Estimate
+    joined: bool = False
 
     @property
     def cycles(self):
@@ -60,8 +64,8 @@ class Segment:
 class Program:
     """A compiled network.
 
-    To run it: write ``image`` at DRAM offset 0, and run the segments in order, each with PROGRAM
-    set to its ``offset``. A tensor that no segment makes, an input or a host layer's output, is to
+    To run it: write ``image`` at DRAM offset 0, and run the segments that are not joined in order,
+    each with PROGRAM set to its ``offset``. A tensor that no segment makes, an input or a host layer's output, is to
     be written before: its :meth:`pack` at ``tensors[name].offset``. Every tensor keeps its place,
     so each may be read back at the end. A layer without a segment (a slice that is read where it
     is, a concatenation whose parts were written in place) is done when those before it are.
@@ -85,6 +89,17 @@ class Program:
     memory_bytes: int
     segments: tuple
     tensors: dict
+
+    @property
+    def runs(self):
+        """The segments by program: a list for each, in the order in which they are to run."""
+        runs = []
+        for segment in self.segments:
+            if segment.joined:
+                runs[-1].append(segment)
+            else:
+                runs.append([segment])
+        return runs
 
     def pack(self, name, array):
         """The bytes of tensor ``name`` for DRAM at ``tensors[name].offset``.

@@ -97,9 +97,9 @@ def load(path):
 
 
 def _listing(program):
-    for segment in program.segments:
-        yield f"; {segment.name}\n"
-        for line in listing(program.image, segment.offset, program.config):
+    for run in program.runs:
+        yield f"; {', '.join(segment.name for segment in run)}\n"
+        for line in listing(program.image, run[0].offset, program.config):
             yield f"{line}\n"
         yield "\n"
 

@@ -240,7 +240,7 @@ def bench_layer(network_name, shape, config, start, *, sparsity, seed, dram=Dram
         driver = Driver(bus, config)
         began = time.perf_counter()
         result, = execute(network, program, driver, inputs, progress=progress,
-                          starting=starting and (lambda segment: starting(bus, segment)))
+                          starting=starting and (lambda run: starting(bus, run[0])))
         seconds = time.perf_counter() - began
     found = difference(result.value, golden.run(network, inputs)["y"])
     return LayerBench(network_name, shape, config, segment, result.counters,

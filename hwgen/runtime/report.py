@@ -175,7 +175,7 @@ class Report:
                  "cycles": None, "utilisation": None}
         total.update(self._counts(tensors))
         if self.config:
-            total["cycles"] = sum(row["cycles"] for row in done)
+            total["cycles"] = sum(row["cycles"] or 0 for row in done)
             total["utilisation"] = macs / max(total["cycles"] * self._pes, 1)
         return total
 

@@ -62,9 +62,12 @@ class LayerResult:
         The output, in the shape of the ONNX file.
     counters : dict of str to int
         The accelerator's performance counters, summed over the layer's programs (zero for a layer
-        that needs none); None without one.
+        that needs none), those of the layers behind it in the same program included; None without
+        an accelerator, and for those layers.
     predicted : int
-        Cycles that the compiler expected; None without one.
+        Cycles that the compiler expected of them; None where there are no counters.
+    joined : bool
+        The layer shares a program with others.
     """
     name: str
     op: str
@@ -74,15 +77,17 @@ class LayerResult:
     value: np.ndarray
     counters: dict = None
     predicted: int = None
+    joined: bool = False
 
     @property
     def cycles(self):
-        """Cycles from start to interrupt; None without an accelerator."""
+        """Cycles from start to interrupt; None where there are no counters."""
         return None if self.counters is None else self.counters["CYCLES"]
 
     def utilisation(self, pes):
-        """MACs a cycle and PE, 0 to 1; None without an accelerator."""
-        return None if self.counters is None else self.macs / max(self.cycles * pes, 1)
+        """MACs a cycle and PE, 0 to 1; None where they were not counted for the layer alone."""
+        alone = self.counters is not None and not self.joined
+        return self.macs / max(self.cycles * pes, 1) if alone else None
 
 
 def operator(layers):
@@ -114,7 +119,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
 
     A layer's inputs are what the accelerator left in its memory; only tensors that come from the
     host, network inputs and outputs of host layers, are written by it. A layer takes one program
-    or several; one that is done when its inputs are there takes none. A pooling that is fused into
+    or several, or shares one with the layers before it; one that is done when its inputs are there
+    takes none. A pooling that is fused into
     the layer before it has no result of its own. The generator's return value is every tensor by
     name, the network's outputs included.
 
@@ -125,7 +131,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     driver : Driver
     inputs : dict of str to numpy.ndarray
     starting : callable
-        Called with each segment before it runs.
+        Called with the segments of each program before it runs.
     progress : callable
         Called without arguments every now and then while one runs.
     earlier : dict of str to LayerResult
@@ -136,7 +142,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     SimulationError
         The accelerator stopped with an error, or broke a protocol.
     """
-    segments = {}
+    segments, runs = {}, {run[0].offset: run for run in program.runs}
     for segment in program.segments:
         segments.setdefault(id(segment.layers[0]), []).append(segment)
     fused = {id(layer) for segment in program.segments for layer in segment.layers[1:]}
@@ -167,21 +173,27 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
                 provide({y.name: values[y.name]})
             yield earlier[y.name]
             continue
+        joined = any(len(runs[segment.offset]) > 1 for segment in steps)
+        if steps and all(segment.joined for segment in steps):
+            counters = predicted = None
         for segment in steps:
+            if segment.joined:
+                continue
             if starting is not None:
-                starting(segment)
+                starting(runs[segment.offset])
             try:
                 outcome = driver.run(segment.offset, progress=progress)
             except SimulationError as error:
                 error.layer = segment.name
                 raise
             counters = {name: counters[name] + n for name, n in outcome.counters.items()}
-            predicted += segment.cycles
+            predicted += sum(one.cycles for one in runs[segment.offset])
         place = program.tensors[y.name]
         values[y.name] = place.unpack(driver.bus.read(place.offset, place.size)) \
             .reshape(y.onnx_shape)
         yield LayerResult(layer.name, operator(layers), where(layer), y.name,
-                          sum(done.macs for done in layers), values[y.name], counters, predicted)
+                          sum(done.macs for done in layers), values[y.name], counters, predicted,
+                          joined)
     for name, (shape, _) in network.outputs.items():
         if name not in values:
             values[name] = values[network.aliases[name]].reshape(shape)

@@ -36,7 +36,7 @@ def prepare(sim, verilog, *, console):
 
 
 class Watch:
-    """A progress bar of the layer that runs: cycles, share of the cycles foreseen, cycles a second.
+    """A progress bar of the program that runs: cycles, share of the cycles foreseen, cycles a second.
 
     A context manager; :meth:`starting` and :meth:`progress` are for
     :func:`~hwgen.runtime.session.execute`.
@@ -44,11 +44,11 @@ class Watch:
     Attributes
     ----------
     seconds : float
-        Wall time since the first layer started.
+        Wall time since the first program started.
     """
-    def __init__(self, bus, segments, console):
+    def __init__(self, bus, runs, console):
         self._bus = bus
-        self._count = segments
+        self._count = runs
         self._index = 0
         self._bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
                              TextColumn("{task.fields[cycles]:>12,} cycles"),
@@ -70,7 +70,7 @@ class Watch:
     def __exit__(self, *_):
         self._bar.stop()
 
-    def starting(self, segment):
+    def starting(self, run):
         self._index += 1
         self._first = self._bus.statistics()["cycles"]
         self._layer_began = time.perf_counter()
@@ -78,8 +78,10 @@ class Watch:
             self._began = self._layer_began
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(f"{self._index}/{self._count} {segment.name}",
-                                        total=segment.cycles, cycles=0, rate=0)
+        names = " to ".join(dict.fromkeys((run[0].name, run[-1].name)))
+        self._task = self._bar.add_task(f"{self._index}/{self._count} {names}",
+                                        total=sum(segment.cycles for segment in run), cycles=0,
+                                        rate=0)
 
     def progress(self):
         cycles = self._bus.statistics()["cycles"] - self._first
@@ -108,7 +110,7 @@ def simulate(network, program, inputs, bus, *, console, checkpoint=None):
     seconds : float
         Wall time of the simulation.
     """
-    with Watch(bus, len(program.segments), console) as watch:
+    with Watch(bus, len(program.runs), console) as watch:
         run = execute(network, program, Driver(bus, program.config), inputs,
                       starting=watch.starting, progress=watch.progress,
                       earlier=checkpoint and checkpoint.layers)

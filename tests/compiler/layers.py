@@ -153,8 +153,8 @@ def check(net, program, rng):
     DRAM that the network's layers fuse away are not looked at."""
     memory, values = load(net, program, rng)
     machine = Machine(program.config, memory, int(rng.integers(2 ** 31)))
-    for segment in program.segments:
-        machine.run(segment.offset)
+    for run in program.runs:
+        machine.run(run[0].offset)
     for layer in net.layers:
         inputs = [values[x.name].reshape(x.shape) for x in layer.inputs]
         values[layer.y.name] = golden.compute(layer, *inputs)

@@ -8,10 +8,24 @@ import pytest
 
 from hwgen.compiler import compile_network
 from hwgen.compiler.listing import commands
+from hwgen.compiler.lower import WRITTEN
 from hwgen.compiler.search import search
 from hwgen.config import PRESETS, Config
+from hwgen.isa import COMMAND_BYTES, pack, unpack
+from sim.machine import Machine, MachineError
 
-from .layers import check, conv, dense, network, pool, random_config, random_network, tensor
+from .layers import (
+    check,
+    conv,
+    dense,
+    load,
+    network,
+    pool,
+    random_config,
+    random_graph,
+    random_network,
+    tensor,
+)
 
 SEED = int(os.environ.get("HWGEN_SEED", 1))
 SMALL = Config(rows=3, cols=4, glb_kib=4, params_depth=64, elementwise=False, lanes=2,
@@ -30,6 +44,45 @@ def test_random(number):
     rng = np.random.default_rng((SEED, number))
     config, net = random_config(rng), random_network(rng)
     check(net, compile_network(net, config), rng)
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_joined(number):
+    """Layers in one program; each works with what the one before it wrote."""
+    print(f"HWGEN_SEED={SEED}")
+    rng = np.random.default_rng((SEED, number, 1))
+    config = random_config(rng, elementwise=number % 2 == 0)
+    net = random_graph(rng, config) if number % 2 == 0 else random_network(rng)
+    program = compile_network(net, config, joined=True)
+    assert len(program.runs) == 1 and len(set(s.offset for s in program.segments)) == 1
+    check(net, program, rng)
+
+
+def test_joined_layers_wait_for_each_other(rng):
+    """Without the semaphore between them the machine model stops, or computes something else."""
+    a = conv(rng, tensor("x", (8, 16, 16), rng), 24, (3, 3), name="a")
+    b = conv(rng, a.y, 24, (3, 3), name="b")
+    net = network(a, b)
+    program = compile_network(net, SMALL, joined=True)
+    begin, place = program.segments[0].offset, program.tensors[b.y.name]
+    memory, _ = load(net, program, rng)
+
+    def result(seed):
+        after = memory.copy()
+        try:
+            Machine(SMALL, after, seed).run(begin)
+        except MachineError:
+            return None
+        return after[place.offset:place.offset + place.size].tobytes()
+    right = result(0)
+    assert right and all(result(seed) == right for seed in range(1, 4))
+    for at in range(begin, begin + program.segments[0].size, COMMAND_BYTES):
+        name, fields = unpack(memory[at:at + COMMAND_BYTES].tobytes())
+        for field in ("wait", "signal_written"):
+            if field in fields:
+                fields[field] &= ~WRITTEN
+        memory[at:at + COMMAND_BYTES] = np.frombuffer(pack(name, **fields), np.uint8)
+    assert any(result(seed) != right for seed in range(8))
 
 
 @pytest.mark.parametrize("name", PRESETS)

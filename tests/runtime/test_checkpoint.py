@@ -33,13 +33,13 @@ def _run(lenet, kept, started, layers=None):
 
 
 def test_a_stopped_run_goes_on(lenet, tmp_path):
-    folder, segments = tmp_path / "kept", list(lenet.program.segments)
+    folder, runs = tmp_path / "kept", lenet.program.runs
     began, rest, nothing = [], [], []
     _run(lenet, _open(lenet, folder), began, _STOP)
     kept = _open(lenet, folder)
-    assert began == segments[:len(began)] and len(kept.layers) == _STOP
+    assert began == runs[:len(began)] and len(kept.layers) == _STOP
     layers, values = _run(lenet, kept, rest)
-    assert rest == segments[len(began):]
+    assert rest == runs[len(began):]
     for layer, expected in zip(layers, lenet.layers, strict=True):
         np.testing.assert_array_equal(layer.value, expected.value, strict=True)
         assert layer.name == expected.name and layer.counters.keys() == expected.counters.keys()

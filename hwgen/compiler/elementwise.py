@@ -4,18 +4,30 @@ from dataclasses import replace
 
 from ..errors import HwgenError
 from ..isa import StoreMode
-from ..model.graph import Tensor
+from ..model.graph import Elementwise, Tensor
 from . import virtual
 from .geometry import Layer, Pooling
 from .lower import Store
 
-__all__ = ["plan", "store"]
+__all__ = ["plan", "store", "wanted"]
 
 
 def store(layer):
     """The :class:`Store` of an Elementwise layer."""
     mode = StoreMode.PRODUCT if layer.product else StoreMode.SUM
     return Store(mode, float(layer.scale), tuple(layer.tables))
+
+
+def wanted(planner, y):
+    """Channels that a group of ``y`` should have if a layer joins it with another tensor: bus
+    words by a power of two, so that of two such groups one is a multiple of the other. Values in
+    groups that do not agree are moved byte by byte. Empty: any number."""
+    word, (channels, height, width) = planner.config.bus_bytes, y.shape
+    joined = any(isinstance(layer, Elementwise) and len(layer.inputs) == 2
+                 for layer in planner.consumers.get(y.name, ()))
+    if not joined or height * width == 1:
+        return ()
+    return tuple(word << n for n in range(8) if word << n <= channels)
 
 
 def plan(planner, layer, pool):

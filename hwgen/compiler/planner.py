@@ -205,19 +205,23 @@ class Planner:
 
     def best(self, layer, sources, y):
         """Mapping and estimate of a layer that makes the tensor ``y``: the fastest one, or one
-        with such groups that ``y`` need not be copied, if the copy would cost more."""
+        with such groups that ``y`` need not be copied, or is read as fast as what is added to it,
+        if that would cost more."""
         fixed = self.mappings.get(layer.conv.name)
         found = self.search(layer, sources, fixed=fixed)
+        # A copy, or half of what that costs.
+        values = int(np.prod(y.shape))
+        spare = values // min(self.config.lanes, self.config.bus_bytes) + _START
         groups = moves.wanted(self, y)
+        if not groups:
+            groups, spare = elementwise.wanted(self, y), spare // 2
         if not groups or min(found[0].p, y.shape[0]) in groups:
             return found
-        values = int(np.prod(y.shape))
-        copy = values // min(self.config.lanes, self.config.bus_bytes) + _START
         try:
             wanted = self.search(layer, sources, groups, fixed)
         except HwgenError:
             return found
-        return wanted if wanted[1].cycles <= found[1].cycles + copy else found
+        return wanted if wanted[1].cycles <= found[1].cycles + spare else found
 
     def add(self, layers, layer, found, sources, y, *, store=_REQUANTISE, macs=0, fused="",
             note=""):

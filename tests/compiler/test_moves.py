@@ -92,6 +92,17 @@ def test_inputs_in_other_groups(config, rng):
     run(network(a, b, s, elementwise(rng, s.y, s.y, name="twice")), config, rng)
 
 
+def test_inputs_of_a_sum_are_made_in_groups_that_agree(rng):
+    """In whole bus words, where the fastest mapping of a convolution has others."""
+    x = tensor("x", (64, 9, 9), rng)
+    alone = conv(rng, x, 200, (1, 1), name="alone")
+    assert compile_network(network(alone), Config()).tensors["alone_y"].g % 8
+    a, b = (conv(rng, x, 200, (1, 1), name=name) for name in "ab")
+    program = compile_network(network(a, b, elementwise(rng, a.y, b.y)), Config())
+    groups = [program.tensors[name].g for name in ("a_y", "b_y")]
+    assert groups[0] == groups[1] and groups[0] in (8, 16, 32, 64)
+
+
 def test_pooling_behind_a_sum_is_fused(rng):
     x = tensor("x", (6, 8, 8), rng)
     a = conv(rng, x, 6, (3, 3), name="a", pads=(1, 1, 1, 1))

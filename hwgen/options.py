@@ -3,8 +3,29 @@
 import click
 
 from .config import PRESETS
+from .errors import HwgenError
 
-__all__ = ["configuration"]
+__all__ = ["configuration", "memory", "shapes"]
+
+memory = click.option("--memory", type=click.IntRange(1), metavar="BYTES",
+                      help="DRAM that there is; a program that needs more is refused.  "
+                           "[default: 4 GiB]")
+
+
+def _shapes(context, parameter, texts):
+    found = {}
+    for text in texts:
+        name, equals, shape = text.rpartition("=")
+        sizes = shape.split("x")
+        if not (name and equals) or not all(n.isdecimal() and int(n) for n in sizes):
+            raise HwgenError(f"--shape {text!r} is not NAME=SIZES: write, for instance, "
+                             f"image=1x3x224x224.")
+        found[name] = tuple(map(int, sizes))
+    return found
+
+
+shapes = click.option("--shape", "shapes", multiple=True, metavar="NAME=1x3x224x224",
+                      callback=_shapes, help="Shape of an input that the file leaves open.")
 
 
 def configuration(command):

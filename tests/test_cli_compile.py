@@ -103,6 +103,10 @@ def test_disassemble(folder, tmp_path, capsys):
 @pytest.mark.parametrize("arguments, message", [
     (["compile", "none.onnx", "--out", "x"], "none.onnx"),
     (["compile", _LENET], "Missing option '--out'."),
+    (["compile", _LENET, "--out", "x", "--memory", "1000"], "lenet5' needs"),
+    (["compile", _LENET, "--out", "x", "--shape", "1x1x28x28"], "is not NAME=SIZES"),
+    (["compile", _LENET, "--out", "x", "--shape", "a=1x0"], "is not NAME=SIZES"),
+    (["compile", _LENET, "--out", "x", "--shape", "a=1x5"], "'a' is not an input of lenet5"),
     (["compile", _LENET, "--out", "hwgen"], "holds files that hwgen did not write"),
     (["compile", _LENET, "--pe", "4x4", "--build", "x", "--out", "y"],
      "--pe and --build exclude each other"),

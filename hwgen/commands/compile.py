@@ -11,6 +11,7 @@ from ..config import resolve
 from ..errors import HwgenError
 from ..files import check_target, write_whole
 from ..model import onnx_import
+from ..options import memory, shapes
 from ..progress import compiled
 from ..runtime.hardware import built
 
@@ -28,9 +29,11 @@ _WIDTH = 130                # of the table; a narrower terminal wraps it
               help="Fields of the mappings that are given; may be repeated, the last wins.")
 @click.option("--joined", is_flag=True,
               help="One program for all layers between two host parts: faster, counted together.")
+@memory
+@shapes
 @click.option("--out", required=True, metavar="DIR", help="Where to write.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the manifest there, too.")
-def command(model, pe, build_folder, mappings, joined, out, json_file):
+def command(model, pe, build_folder, mappings, joined, memory, shapes, out, json_file):
     """Compile a quantised ONNX network for an accelerator.
 
     Writes program.bin (the memory image), manifest.json (placement of tensors and programs),
@@ -45,9 +48,9 @@ def command(model, pe, build_folder, mappings, joined, out, json_file):
     check_target("--json", json_file)
     config = built(build_folder).config if build_folder else resolve(pe=pe)
     with notes.status("reading the model"):
-        network = onnx_import.load(model, elementwise=config.elementwise)
+        network = onnx_import.load(model, shapes, elementwise=config.elementwise)
         fixed = override.gather(mappings, config, layers=network.layers)
-    program = compiled(network, config, notes, mappings=fixed, joined=joined)
+    program = compiled(network, config, notes, mappings=fixed, joined=joined, memory=memory)
     with notes.status("writing"):
         manifest = save.save(network, program, out)
     if program.segments:

@@ -23,7 +23,7 @@ from ..errors import HwgenError
 from ..files import check_target, replacing, write_whole
 from ..model import onnx_import
 from ..model.networks import NETWORKS
-from ..options import configuration
+from ..options import configuration, shapes
 from ..runtime.bench import layer_network
 
 __all__ = ["command"]
@@ -38,11 +38,13 @@ _WIDTH = 130                # of the tables; a narrower terminal wraps them
               help="Layers by name, with * and ?; several separated by commas.")
 @click.option("--mapping", "--override", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
               help="Fields of the mappings that are given; may be repeated, the last wins.")
+@shapes
 @click.option("--brief", is_flag=True, help="Only the table, a line for each layer.")
 @click.option("--out", metavar="DIR", help="Write the report, a picture of each layer as SVG, and "
                                            "the mappings as a file for --mapping.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the mappings as JSON.")
-def command(network, pe, preset, path, settings, layers, mappings, brief, out, json_file):
+def command(network, pe, preset, path, settings, layers, mappings, shapes, brief, out,
+            json_file):
     """Show the mapping of each layer of a known NETWORK, or of an ONNX model.
 
     For each layer: the loop nest from DRAM to the taps of a PE, what is in use of each memory and
@@ -52,7 +54,7 @@ def command(network, pe, preset, path, settings, layers, mappings, brief, out, j
     console.width = max(console.width, _WIDTH)
     check_target("--json", json_file)
     config = resolve(preset_name=preset, path=path, pe=pe, settings=settings)
-    name, fixed, count, parts = _parts(network, config, mappings, layers)
+    name, fixed, count, parts = _parts(network, config, mappings, layers, shapes)
     nests = []
     with Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
                   TimeElapsedColumn(), console=notes, transient=True,
@@ -91,7 +93,7 @@ def _chosen(named, layers, network):
     return chosen
 
 
-def _parts(network, config, mappings, layers):
+def _parts(network, config, mappings, layers, open_shapes):
     """The name of a network, the fields that are given for its layers, and how many and which
     ``(network, how often it occurs)`` are to be compiled: a model as a whole, the layers of a
     known network one by one."""
@@ -104,7 +106,7 @@ def _parts(network, config, mappings, layers):
     if not Path(network).is_file():
         raise HwgenError(f"{network!r} is neither a known network nor a file: name an ONNX model "
                          f"or one of {', '.join(NETWORKS)}.")
-    model = onnx_import.load(network, elementwise=config.elementwise)
+    model = onnx_import.load(network, open_shapes, elementwise=config.elementwise)
     fixed = override.gather(mappings, config, layers=model.layers)
     return model.name, fixed, 1, iter([(model, 1)])
 

@@ -13,6 +13,7 @@ from ..errors import HwgenError
 from ..files import check_target, write_whole
 from ..model import golden, onnx_import
 from ..model.reference import Reference
+from ..options import memory
 from ..progress import compiled
 from ..runtime import inputs as input_files
 from ..runtime.checkpoint import Checkpoint
@@ -53,6 +54,7 @@ def _numbers(context, parameter, text):
               help="Keep finished layers there; go on behind those of an earlier run.")
 @click.option("--joined", is_flag=True,
               help="One program for all layers between two host parts: faster, counted together.")
+@memory
 @click.option("--output", "output_file", metavar="OUT.npz",
               help="Write the network's outputs and every layer's, under their names in the model.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON.")
@@ -64,8 +66,8 @@ def _numbers(context, parameter, text):
               help="For images: the input's layout.  [default: NCHW]")
 @click.option("--resize", type=click.Choice(input_files.RESIZES),
               help="For images of another size than the input's.  [default: no]")
-def command(model, texts, pe, build_folder, sim, check, resume, joined, output_file, json_file,
-            **preprocessing):
+def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, output_file,
+            json_file, **preprocessing):
     """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
@@ -81,7 +83,7 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, output_f
                          "together.")
     check_target("--output", output_file)
     check_target("--json", json_file)
-    design = built(build_folder) if build_folder and sim != "golden" else None
+    design = built(build_folder) if build_folder else None
     config = design.config if design else resolve(pe=pe)
     how = input_files.Preprocessing.beside(model, **preprocessing)
     files = input_files.named(texts)
@@ -89,7 +91,9 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, output_f
                                elementwise=config.elementwise)
     inputs = golden.checked(network, input_files.load(
         files, network, how, notice=lambda text: notes.print(f"note: {text}", highlight=False)))
-    if design is None and sim != "golden":
+    if sim == "golden":
+        design = None
+    elif design is None:
         design = generated(config)
     for array in inputs.values():
         shown = input_files.picture(array)
@@ -110,7 +114,7 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, output_f
     if design is None:
         layers, values = list(golden_layers(network, expected)), expected
     else:
-        program = compiled(network, design.config, notes, joined=joined)
+        program = compiled(network, design.config, notes, joined=joined, memory=memory)
         kept = resume and Checkpoint(resume, network, program, inputs, sim)
         if kept and kept.layers:
             notes.print(f"note: {len(kept.layers)} layers are taken from {resume}.",
@@ -127,8 +131,8 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, output_f
     report = Report(network, design and design.config, sim, layers, values, references, seconds)
     console.print(report.table())
     if design is not None:
-        console.print(f"{sum(layer.cycles or 0 for layer in layers):,} cycles in {seconds:.1f} s of "
-                      f"simulation", highlight=False)
+        console.print(f"{sum(layer.cycles or 0 for layer in layers):,} cycles in {seconds:.1f} s "
+                      f"of simulation", highlight=False)
     console.print(report.share(), highlight=False)
     for line in report.outputs():
         console.print(line, highlight=False, markup=False)

@@ -20,8 +20,9 @@ __all__ = ["VerilatedBus", "build"]
 
 _TOP = "hwgen"
 _COMPILE = "-fPIC -fno-plt"
-# -O2 makes a 12x14 array 2 % faster than -O1, and its compilation 20 % slower.
-_MAKE = "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O2"
+# -O2 makes a 12x14 array 10 % faster than -O1, and its compilation a sixth slower; -Os makes it
+# slower.
+_MAKE = "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O2"
 # Inlining whole rows of PEs into one module makes files that take minutes to compile. The dataflow
 # optimiser would put a row's driver in place of its input, and number the tables that it makes: see
 # _shared.
@@ -64,8 +65,8 @@ def _shared(verilog):
     Verilator schedules the whole design, and writes functions for each instance; those that come
     out the same become one. They do if nothing of what surrounds an instance stands in them: what
     drives an input that differs between instances, a constant or another row's register. Public
-    inputs keep it out. With a function for each of 12 rows a simulated cycle runs through 280 KB
-    of code, which the processor cannot fetch as fast as it runs it.
+    inputs keep it out. With functions for each of 12 rows a simulated cycle runs through 280 KB of
+    code, which the processor cannot fetch as fast as it runs it; with shared ones, through 130 KB.
     """
     lines = ["`verilator_config"]
     pins = {}
@@ -84,8 +85,8 @@ def _shared(verilog):
 def build(verilog, *, trace=False, notice=None):
     """Compile the design, whose top module is ``hwgen``, unless a cached library serves.
 
-    Takes 10 to 60 seconds for a 12x14 array on two cores, milliseconds from the cache. The library
-    appears in the cache folder at once and whole.
+    Takes about a minute of CPU time for a 12x14 array, on two cores, milliseconds from the cache.
+    The library appears in the cache folder at once and whole.
 
     Parameters
     ----------

@@ -160,6 +160,22 @@ def _cut(layer, c):
             _tiles(out_cols, c["tile_cols"], pool.s, pool.v, pool.left, width, need_cols))
 
 
+def _shifted(layer, s, q, g, tile_cols, ncol, word):
+    """Shares of the whole and of the last tiles of a row of tiles that begin at another byte of a
+    bus word in DRAM than in the GLB, and whether the first tile does."""
+    conv, pool = layer.conv, layer.pooling
+    first = s.window(0, 1)[0] * q % word != 0
+    at = (s.first * conv.dilation[1] - pool.left * conv.stride[1] - conv.pads[1]) * g
+    by = tile_cols * pool.v * conv.stride[1] * g
+    # Tiles 1 to before the last; those that are aligned recur after a word's bytes.
+    between = np.maximum(ncol - 2, 0)
+    aligned = sum(np.where((at + by * j) % word == 0, ceildiv(np.maximum(between + 1 - j, 0), word),
+                           0) for j in range(1, word + 1))
+    whole = (first + between - aligned) / np.maximum(ncol - 1, 1)
+    last = np.where(ncol == 1, first, (at + by * (ncol - 1)) % word != 0)
+    return (whole, last), first + 0 * ncol
+
+
 def pieces(config, q, g, r, groups, words):
     """In how many LOADs a tile comes, and channel groups of the smallest.
 
@@ -333,20 +349,20 @@ def estimate(config, layer, folds, m, timing):
     cost = {key: np.zeros(q.shape, np.int64) for key in keys}
     row_kinds = ((whole_rows, m["tile_rows"], nrow - 1),
                  (last_rows, out_rows - (nrow - 1) * m["tile_rows"], np.ones_like(nrow)))
-    col_kinds = ((whole_cols, m["tile_cols"], ncol - 1),
-                 (last_cols, out_cols - (ncol - 1) * m["tile_cols"], np.ones_like(ncol)))
+    col_kinds = ((whole_cols, m["tile_cols"], ncol - 1, 0),
+                 (last_cols, out_cols - (ncol - 1) * m["tile_cols"], np.ones_like(ncol), 1))
     dram_groups = ceildiv(layer.channels, g) if sets == 1 or layer.channels == 1 \
         else ceildiv(layer.channels + g - 1, g)
     astray = (sets > 1) & (layer.channels % g != 0)     # sets begin within a group
     in_pieces = ~(dw | astray | ((chunks > 1) & (chunk * q % g != 0)))
     tile_steps = nfolds * chunks * repeats
     step_blocks = np.where(nfolds * chunks > 1, resident, blocks)
-    first_load = last_block = first_filters = skew = 0
+    first_load = last_block = first_filters = skew = exposed = 0
     for n_rows, pooled_rows, row_count in row_kinds:
-        for n_cols, pooled_cols, col_count in col_kinds:
+        for n_cols, pooled_cols, col_count, kind in col_kinds:
             count = row_count * col_count * sets
             n_strips = np.maximum(ceildiv(n_rows, e), m["strips"])
-            busy, unpacked, cut = dict.fromkeys(keys[:6], 0), 0, _PIECES
+            busy, unpacked, first_unpacked, cut = dict.fromkeys(keys[:6], 0), 0, 0, _PIECES
             for fold, folds_alike in shapes:
                 r, s = fold.rows, fold.cols
                 taps = s.taps * (1 if dw else q)
@@ -394,8 +410,13 @@ def estimate(config, layer, folds, m, timing):
                     rounds + ceildiv(window, word) - reads * s.u * q / word
                     - config.ifmap_spad // word - _FIFO // (e + (r.span(e) > e)), 0)
                 late = np.ceil(short * word / (s.u * q) * p * taps).astype(np.int64) + _REFILL
-                busy["refill"] += many * blocks * passes * n_strips * np.where(
-                    missing > 0, missing * one + _REFILL + behind, np.where(short > 0, late, 0))
+                # A window that leaves the ring no room for all that the next column needs: what
+                # is left comes between the two.
+                room = config.ifmap_spad // word - ceildiv(window, word)
+                between = (np.maximum(s.u * q / word - room, 0) * one).astype(np.int64)
+                busy["refill"] += many * blocks * passes * n_strips * (
+                    (n_cols - 1) * between + np.where(missing > 0, missing * one + _REFILL + behind,
+                                                      np.where(short > 0, late, 0)))
                 # Loads: rows and columns that exist, at most the input's.
                 height = r.span(n_strips * e)
                 kept = s.span(n_cols)
@@ -404,19 +425,20 @@ def estimate(config, layer, folds, m, timing):
                 row_words = ceildiv(real_cols * s.step * g, word) + (ncol > 1)
                 words = dram_groups * real_rows * row_words
                 # Runs of bytes that the loader moves; aligned rows of whole groups go by words.
-                shifted = np.where(ncol > 1, g % word != 0, s.window(0, 1)[0] * q % word != 0)
+                shifted, first_shifted = _shifted(layer, s, q, g, m["tile_cols"], ncol, word)
                 split = sum(np.where((n % word != 0) & (word % n != 0), ceildiv(g, word), 0)
                             for n in (g, q))
                 runs = np.maximum(ceildiv(g, q), ceildiv(g, word)) + split + astray
-                unpack = np.where((g == q) & (s.step == 1) & ~astray,
-                                  ncg * height * (rounds + shifted * (rounds + 1)),
-                                  dram_groups * height * kept
-                                  * (runs + (s.step - 1) * ceildiv(g, word)))
-                unpack = np.maximum(unpack, dram_groups * real_rows
-                                    * np.maximum(row_words, row_read))
-                unpack = np.maximum(unpack, timing.cycles(words * word))
+                by_runs = dram_groups * height * kept * (runs + (s.step - 1) * ceildiv(g, word))
+                read = np.maximum(dram_groups * real_rows * np.maximum(row_words, row_read),
+                                  timing.cycles(words * word))
+                unpack, first_unpack = (np.maximum(read, np.where(
+                    (g == q) & (s.step == 1) & ~astray,
+                    ncg * height * (rounds + (share * (rounds + 1)).astype(np.int64)), by_runs))
+                    for share in (shifted[kind], first_shifted))
                 cost["load_words"] += count * folds_alike * repeats * words
                 unpacked += folds_alike * repeats * unpack
+                first_unpacked += folds_alike * repeats * first_unpack
                 tile_words = np.minimum(chunk, ncg) * height * rounds
                 step_passes = ceildiv(passes, chunks)
                 parts_cut, _ = pieces(config, q, g, r.taps, np.minimum(chunk, ncg), tile_words)
@@ -432,7 +454,8 @@ def estimate(config, layer, folds, m, timing):
             # A step's load, in pieces, and a block's computing on it, and a pass of that: of the
             # tile before, the last block gives up a piece after the other; the first block waits
             # for each. The first tile of all may come in strips, which its first pass waits for.
-            load = unpacked // tile_steps + cut * (_LOAD + timing.latency)
+            load, first = (cycles // tile_steps + cut * (_LOAD + timing.latency) for cycles in (
+                unpacked, first_unpacked * np.minimum(chunk, ncg) * chunks // ncg))
             steps = nfolds * chunks * blocks
             block = compute // steps
             a_pass = block // step_passes
@@ -443,9 +466,9 @@ def estimate(config, layer, folds, m, timing):
                     load - np.where(step_blocks > 1, 2 * free - 2 * free // cut, free), 0))
             by_strips = (in_strips > cut) & ((m["buffers"] > 1) | (loads == 1) | (cut == 1))
             start = np.where(
-                by_strips, np.maximum(load // in_strips, load - a_pass + a_pass // in_strips),
-                np.maximum(load // cut, load - block + block // cut))
-            first_load = np.where(count > 0, start, first_load)
+                by_strips, np.maximum(first // in_strips, first - a_pass + a_pass // in_strips),
+                np.maximum(first // cut, first - block + block // cut))
+            first_load = np.where((count > 0) & (first_load == 0), start, first_load)
             stored = count * groups * pooled_rows
             row_words = ceildiv(pooled_cols * p * (4 if layer.mode == StoreMode.RAW else 1), word) \
                 + (ncol > 1)
@@ -463,13 +486,20 @@ def estimate(config, layer, folds, m, timing):
                 (layer.pooling == Pooling()) & (ceildiv(n_rows, e) == n_strips), n_strips, 1))
             cost["waits"] += count * blocks * np.where(
                 in_strips > 1, np.maximum(drain - 2 * a_pass + 2 * a_pass // in_strips, 0), drain)
-            last_block = np.where(
-                count > 0, np.maximum(drain // in_strips, drain - a_pass + a_pass // in_strips),
-                last_block)
+            left = np.maximum(drain // in_strips, drain - a_pass + a_pass // in_strips)
+            last_block = np.where(count > 0, left, last_block)
+            exposed = np.maximum(exposed, np.where((count > 0) & (in_strips > 1), left, 0))
+    # A block of another shape than the one before it waits for all of that.
+    unlike = np.where((ncol > 1) & (whole_cols != last_cols), 2 * nrow * sets - 1,
+                      np.where((nrow > 1) & (whole_rows != last_rows), 2 * sets - 1, 0))
+    cost["waits"] += unlike * exposed
     several_params = ceildiv(layer.filters * sets, p) * p > config.params_depth
     params = groups * pw * sets * np.where(several_params, tiles, 1) * 2 * lanes * 4 // word
     commands = (total_blocks * 3 * parts * nfolds * (1 if dw else chunks) + loads + 4) * 64 // word
     cost["dram_read"] = cost["load_words"] + cost["filter_words"] + params + commands
+    # Each LOAD leaves the port idle while it begins, and the others read the rest of the time.
+    cost["loader"] = np.maximum(cost["loader"], cost["dram_read"]
+                                + loads * (_LOAD + timing.latency))
     moved = (cost["dram_read"] + cost["write_words"]) * word
     cost["dram"] = timing.cycles(moved)
 

@@ -94,9 +94,22 @@ class Tool:
     command: tuple
     version: str
 
-    def environ(self):
-        """The environment to run it in."""
-        return dict(os.environ, PYTHONUNBUFFERED="1")
+    def run(self, arguments, folder, log, line):
+        """Run it in ``folder`` with its output in the file ``log`` there, calling ``line`` with
+        each line as it comes; returns the exit code.
+        """
+        with (open(folder / log, "w") as file,
+              subprocess.Popen([*self.command, *arguments], cwd=folder, text=True,
+                               env=dict(os.environ, PYTHONUNBUFFERED="1"),
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process):
+            try:
+                for text in process.stdout:
+                    file.write(text)
+                    line(text)
+            except BaseException:
+                process.kill()
+                raise
+        return process.returncode
 
 
 # Commands of Python packages: a program in one line, for the interpreter that runs hwgen.

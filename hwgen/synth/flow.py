@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import HwgenError
 from ..tools import find_nextpnr, find_yosys
 from . import nextpnr, yosys
+from .pack import pack
 from .resources import WRAPPER, Places, Resources, load
 from .targets import RESOURCES
 from .wrapper import NAME, wrapper
@@ -106,9 +107,15 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1, 
         if place:
             (folder / "wrapper.v").write_text(wrapper(verilog))
         top = NAME if place else yosys.TOP
-        log = yosys.run(folder, yosys.script(config, target, NAME if place else None, keep),
+        log = yosys.run(folder, yosys.script(config, target, NAME if place else None),
                         progress=lambda text: progress(f"Yosys: {text.lower()}"))
         netlist = load(folder / "netlist.json")
+        if target.family == "ecp5":
+            progress("packing logic")
+            pack(netlist["modules"][top])
+        if keep:
+            (folder / "netlist.json").write_text(json.dumps(netlist))
+            yosys.run(folder, yosys.VERILOG, name="verilog")
         places = Places(verilog, wrapped=place)
         resources = Resources(netlist, top, target, places)
         found = yosys.memories((folder / "memories.txt").read_text(), log)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 
 from ..errors import HwgenError
 from ..tools import find_nextpnr, find_packer
@@ -42,25 +41,19 @@ def run(folder, target, clock_mhz, seed, *, progress=None):
         nextpnr is missing, or fails.
     """
     tool = find_nextpnr(target.nextpnr)
-    command = [*tool.command, *target.arguments, *_FLOWS[target.family][0], "--json",
-               "netlist.json", "--freq", f"{clock_mhz:g}", "--seed", str(seed),
-               "--timing-allow-fail", "--report", "report.json"]
+    arguments = (*target.arguments, *_FLOWS[target.family][0], "--json", "netlist.json", "--freq",
+                 f"{clock_mhz:g}", "--seed", str(seed), "--timing-allow-fail", "--report",
+                 "report.json")
     errors = []
-    with (open(folder / "nextpnr.log", "w") as log,
-          subprocess.Popen(command, cwd=folder, text=True, env=tool.environ(),
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process):
-        try:
-            for line in process.stdout:
-                log.write(line)
-                if line.startswith("ERROR: "):
-                    errors.append(line[7:].strip())
-                found = re.match(r"Info: +(\S.{5,60})", line)
-                if found and progress is not None:
-                    progress(found[1])
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode or errors:
+
+    def line(text):
+        if text.startswith("ERROR: "):
+            errors.append(text[7:].strip())
+        found = re.match(r"Info: +(\S.{5,60})", text)
+        if found and progress is not None:
+            progress(found[1])
+
+    if tool.run(arguments, folder, "nextpnr.log", line) or errors:
         raise HwgenError(f"{target.nextpnr} could not place and route the design for "
                          f"{target.title}: {errors[0] if errors else 'it ended early'}")
     return json.loads((folder / "report.json").read_text())
@@ -111,10 +104,9 @@ def bitstream(folder, target):
     _, program, arguments, name = _FLOWS[target.family]
     tool = find_packer(program)
     device = target.arguments[-1].removeprefix("family=")
-    done = subprocess.run([*tool.command, *(text.format(device=device) for text in arguments)],
-                          cwd=folder, env=tool.environ(), capture_output=True, text=True)
-    if done.returncode or not (folder / name).exists():
-        last = (done.stdout + done.stderr).strip().splitlines()
-        raise HwgenError(f"{program} could not make the bitstream: "
-                         f"{last[-1] if last else 'no reason is known'}.")
+    lines = ["no reason is known"]
+    failed = tool.run([text.format(device=device) for text in arguments], folder,
+                      f"{program}.log", lambda text: lines.append(text.strip()))
+    if failed or not (folder / name).exists():
+        raise HwgenError(f"{program} could not make the bitstream: {lines[-1]}.")
     return name

@@ -147,7 +147,7 @@ def _ecp5_extra(cells):
                       not (cell["type"] == "CCU2C" and port == "CIN")
                       for bit in bits)
     for name, ports in carries.items():
-        if ports["CIN"][0] not in chained:
+        if ports["CIN"][0] not in chained and ports["CIN"][0] != "x":
             yield name, "logic_cells", 2
         if any(readers[bit] for bit in ports.get("COUT", ())):
             yield name, "logic_cells", 2

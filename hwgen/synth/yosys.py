@@ -1,14 +1,13 @@
 """Synthesis with Yosys: the script, the run, and what its messages say."""
 
 import re
-import subprocess
 from dataclasses import dataclass
 
 from ..errors import HwgenError
 from ..tools import find_yosys
 from .targets import KEPT
 
-__all__ = ["Memory", "TOP", "script", "run", "memories", "complaints"]
+__all__ = ["Memory", "TOP", "VERILOG", "script", "run", "memories", "complaints"]
 
 #: The accelerator, and the top that place and route sees.
 TOP = "hwgen"
@@ -50,7 +49,7 @@ def _logic_multipliers(config, target):
     return lines, modules
 
 
-def script(config, target, wrapper=None, keep=False):
+def script(config, target, wrapper=None):
     """The Yosys script: reads ``hwgen.v``, writes ``netlist.json`` and ``memories.txt``.
 
     Modules that are instantiated often are synthesised once; in the netlist all is flat, and every
@@ -62,8 +61,6 @@ def script(config, target, wrapper=None, keep=False):
     target : Target
     wrapper : str
         Name of the module in ``wrapper.v`` that is the top instead of ``hwgen``.
-    keep : bool
-        Write the netlist as Verilog as well, ``netlist.v``.
     """
     top = wrapper or TOP
     lines = ["read_verilog hwgen.v"]
@@ -82,35 +79,31 @@ def script(config, target, wrapper=None, keep=False):
         lines.append(f"{target.synth}{options} -top {top} -run {target.memory_step}:")
     lines += ["setattr -mod -unset keep_hierarchy *", "flatten", "opt_clean -purge",
               "check -assert", "write_json netlist.json"]
-    if keep:
-        lines.append("write_verilog -noattr netlist.v")
     return "\n".join([*lines, ""])
 
 
-def run(folder, text, *, progress=None):
-    """Run a script in ``folder``, with the log in ``yosys.log``; returns the log.
+#: The script that writes the Verilog of a netlist, ``netlist.v``.
+VERILOG = "read_json netlist.json\nwrite_verilog -noattr netlist.v\n"
+
+
+def run(folder, text, *, name="yosys", progress=None):
+    """Run a script in ``folder`` as ``NAME.ys``, with the log in ``NAME.log``; returns the log.
 
     ``progress`` is called with the name of each pass as it begins. Raises :exc:`HwgenError` if
     Yosys is missing or fails.
     """
-    tool = find_yosys()
-    (folder / "run.ys").write_text(text)
+    (folder / f"{name}.ys").write_text(text)
     lines = []
-    with (open(folder / "yosys.log", "w") as log,
-          subprocess.Popen([*tool.command, "run.ys"], cwd=folder, text=True, env=tool.environ(),
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process):
-        try:
-            for line in process.stdout:
-                log.write(line)
-                lines.append(line)
-                found = re.match(r"[\d.]+ Executing (\w+) pass", line)
-                if found and progress is not None:
-                    progress(found[1])
-        except BaseException:
-            process.kill()
-            raise
+
+    def line(text):
+        lines.append(text)
+        found = re.match(r"[\d.]+ Executing (\w+) pass", text)
+        if found and progress is not None:
+            progress(found[1])
+
+    failed = find_yosys().run([f"{name}.ys"], folder, f"{name}.log", line)
     log = "".join(lines)
-    if process.returncode:
+    if failed:
         errors = re.findall(r"^ERROR: (.*)", log, re.M)
         raise HwgenError(f"Yosys failed: {errors[-1] if errors else lines[-1].strip()}")
     return log

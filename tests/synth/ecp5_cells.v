@@ -6,6 +6,10 @@ module LUT4(input A, B, C, D, output Z);
   assign Z = INIT[{D, C, B, A}];
 endmodule
 
+module PFUMX(input ALUT, BLUT, C0, output Z);
+  assign Z = C0 ? ALUT : BLUT;
+endmodule
+
 module CCU2C(input CIN, A0, B0, C0, D0, A1, B1, C1, D1, output S0, S1, COUT);
   parameter [15:0] INIT0 = 0;
   parameter [15:0] INIT1 = 0;

@@ -57,7 +57,7 @@ def reference(case, f):
         for i, pair in enumerate(pairs):
             group, r = divmod(pair, f["r"])
             messages.append(("tag", dict(
-                row=CONFIG.rows - len(pairs) + i, first=int(i == 0), u=f["u"], e=f["e"],
+                row=CONFIG.rows - len(pairs) + i, first=int(i == 0), u=f["u"], e=f["e"] - 1,
                 depthwise=f["depthwise"]), r * f["dil"], group - group0))
         messages.append(("program", row_program(f)))
         rows = range(f["n_h"])
@@ -155,8 +155,9 @@ class Bench:
                 assert len(self.parts) == program_words(CONFIG)
                 size = 9 * CONFIG.bus_bytes
                 word = sum(part << i * size for i, part in enumerate(self.parts))
-                word >>= len(self.parts) * size - RowProgram.size
-                self.messages.append(("program", unpacked(RowProgram, word)))
+                layout = RowProgram(CONFIG)
+                word >>= len(self.parts) * size - layout.size
+                self.messages.append(("program", unpacked(layout, word)))
                 self.parts = []
 
     async def run(self, word):

@@ -25,7 +25,8 @@ def schedule(rng):
     """Random passes as the psum controller tells them: ``{cycle: fields of control}``.
 
     A word is read three cycles before its first psum at the latest, loaded two cycles after the
-    read, and written in the cycle after its last psum.
+    read (where a pass starts from 0, its first word is cleared then), and written in the cycle
+    after its last psum.
     """
     cycles = defaultdict(dict)
 
@@ -40,13 +41,15 @@ def schedule(rng):
         first = random_off(rng) % (CONFIG.bank_depth - words)
         if accumulate:
             read(now, first)
+        else:
+            cycles[now + 2]["clear"] = 1
         for address in range(first, first + words):
             used = rng.randint(1, CONFIG.lanes)
             for lane in range(used):
                 now += 1
                 while rng.random() >= busy:
                     now += 1
-                cycles[now + 2] |= {"add": 1, "accumulate": accumulate, "lane": lane}
+                cycles[now + 2] |= {"add": 1, "lane": lane}
             cycles[now + 3] |= {"write": 1, "write_addr": address}
             if accumulate and address + 1 < first + words:
                 read(now, address + 1)
@@ -98,11 +101,12 @@ class Model:
             for i in range(CONFIG.cols):
                 value = psum >> i * CONFIG.psum_bits & (1 << CONFIG.psum_bits) - 1
                 value -= value >> CONFIG.psum_bits - 1 << CONFIG.psum_bits
-                if control["accumulate"]:
-                    value += self.old[i] >> 32 * lane
+                value += self.old[i] >> 32 * lane
                 self.lanes[i][lane] = value & 0xFFFFFFFF
         if control["load"]:
             self.old = before
+        if control["clear"]:
+            self.old = [0] * CONFIG.cols
 
 
 @cocotb.test()
@@ -139,7 +143,7 @@ async def random_use(dut):
         elif drain is None and cycle >= busy + 2 and every:
             drain = every.pop()
         control = {name: rng.getrandbits(field.width) for name, field in CONTROL}
-        control |= dict.fromkeys(("read", "load", "add", "write"), 0) | cycles.get(cycle, {})
+        control |= dict.fromkeys(("read", "load", "clear", "add", "write"), 0) | cycles.get(cycle, {})
         write_soon = cycles.get(cycle + 1, {}).get("write", 0)
         psum = rng.getrandbits(CONFIG.cols * CONFIG.psum_bits)
 

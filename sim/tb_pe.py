@@ -18,7 +18,7 @@ SEED = int(os.environ.get("HWGEN_SEED", "1"))
 WEIGHTS = 2 * CONFIG.filter_spad
 CHUNKS = CONFIG.ifmap_spad // CONFIG.xbus_bytes
 INPUTS = ["filter_we", "filter_waddr", "filter_wdata", "ifmap_we", "ifmap_waddr", "ifmap_wdata",
-          "filter_addr", "ifmap_addr", "valid", "first", "top", "last", "psum_i"]
+          "filter_addr", "ifmap_addr", "valid", "chained", "last", "psum_i"]
 
 
 def signed(value, bits):
@@ -34,7 +34,7 @@ class Model:
         self.weights = [None] * WEIGHTS
         self.values = [None] * CONFIG.ifmap_spad
         self.products = deque([None] * PE.LATENCY)
-        self.running = None
+        self.running = 0
         self.psum = None
 
     def step(self, f):
@@ -43,13 +43,11 @@ class Model:
         self.products.append(None if None in (weight, value) else weight * value)
         product = self.products.popleft()
         if f["valid"]:
-            start = self.running
-            if f["first"]:
-                start = 0 if f["top"] else signed(f["psum_i"], CONFIG.psum_bits)
+            start = signed(f["psum_i"], CONFIG.psum_bits) if f["chained"] else self.running
             self.running = None if None in (start, product) else \
                 signed(start + product, CONFIG.psum_bits)
-            if f["last"]:
-                self.psum = self.running
+        if f["last"]:
+            self.psum, self.running = self.running, 0
         if f["filter_we"]:
             self.weights[f["filter_waddr"]] = signed(f["filter_wdata"], 8)
         if f["ifmap_we"]:
@@ -65,14 +63,15 @@ def random_values(rng):
 
 
 def random_inputs(rng, idle):
+    valid = rng.random() >= idle
     return {
         "filter_we": rng.random() < 0.3, "filter_waddr": rng.randrange(WEIGHTS),
         "filter_wdata": rng.choice((0x80, 0x7F, *(rng.randrange(256) for _ in range(6)))),
         "ifmap_we": rng.random() < 0.3, "ifmap_waddr": rng.randrange(CHUNKS),
         "ifmap_wdata": random_values(rng),
         "filter_addr": rng.randrange(WEIGHTS), "ifmap_addr": rng.randrange(CONFIG.ifmap_spad),
-        "valid": rng.random() >= idle, "first": rng.random() < 0.2, "top": rng.random() < 0.5,
-        "last": rng.random() < 0.2, "psum_i": rng.getrandbits(CONFIG.psum_bits),
+        "valid": valid, "chained": rng.random() < 0.2, "last": valid and rng.random() < 0.2,
+        "psum_i": rng.getrandbits(CONFIG.psum_bits),
     }
 
 
@@ -83,6 +82,7 @@ async def random_taps(dut, idle):
         getattr(dut, name).value = 0
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     dut.rst.value = 1
+    dut.last.value = 1
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
 

@@ -91,7 +91,7 @@ def reference(passes, trace):
                 address, lane, word_end = left.popleft()
                 takes += 1
                 want[t]["take"] = 1
-                want[t + OUT] |= {"add": 1, "lane": lane, "accumulate": current["accumulate"]}
+                want[t + OUT] |= {"add": 1, "lane": lane}
                 if word_end:
                     want[t + OUT]["write_soon"] = 1
                     want[t + OUT + 1] |= {"write": 1, "write_addr": address}
@@ -115,6 +115,8 @@ def reference(passes, trace):
                 strip, of_strip = 0, len(left) // (head["strips"] + 1)
                 if head["accumulate"]:
                     read(t, head["psum"])
+                else:
+                    want[t + 4]["clear"] = 1
     return want, takes
 
 
@@ -143,13 +145,13 @@ async def offer(dut, stall):
 
 def check(passes, trace):
     want, takes = reference(passes, trace)
-    flags = ("take", "read", "load", "add", "write", "read_soon", "write_soon", "give", "waiting",
-             "idle")
+    flags = ("take", "read", "load", "clear", "add", "write", "read_soon", "write_soon", "give",
+             "waiting", "idle")
     for t, seen in enumerate(trace):
         for name in flags:
             assert seen[name] == want[t].get(name, 0), \
                 f"cycle {t}: {name} is {seen[name]}, expected {want[t]}"
-        for name in ("read_addr", "lane", "accumulate", "write_addr", "wait"):
+        for name in ("read_addr", "lane", "write_addr", "wait"):
             if name in want[t]:
                 assert seen[name] == want[t][name], \
                     f"cycle {t}: {name} is {seen[name]}, expected {want[t]}"

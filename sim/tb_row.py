@@ -34,8 +34,8 @@ def y_messages(case, f):
         if kind == "tag":
             yield packed(layout, kind=YKind.TAG, h=rest[0], c=rest[1], data=packed(Tag, **content))
         elif kind == "program":
-            words = program_words(CONFIG)
-            word = packed(RowProgram, **content) << words * size - RowProgram.size
+            words, program = program_words(CONFIG), RowProgram(CONFIG)
+            word = packed(program, **content) << words * size - program.size
             for i in range(words):
                 yield packed(layout, kind=YKind.PROGRAM, end=int(i == words - 1),
                              data=word >> i * size & (1 << size) - 1)

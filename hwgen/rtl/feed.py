@@ -262,7 +262,8 @@ class Feed(Block):
         late = stages[-1]
 
         # The row program, cut into messages; the first bits are unused.
-        row_program = Signal(RowProgram)
+        layout = RowProgram(config)
+        row_program = Signal(layout)
         m.d.comb += [
             row_program.nc.eq(command.nc - 1), row_program.ns.eq(command.ns - 1),
             row_program.sstep.eq(command.sstep), row_program.pstep.eq(command.pstep),
@@ -275,12 +276,12 @@ class Feed(Block):
         size = 9 * config.bus_bytes
         words = program_words(config)
         aligned = Signal(words * size)
-        m.d.comb += aligned.eq(row_program.as_value() << (words * size - RowProgram.size))
+        m.d.comb += aligned.eq(row_program.as_value() << (words * size - layout.size))
 
         tag = Signal(Tag)
         m.d.comb += [
             tag.row.eq(late.row), tag.first.eq(late.first), tag.u.eq(command.u),
-            tag.e.eq(command.e), tag.depthwise.eq(command.depthwise),
+            tag.e.eq(command.e - 1), tag.depthwise.eq(command.depthwise),
         ]
 
         values = []

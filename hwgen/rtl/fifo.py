@@ -1,6 +1,6 @@
-"""A stream FIFO in block RAM."""
+"""Stream FIFOs, deep ones in block RAM and shallow ones in distributed RAM."""
 
-from amaranth import Module, Shape, Signal
+from amaranth import Module, Mux, Shape, Signal
 from amaranth.lib import stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -8,7 +8,7 @@ from amaranth.utils import exact_log2
 
 from .block import Block
 
-__all__ = ["Fifo"]
+__all__ = ["Fifo", "ShallowFifo"]
 
 
 class Fifo(Block):
@@ -72,4 +72,60 @@ class Fifo(Block):
                 self.o.valid.eq(fetched),
                 self.o.payload.eq(read.data),
             ]
+        return m
+
+
+class ShallowFifo(Block):
+    """First in, first out: ``depth`` words at most, of which one is in the output register.
+
+    For senders that watch ``level``: there is no other word of its being full. A word comes out 2
+    cycles after it went in; throughput is a word a cycle.
+
+    Parameters
+    ----------
+    shape : shape-like
+        Payload.
+    depth : int
+        A power of two.
+
+    Members
+    -------
+    i, push : In
+        A word goes in.
+    o : Out(stream.Signature(shape))
+    level : Out(range(depth + 1))
+        Words in it.
+    """
+    def __init__(self, shape, depth):
+        exact_log2(depth)
+        self._shape = shape
+        self._depth = depth
+        self.module_name = f"shallow_fifo_{depth}x{Shape.cast(shape).width}"
+        super().__init__({
+            "i": In(shape), "push": In(1),
+            "o": Out(stream.Signature(shape)),
+            "level": Out(range(depth + 1)),
+        })
+
+    def body(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=self._shape, depth=self._depth, init=[],
+                                              attrs={"no_rw_check": 1})
+        write = memory.write_port()
+        read = memory.read_port()
+        fetch, pop = Signal(), Signal()
+        m.d.comb += [
+            write.data.eq(self.i), write.en.eq(self.push), self.o.payload.eq(read.data),
+            # With the output register full, the memory holds less than ``depth`` words.
+            fetch.eq((read.addr != write.addr) & (~self.o.valid | self.o.ready)),
+            read.en.eq(fetch),
+            pop.eq(self.o.valid & self.o.ready),
+        ]
+        m.d.sync += [
+            write.addr.eq(write.addr + self.push),
+            read.addr.eq(read.addr + fetch),
+            self.o.valid.eq(fetch | (self.o.valid & ~self.o.ready)),
+        ]
+        with m.If(self.push ^ pop):
+            m.d.sync += self.level.eq(self.level + Mux(pop, -1, 1))
         return m

@@ -14,12 +14,14 @@ __all__ = ["GLBBank", "GlobalBuffer", "psum_control"]
 def psum_control(config):
     """What the psum controller tells every bank, in the cycle in which a psum leaves the array.
 
-    ``read`` and ``read_addr`` come one cycle before the read port is used, ``add`` with the psum,
-    ``write`` and ``write_addr`` one cycle after the last psum of a word.
+    ``read`` and ``read_addr`` come one cycle before the read port is used, ``load`` two cycles
+    after them: the psums that earlier passes left. ``clear`` comes instead, once in a pass that
+    starts from 0. ``add`` comes with the psum, ``write`` and ``write_addr`` one cycle after the
+    last psum of a word.
     """
     depth = range(config.bank_depth)
     return data.StructLayout({
-        "read": 1, "read_addr": depth, "load": 1, "add": 1, "accumulate": 1,
+        "read": 1, "read_addr": depth, "load": 1, "clear": 1, "add": 1,
         "lane": range(config.lanes), "write": 1, "write_addr": depth})
 
 
@@ -76,10 +78,11 @@ class GLBBank(Block):
         old = Signal(config.bank_bits, reset_less=True)
         with m.If(control.load):
             m.d.sync += old.eq(reader.data)
+        with m.If(control.clear):
+            m.d.sync += old.eq(0)
 
         total = Signal(32)
-        m.d.comb += total.eq(
-            Mux(control.accumulate, old.word_select(control.lane, 32), 0).as_signed() + self.psum)
+        m.d.comb += total.eq(old.word_select(control.lane, 32).as_signed() + self.psum)
         lanes = [Signal(32, name=f"lane_{i}", reset_less=True) for i in range(config.lanes)]
         for i, lane in enumerate(lanes):
             with m.If(control.add & (control.lane == i)):

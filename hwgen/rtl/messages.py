@@ -22,23 +22,29 @@ def ymessage(config):
     row program.
     """
     return data.StructLayout({
-        "kind": 2, "end": 1, "h": 10, "c": 6, "data": 9 * config.bus_bytes})
+        "kind": 2, "end": 1, "h": 10, "c": range(max(config.rows, 2)),
+        "data": 9 * config.bus_bytes})
 
 
-#: Payload of a tag. ``first`` stands on the first tag of a pass and in the row at the pass's top.
+#: Payload of a tag; ``e`` is one less than the number. ``first`` stands on the first tag of a pass
+#: and in the row at the pass's top.
 Tag = data.StructLayout({"row": 5, "first": 1, "u": 4, "e": 6, "depthwise": 1})
 
 
-#: What a row needs to know for a pass; counts are one less than the number, but for ``active_cols``
-#: (columns that compute) and ``copies`` (columns that take each ifmap word).
-RowProgram = data.StructLayout({
-    "nc": 7, "ns": 6, "sstep": 7, "pstep": 1, "window": 7, "adv": 7, "strip_adv": 7,
-    "p": 10, "steps": 12, "strips": 10, "active_cols": 6, "copies": 6, "colpat": 32})
+def RowProgram(config):
+    """What a row needs to know for a pass; counts are one less than the number, but for
+    ``active_cols`` (columns that compute) and ``copies`` (columns that take each ifmap word)."""
+    window, columns = config.ifmap_spad, range(config.cols + 1)
+    return data.StructLayout({
+        "nc": range(window), "ns": range(min(window, 64)), "sstep": 7, "pstep": 1,
+        "window": range(window + 1), "adv": 7, "strip_adv": 7, "p": range(config.filter_spad),
+        "steps": 12, "strips": 10, "active_cols": columns, "copies": columns,
+        "colpat": config.cols})
 
 
 def program_words(config):
     """Y-bus messages that carry a row program."""
-    return -(-RowProgram.size // (9 * config.bus_bytes))
+    return -(-RowProgram(config).size // (9 * config.bus_bytes))
 
 
 def FilterHead(config):

@@ -18,7 +18,7 @@ class PE(Block):
     """One tap a cycle: ``sum += filter_spad[filter_addr] * ifmap_spad[ifmap_addr]``.
 
     An address given in cycle 0 is multiplied in cycle 2 and added in cycle 3, together with the
-    ``valid``, ``first`` and ``last`` given in that cycle; ``psum_o`` shows a finished psum from
+    ``valid``, ``chained`` and ``last`` given in that cycle; ``psum_o`` shows a finished psum from
     cycle 4 until the next one is finished. Throughput is one multiply-accumulate a cycle.
 
     Members
@@ -31,12 +31,10 @@ class PE(Block):
         Spad addresses of a tap.
     valid : In(1)
         A product is added in this cycle.
-    first : In(1)
-        The sum starts from ``psum_i`` (from 0 if ``top``) rather than from the running sum.
-    top : In(1)
-        This row is the first of its pass.
+    chained : In(1)
+        The sum starts from ``psum_i`` rather than from the running sum.
     last : In(1)
-        The sum is finished and goes to ``psum_o``.
+        The sum is finished and goes to ``psum_o``; the running sum becomes 0, as it must in reset.
     psum_i : In(signed(psum_bits))
         Psum of the PE above.
     psum_o : Out(signed(psum_bits))
@@ -61,8 +59,7 @@ class PE(Block):
             "filter_addr": In(range(2 * config.filter_spad)),
             "ifmap_addr": In(range(config.ifmap_spad)),
             "valid": In(1),
-            "first": In(1),
-            "top": In(1),
+            "chained": In(1),
             "last": In(1),
             "psum_i": In(signed(config.psum_bits)),
             "psum_o": Out(signed(config.psum_bits)),
@@ -120,12 +117,14 @@ class PE(Block):
         running = Signal(signed(config.psum_bits), reset_less=True)
         start = Signal(signed(config.psum_bits))
         total = Signal(signed(config.psum_bits))
+        finished = Signal(signed(config.psum_bits), reset_less=True)
         m.d.comb += [
-            start.eq(Mux(self.first, Mux(self.top, 0, self.psum_i), running)),
+            start.eq(Mux(self.chained, self.psum_i, running)),
             total.eq(start + product),
         ]
         with m.If(self.valid):
             m.d.sync += running.eq(total)
-            with m.If(self.last):
-                m.d.sync += self.psum_o.eq(total)
+        with m.If(self.last):
+            m.d.sync += [running.eq(0), finished.eq(total)]
+        m.d.comb += self.psum_o.eq(finished)
         return m

@@ -78,7 +78,7 @@ class PsumController(Block):
 
         # A step of the pipeline: read the next word, take a psum, or both.
         step_layout = data.StructLayout({
-            "read": 1, "read_addr": range(config.bank_depth), "add": 1, "accumulate": 1,
+            "read": 1, "read_addr": range(config.bank_depth), "clear": 1, "add": 1,
             "lane": range(config.lanes), "write": 1, "write_addr": range(config.bank_depth),
             "signal": 8})
         event = Signal(step_layout)
@@ -96,6 +96,7 @@ class PsumController(Block):
                     fifo.r_en.eq(1),
                     event.read.eq(head.accumulate),
                     event.read_addr.eq(head.psum),
+                    event.clear.eq(~head.accumulate),
                 ]
                 m.d.sync += [
                     running.eq(1), permitted.eq(0), now.eq(head), address.eq(head.psum),
@@ -112,7 +113,7 @@ class PsumController(Block):
             ]
             with m.If(self.full):
                 m.d.comb += [
-                    event.add.eq(1), event.accumulate.eq(now.accumulate), event.lane.eq(lane),
+                    event.add.eq(1), event.lane.eq(lane),
                     event.write.eq(word_end), event.write_addr.eq(address),
                 ]
                 m.d.sync += [lane.eq(lane + 1), p.eq(p + 1)]
@@ -148,8 +149,8 @@ class PsumController(Block):
             self.control.read.eq(stages[1].read),               # event + 2, port used at + 3
             self.control.read_addr.eq(stages[1].read_addr),
             self.control.load.eq(stages[3].read),               # data at + 4
+            self.control.clear.eq(stages[3].clear),
             self.control.add.eq(add.add),
-            self.control.accumulate.eq(add.accumulate),
             self.control.lane.eq(add.lane),
             self.control.write.eq(write.write),
             self.control.write_addr.eq(write.write_addr),

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .fifo import ShallowFifo
 from .messages import FilterHead, RowProgram, Tag, YKind, fmessage, ymessage
 from .pe import PE
 
@@ -95,7 +95,8 @@ class ArrayRow(Block):
             m.submodules[f"pe_{column}"] = pe
 
         # Shared with the receivers: space in the ifmap spads, state of the filter spads' halves.
-        level = Signal(signed(10))           # values from the window's start to the newest
+        # values from the window's start to the newest; negative: values that it skips
+        level = Signal(range(-127, config.ifmap_spad + 1))
         arrived = Signal()                   # a round has arrived
         advance = Signal(7)                  # values that the window moves on by
         halves = Signal(2)                   # which halves are filled
@@ -106,7 +107,7 @@ class ArrayRow(Block):
             halves.eq((halves | half_filled) & ~half_freed),
         ]
 
-        upcoming = Signal(RowProgram)        # of the next pass
+        upcoming = Signal(RowProgram(config))  # of the next pass
         program_top = Signal()
         program_valid = Signal()
         program_taken = Signal()
@@ -122,19 +123,23 @@ class ArrayRow(Block):
         """Fill one half of the filter spads while the other is in use, a weight a cycle."""
         config = self._config
         layout = data.StructLayout({"head": 1, "data": fmessage(config)["data"].shape})
-        m.submodules.filter_fifo = fifo = SyncFIFOBuffered(width=layout.size, depth=DEPTH)
+        m.submodules.filter_fifo = fifo = ShallowFifo(layout, DEPTH)
         mine = Mux(self.f.head, self.row_id >= self.f.row, self.row_id == self.f.row)
-        m.d.sync += fifo.w_en.eq(self.f_valid & mine)
-        m.d.sync += fifo.w_data.eq(Cat(self.f.head, self.f.data))
-        m.d.comb += self.f_stop.eq(fifo.level >= FILTER_STOP)
+        into = Signal(layout, reset_less=True)
+        push = Signal()
+        m.d.sync += [
+            push.eq(self.f_valid & mine), into.head.eq(self.f.head), into.data.eq(self.f.data)]
+        m.d.comb += [
+            fifo.push.eq(push), fifo.i.eq(into), self.f_stop.eq(fifo.level >= FILTER_STOP)]
 
-        entry = Signal(layout)
+        entry = fifo.o.payload
         head = Signal(FilterHead(config))
-        m.d.comb += [entry.eq(fifo.r_data), head.eq(entry.data)]
+        m.d.comb += head.eq(entry.data)
 
         half = Signal()
         filling = Signal()                   # inside a pass's packets
-        left = Signal(11)                    # bytes of the packet that are still to come
+        left = Signal(range(config.filter_spad + 1))   # bytes of the packet that are to come
+        ends = Signal()                      # the next one is the last
         last = Signal()
         mask = Signal(config.cols)
         copies = Signal(6)
@@ -158,10 +163,11 @@ class ArrayRow(Block):
                 pe.filter_wdata.eq(wdata),
             ]
 
-        with m.If(fifo.r_rdy):
+        m.d.comb += ends.eq(left == 1)
+        with m.If(fifo.o.valid):
             with m.If(entry.head):
                 with m.If(filling | ~halves.bit_select(half, 1)):
-                    m.d.comb += fifo.r_en.eq(1)
+                    m.d.comb += fifo.o.ready.eq(1)
                     m.d.sync += [
                         filling.eq(1),
                         left.eq(head.size),
@@ -178,10 +184,8 @@ class ArrayRow(Block):
                     index.eq(index + 1),
                     left.eq(left - 1),
                 ]
-                with m.If((index == config.bus_bytes - 1) | (left == 1)):
-                    m.d.comb += fifo.r_en.eq(1)
-                    m.d.sync += index.eq(0)
-                with m.If((left == 1) & last):
+                m.d.comb += fifo.o.ready.eq((index == config.bus_bytes - 1) | ends)
+                with m.If(ends & last):
                     m.d.comb += half_filled.eq(Mux(half, 2, 1))
                     m.d.sync += [filling.eq(0), half.eq(~half)]
 
@@ -193,35 +197,35 @@ class ArrayRow(Block):
 
         # On the bus side: which words are this row's.
         active = Signal()
-        tag = Signal(Tag)                    # of this row
+        tag = Signal(Tag, reset_less=True)   # of this row
         message = Signal(Tag)
-        c = Signal(6)
-        first_h = Signal(10)
-        next_h = Signal(10)
-        count = Signal(6)                    # output rows whose ifmap row has passed
-        wanted = Signal()
+        c = Signal.like(y.c, reset_less=True)
+        first_h = Signal(10, reset_less=True)
+        next_h = Signal(10, reset_less=True)
+        count = Signal(range(config.cols), reset_less=True)    # output rows
+        done = Signal(reset_less=True)                         # all of them have had their word
+        wanted, last_wanted = Signal(), Signal()
         m.d.comb += [
             message.eq(y.data),
-            wanted.eq(active & (y.h == next_h) & (tag.depthwise | (y.c == c)) & (count != tag.e)),
+            wanted.eq(active & (y.h == next_h) & (tag.depthwise | (y.c == c)) & ~done),
+            last_wanted.eq(wanted & (count == tag.e)),
         ]
         with m.If(self.y_valid):
             with m.If(y.kind == YKind.TAG):
                 with m.If(message.row == self.row_id):
                     m.d.sync += [
-                        active.eq(1), tag.eq(message), c.eq(y.c), first_h.eq(y.h),
-                        next_h.eq(y.h), count.eq(0),
-                    ]
+                        active.eq(1), tag.eq(message), c.eq(y.c), first_h.eq(y.h)]
                 with m.Elif(message.first):
                     m.d.sync += active.eq(0)
-            with m.If(y.kind == YKind.DATA):
-                with m.If(y.end | (wanted & tag.depthwise & (count + 1 == tag.e))):
-                    m.d.sync += [next_h.eq(first_h), count.eq(0)]
-                with m.Elif(wanted):
-                    m.d.sync += [next_h.eq(next_h + tag.u), count.eq(count + 1)]
+            with m.Elif((y.kind == YKind.PROGRAM) | y.end | (last_wanted & tag.depthwise)):
+                m.d.sync += [next_h.eq(first_h), count.eq(0), done.eq(0)]
+            with m.Elif(wanted):
+                m.d.sync += [
+                    next_h.eq(next_h + tag.u), count.eq(count + 1), done.eq(last_wanted)]
 
         layout = data.StructLayout({
             "data": 9 * config.bus_bytes, "end": 1, "program": 1, "word": 1, "top": 1})
-        m.submodules.ifmap_fifo = fifo = SyncFIFOBuffered(width=layout.size, depth=DEPTH)
+        m.submodules.ifmap_fifo = fifo = ShallowFifo(layout, DEPTH)
         into = Signal(layout, reset_less=True)
         push = Signal()
         is_data = y.kind == YKind.DATA
@@ -235,14 +239,13 @@ class ArrayRow(Block):
             into.top.eq(tag.first),
         ]
         m.d.comb += [
-            fifo.w_en.eq(push),
-            fifo.w_data.eq(into),
+            fifo.push.eq(push),
+            fifo.i.eq(into),
             self.y_stop.eq(fifo.level >= IFMAP_STOP),
         ]
 
         # On the PE side. A round's words are written at the same place of every ring.
-        entry = Signal(layout)
-        m.d.comb += entry.eq(fifo.r_data)
+        entry = fifo.o.payload
         chunks = config.bus_bytes // config.xbus_bytes
         place = Signal(range(config.ifmap_spad // config.bus_bytes))
         chunk = Signal(range(chunks))
@@ -269,16 +272,17 @@ class ArrayRow(Block):
 
         with m.If(program_taken):
             m.d.sync += program_valid.eq(0)
-        bits = Signal(RowProgram.size)
-        shifted = Signal(RowProgram.size)
+        program = RowProgram(config)
+        bits = Signal(program.size, reset_less=True)
+        shifted = Signal(program.size)
         m.d.comb += [upcoming.eq(bits), shifted.eq(Cat(bits, entry.data) >> 9 * config.bus_bytes)]
-        with m.If(fifo.r_rdy):
+        with m.If(fifo.o.valid):
             with m.If(entry.program):
                 with m.If(~program_valid):
-                    m.d.comb += fifo.r_en.eq(1)
+                    m.d.comb += fifo.o.ready.eq(1)
                     m.d.sync += bits.eq(shifted)
                     with m.If(entry.end):
-                        last = Signal(RowProgram)
+                        last = Signal(program)
                         m.d.comb += last.eq(shifted)
                         m.d.sync += [
                             program_valid.eq(1),
@@ -292,7 +296,7 @@ class ArrayRow(Block):
                 with m.If(entry.word & (chunk != chunks - 1)):
                     m.d.sync += chunk.eq(chunk + 1)
                 with m.Else():
-                    m.d.comb += fifo.r_en.eq(1)
+                    m.d.comb += fifo.o.ready.eq(1)
                     m.d.sync += chunk.eq(0)
                     with m.If(entry.end):
                         m.d.comb += arrived.eq(1)
@@ -306,28 +310,29 @@ class ArrayRow(Block):
         config = self._config
 
         valid = Signal()
-        now = Signal(RowProgram, reset_less=True)
+        now = Signal(RowProgram(config), reset_less=True)
         top = Signal(reset_less=True)
 
-        c, s = Signal(7), Signal(6)
-        p, step, strip = Signal(10), Signal(12), Signal(10)
+        c, s, p, step, strip = (Signal.like(getattr(now, name), name=name, reset_less=False)
+                                for name in ("nc", "ns", "p", "steps", "strips"))
         half = Signal()
         ring = range(config.ifmap_spad)
         start = Signal(ring)                 # of the window
+        origin = Signal(ring)                # of the filter's window: its channel's, depthwise
         column = Signal(ring)                # of the window's current column
         address = Signal(ring)               # of the tap
-        channel = Signal(10)                 # offset of the filter's channel, depthwise
         base = Signal(range(2 * config.filter_spad))
         filter_address = Signal(range(2 * config.filter_spad))
         m.d.comb += base.eq(Mux(half, config.filter_spad, 0))
 
-        first, last = Signal(), Signal()     # taps of a psum
+        first = Signal(init=1)               # tap of a psum
+        last = Signal()
         last_c, last_s, last_p = Signal(), Signal(), Signal()
         last_step, last_strip = Signal(), Signal()
         m.d.comb += [
             last_c.eq(c == now.nc), last_s.eq(s == now.ns), last_p.eq(p == now.p),
             last_step.eq(step == now.steps), last_strip.eq(strip == now.strips),
-            first.eq((c == 0) & (s == 0)), last.eq(last_c & last_s),
+            last.eq(last_c & last_s),
         ]
 
         has_ifmap, has_filter, has_psum, has_room = Signal(), Signal(), Signal(), Signal()
@@ -347,44 +352,29 @@ class ArrayRow(Block):
             m.d.comb += program_taken.eq(program_valid)
             m.d.sync += [valid.eq(program_valid), now.eq(upcoming), top.eq(program_top)]
 
+        # One adder moves whatever comes after the last channel of a window's column.
+        moved = Signal(ring)
+        onward = Mux(last_step, now.strip_adv, now.adv)
+        m.d.comb += moved.eq(Mux(last_s, Mux(last_p, start, origin), column)
+                             + Mux(last_s, Mux(last_p, onward, now.pstep), now.sstep))
+
         with m.If(self.taken):
             m.d.sync += self.full.eq(0)
         with m.If(issue):
+            m.d.sync += [first.eq(last), filter_address.eq(filter_address + 1)]
             with m.If(last):
                 m.d.sync += self.full.eq(1)
             with m.If(~last_c):
                 m.d.sync += [c.eq(c + 1), address.eq(address + 1)]
             with m.Else():
-                m.d.sync += c.eq(0)
-                with m.If(~last_s):
-                    next_column = Signal(ring)
-                    m.d.comb += next_column.eq(column + now.sstep)
-                    m.d.sync += [
-                        s.eq(s + 1),
-                        column.eq(next_column),
-                        address.eq(next_column + channel),
-                    ]
-                with m.Else():
-                    m.d.sync += s.eq(0)
-            m.d.sync += filter_address.eq(filter_address + 1)
+                m.d.sync += [c.eq(0), s.eq(Mux(last_s, 0, s + 1)), column.eq(moved),
+                             address.eq(moved)]
             with m.If(last):
-                with m.If(~last_p):
+                m.d.sync += [p.eq(Mux(last_p, 0, p + 1)), origin.eq(moved)]
+                with m.If(last_p):
+                    m.d.comb += advance.eq(onward)
                     m.d.sync += [
-                        p.eq(p + 1),
-                        column.eq(start),
-                        channel.eq(channel + now.pstep),
-                        address.eq(start + channel + now.pstep),
-                    ]
-                with m.Else():
-                    m.d.comb += advance.eq(Mux(last_step, now.strip_adv, now.adv))
-                    next_start = Signal(ring)
-                    m.d.comb += next_start.eq(start + advance)
-                    m.d.sync += [
-                        p.eq(0),
-                        channel.eq(0),
-                        start.eq(next_start),
-                        column.eq(next_start),
-                        address.eq(next_start),
+                        start.eq(moved),
                         filter_address.eq(base),
                         step.eq(Mux(last_step, 0, step + 1)),
                     ]
@@ -415,10 +405,11 @@ class ArrayRow(Block):
         pe_address = Signal(ring, reset_less=True)
         pe_filter_address = Signal.like(filter_address, reset_less=True)
         m.d.sync += [pe_address.eq(address), pe_filter_address.eq(filter_address)]
-        control = data.StructLayout({"valid": 1, "first": 1, "top": 1, "last": 1})
-        stages = [Signal(control, name=f"control_{i}") for i in range(PE.LATENCY + 1)]
-        m.d.sync += [stages[0].valid.eq(issue), stages[0].first.eq(first),
-                     stages[0].top.eq(top), stages[0].last.eq(last)]
+        control = data.StructLayout({"valid": 1, "chained": 1, "last": 1})
+        stages = [Signal(control, name=f"control_{i}", init={"last": 1})
+                  for i in range(PE.LATENCY + 1)]
+        m.d.sync += [stages[0].valid.eq(issue), stages[0].chained.eq(first & ~top),
+                     stages[0].last.eq(issue & last)]
         m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
         for column_index, pe in enumerate(pes):
             psum = slice(column_index * config.psum_bits, (column_index + 1) * config.psum_bits)
@@ -426,8 +417,7 @@ class ArrayRow(Block):
                 pe.ifmap_addr.eq(pe_address),
                 pe.filter_addr.eq(pe_filter_address),
                 pe.valid.eq(stages[-1].valid),
-                pe.first.eq(stages[-1].first),
-                pe.top.eq(stages[-1].top),
+                pe.chained.eq(stages[-1].chained),
                 pe.last.eq(stages[-1].last),
                 pe.psum_i.eq(self.psum_i[psum]),
                 self.psum_o[psum].eq(pe.psum_o),

@@ -98,7 +98,7 @@ class Tool:
         """Run it in ``folder`` with its output in the file ``log`` there, calling ``line`` with
         each line as it comes; returns the exit code.
         """
-        with (open(folder / log, "w") as file,
+        with (open(folder / log, "w", buffering=1) as file,
               subprocess.Popen([*self.command, *arguments], cwd=folder, text=True,
                                env=dict(os.environ, PYTHONUNBUFFERED="1"),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process):

@@ -143,7 +143,8 @@ async def random_use(dut):
         elif drain is None and cycle >= busy + 2 and every:
             drain = every.pop()
         control = {name: rng.getrandbits(field.width) for name, field in CONTROL}
-        control |= dict.fromkeys(("read", "load", "clear", "add", "write"), 0) | cycles.get(cycle, {})
+        control |= dict.fromkeys(("read", "load", "clear", "add", "write"), 0)
+        control |= cycles.get(cycle, {})
         write_soon = cycles.get(cycle + 1, {}).get("write", 0)
         psum = rng.getrandbits(CONFIG.cols * CONFIG.psum_bits)
 

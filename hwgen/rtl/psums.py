@@ -2,15 +2,18 @@
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
 from .command import Take
+from .fifo import ShallowFifo
 from .glb import psum_control
 from .pe import PE
 
 __all__ = ["PsumController", "PASS"]
+
+#: Passes that wait in the controller's queue, at most.
+DEPTH = 8
 
 #: One pass, as the feed announces it; counts are one less than the number.
 PASS = data.StructLayout({
@@ -60,13 +63,13 @@ class PsumController(Block):
     def body(self, platform):
         config = self._config
         m = Module()
-        m.submodules.fifo = fifo = SyncFIFOBuffered(width=PASS.size, depth=8)
+        m.submodules.fifo = fifo = ShallowFifo(PASS, DEPTH)
         m.d.comb += [
-            fifo.w_data.eq(self.passes.payload), fifo.w_en.eq(self.passes.valid),
-            self.passes.ready.eq(fifo.w_rdy),
+            fifo.i.eq(self.passes.payload),
+            fifo.push.eq(self.passes.valid & self.passes.ready),
+            self.passes.ready.eq(fifo.level != DEPTH),
         ]
-        head = Signal(PASS)
-        m.d.comb += head.eq(fifo.r_data)
+        head = fifo.o.payload
 
         now = Signal(PASS, reset_less=True)
         running = Signal()
@@ -86,14 +89,14 @@ class PsumController(Block):
         permitted = Signal()
         m.d.comb += self.semaphores.payload.eq(Mux(hold, now.wait, head.wait))
         m.d.comb += self.semaphores.valid.eq(
-            hold | (fifo.r_rdy & head.first & ~permitted & ~running))
+            hold | (fifo.o.valid & head.first & ~permitted & ~running))
         with m.If(self.semaphores.valid & self.semaphores.ready):
             m.d.sync += [permitted.eq(~hold), hold.eq(0)]
 
         with m.If(~running):
-            with m.If(fifo.r_rdy & (~head.first | permitted)):
+            with m.If(fifo.o.valid & (~head.first | permitted)):
                 m.d.comb += [
-                    fifo.r_en.eq(1),
+                    fifo.o.ready.eq(1),
                     event.read.eq(head.accumulate),
                     event.read_addr.eq(head.psum),
                     event.clear.eq(~head.accumulate),
@@ -160,5 +163,5 @@ class PsumController(Block):
         ]
         busy = Signal()
         m.d.comb += busy.eq(Cat((stage.add, stage.read) for stage in stages).any())
-        m.d.comb += self.idle.eq(~running & ~fifo.r_rdy & (fifo.level == 0) & ~busy)
+        m.d.comb += self.idle.eq(~running & (fifo.level == 0) & ~busy)
         return m

@@ -6,7 +6,7 @@ lowest bits, and a LUT that selects between two others becomes the multiplexer o
 """
 
 from collections import Counter
-from functools import lru_cache
+from functools import cache
 from itertools import permutations
 
 __all__ = ["pack"]
@@ -17,7 +17,7 @@ _PINS = "ABCD"
 # whose bit ``i`` is its value where the binary digits of ``i`` are those signals, lowest first.
 
 
-@lru_cache(maxsize=None)
+@cache
 def _composed(size, outer, where, inner_table, inner_where):
     """The table over ``size`` signals of a table whose inputs are ``where``: numbers of signals,
     or -1 for the inner table, whose inputs are ``inner_where``."""
@@ -34,7 +34,7 @@ def _composed(size, outer, where, inner_table, inner_where):
     return table
 
 
-@lru_cache(maxsize=None)
+@cache
 def _without_constants(size, where, init):
     """The table over ``size`` signals of a LUT whose inputs are ``where``: numbers of signals, -1
     for a constant 0, -2 for a constant 1."""
@@ -58,7 +58,7 @@ def _insert(node, bit, inner, limit):
                             tuple(at[s] for s in inner[0]))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _halves(size, table, select):
     """The tables of a function where input ``select`` is 0 and 1, and the inputs of each."""
     result = []
@@ -73,7 +73,7 @@ def _halves(size, table, select):
     return result
 
 
-@lru_cache(maxsize=None)
+@cache
 def _carry(size, propagate, generate):
     """How half a carry cell gets both functions: ``(pins, init)``, the signal's number or None for
     a constant 1 at each pin; None if it cannot.
@@ -111,6 +111,7 @@ class _Netlist:
                             if port["direction"] == "output" for bit in port["bits"])
         self.luts = {cell["connections"]["Z"][0]: name for name, cell in self.cells.items()
                      if cell["type"] == "LUT4"}
+        self.halves = set()         # outputs of LUTs that a PFUMX selects from
 
     def node(self, cell, init="INIT", suffix=""):
         """The node of a LUT, or of half a carry cell's LUT."""
@@ -141,7 +142,7 @@ class _Netlist:
         self._reconnect(cell, f"INIT{half}", half, pins, signals, init)
 
     def _reconnect(self, cell, parameter, suffix, pins, signals, init):
-        cell["parameters"][parameter] = f"{init:016b}"
+        cell["parameters"] = cell["parameters"] | {parameter: f"{init:016b}"}
         for pin, number in zip(_PINS, pins, strict=True):
             bit = "1" if number is None else signals[number]
             for old in cell["connections"].get(pin + suffix, ()):
@@ -237,8 +238,14 @@ def _merge(netlist, bit, name):
 
 
 def _select(netlist, bit, name):
-    """Make two LUTs and the multiplexer of their slice of a LUT and two that feed it alone."""
+    """Make two LUTs and the multiplexer of their slice of a LUT and two that feed it alone; before
+    that, of the latter."""
+    if bit in netlist.halves:
+        return
     node = netlist.node(netlist.cells[name])
+    for source in node[0]:
+        if netlist.lut(source):
+            _select(netlist, source, netlist.lut(source))
     feeding = [source for source in node[0] if netlist.lut(source)]
     for k, one in enumerate(feeding):
         for other in feeding[k + 1:]:
@@ -255,6 +262,7 @@ def _select(netlist, bit, name):
             else:
                 continue
             netlist.remove_lut(name)
+            netlist.halves.update((one, other))
             for lut, (used, half) in zip(names, halves, strict=True):
                 netlist.set_lut(lut, (tuple(signals[n] for n in used), half))
             netlist.readers[signals[select]] += 1

@@ -26,9 +26,9 @@ class Array(Block):
         The last row, which takes part in every pass, issued a tap.
     cause : Out(2)
         Cause of its last idle cycle.
-    macs : Out(11)
+    macs : Out(range(rows * cols + 1))
         PEs that computed.
-    ifmap_writes, filter_writes : Out(11)
+    ifmap_writes, filter_writes : Out(range(rows * cols + 1))
         PEs whose ifmap spad (filter spad) was written.
     """
 
@@ -36,12 +36,13 @@ class Array(Block):
 
     def __init__(self, config):
         self._config = config
+        pes = range(config.rows * config.cols + 1)
         super().__init__({
             "y": In(ymessage(config)), "y_valid": In(1), "y_stop": Out(1),
             "f": In(fmessage(config)), "f_valid": In(1), "f_stop": Out(1),
             "psum": Out(config.cols * config.psum_bits), "full": Out(1), "take": In(1),
-            "busy": Out(1), "cause": Out(2), "macs": Out(11),
-            "ifmap_writes": Out(11), "filter_writes": Out(11),
+            "busy": Out(1), "cause": Out(2), "macs": Out(pes),
+            "ifmap_writes": Out(pes), "filter_writes": Out(pes),
         })
 
     def body(self, platform):

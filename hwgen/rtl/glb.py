@@ -1,6 +1,9 @@
 """A bank of the global buffer with its column's psum accumulator."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, signed
+from functools import reduce
+from operator import or_
+
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -183,7 +186,8 @@ class GlobalBuffer(Block):
                 bank.write_mask.eq(self.load.p.mask),
             ]
 
-        # A read's bank goes along with it: request, address register, memory, then the multiplexer.
+        # A read's bank goes along with it: request, address register, memory, then the choice of a
+        # bank, by a bit for each.
         def along(signal, cycles):
             for _ in range(cycles):
                 later = Signal.like(signal, name=f"{signal.name}_d")
@@ -191,16 +195,23 @@ class GlobalBuffer(Block):
                 signal = later
             return signal
 
-        feed_bank, feed_sub = Signal(range(config.cols)), Signal(range(config.subwords))
-        drain_bank = Signal(range(config.cols))
-        m.d.comb += [feed_bank.eq(feed.bank), feed_sub.eq(feed.sub),
-                     drain_bank.eq(self.drain.p.bank)]
-        words = Array(bank.read_data for bank in banks)
+        def chosen(by):
+            words = [bank.read_data & chosen.replicate(config.bank_bits)
+                     for bank, chosen in zip(banks, by, strict=True)]
+            return reduce(or_, words)
+
+        feed_bank, drain_bank = Signal(config.cols), Signal(config.cols)
+        feed_sub = Signal(range(config.subwords))
+        m.d.comb += [
+            feed_bank.eq(Cat(feed.bank == i for i in range(config.cols))),
+            drain_bank.eq(Cat(self.drain.p.bank == i for i in range(config.cols))),
+            feed_sub.eq(feed.sub),
+        ]
         loaded = along(load_go, 1)           # written one cycle after it was accepted
         m.d.sync += [
-            self.feed_data.eq(words[along(feed_bank, 2)].word_select(along(feed_sub, 2),
-                                                                    config.bus_bits)),
-            self.drain_data.eq(words[along(drain_bank, 2)]),
+            self.feed_data.eq(chosen(along(feed_bank, 2)).word_select(along(feed_sub, 2),
+                                                                     config.bus_bits)),
+            self.drain_data.eq(chosen(along(drain_bank, 2))),
             self.drain_valid.eq(along(drain_go, 2)),
             self.reads.eq(Mux(self.control.read, config.cols, feed_go + drain_go)),
             self.writes.eq(Mux(self.control.write, config.cols, loaded)),

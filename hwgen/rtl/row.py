@@ -65,9 +65,9 @@ class ArrayRow(Block):
         Cause of the row above's last idle cycle, and of this row's.
     busy : Out(1)
         A tap was issued.
-    macs : Out(6)
+    macs : Out(range(cols + 1))
         Columns that computed for it.
-    ifmap_writes, filter_writes : Out(6)
+    ifmap_writes, filter_writes : Out(range(cols + 1))
         PEs whose ifmap spad (filter spad) was written.
     """
 
@@ -75,15 +75,15 @@ class ArrayRow(Block):
 
     def __init__(self, config):
         self._config = config
-        psums = config.cols * config.psum_bits
+        psums, pes = config.cols * config.psum_bits, range(config.cols + 1)
         super().__init__({
             "row_id": In(5),
             "y": In(ymessage(config)), "y_valid": In(1), "y_stop": Out(1),
             "f": In(fmessage(config)), "f_valid": In(1), "f_stop": Out(1),
             "psum_i": In(psums), "above_full": In(1), "take": Out(1),
             "psum_o": Out(psums), "full": Out(1), "taken": In(1),
-            "cause_i": In(2), "cause_o": Out(2), "busy": Out(1), "macs": Out(6),
-            "ifmap_writes": Out(6), "filter_writes": Out(6),
+            "cause_i": In(2), "cause_o": Out(2), "busy": Out(1), "macs": Out(pes),
+            "ifmap_writes": Out(pes), "filter_writes": Out(pes),
         })
 
     def body(self, platform):
@@ -142,7 +142,7 @@ class ArrayRow(Block):
         ends = Signal()                      # the next one is the last
         last = Signal()
         mask = Signal(config.cols)
-        copies = Signal(6)
+        copies = Signal(range(config.cols + 1))
         index = Signal(range(config.bus_bytes))
         address = Signal(range(2 * config.filter_spad))
 
@@ -251,7 +251,7 @@ class ArrayRow(Block):
         chunk = Signal(range(chunks))
         colpat = Signal(config.cols)
         mask = Signal(config.cols)
-        copies = Signal(6)
+        copies = Signal(range(config.cols + 1))
 
         enable = Signal(config.cols)
         waddr = Signal(range(config.ifmap_spad // config.xbus_bytes), reset_less=True)

@@ -16,7 +16,8 @@ def plan(planner, conv):
     source, y, place = planner.read(conv.x, (conv,)), conv.y, None
     if isinstance(source, Tensor):
         source = planner.place(source, min(source.shape[0], planner.config.bus_bytes))
-    rectangles = [(rows, cols) for rows in _alike(conv.scale[0]) for cols in _alike(conv.scale[0].T)]
+    grid, = conv.scale
+    rectangles = [(rows, cols) for rows in _alike(grid) for cols in _alike(grid.T)]
     # The largest one decides the groups of channels.
     for rows, cols in sorted(rectangles, key=lambda pair: pair[0][0] * pair[0][1] - np.prod(
             [stop - start for start, stop in pair])):
@@ -28,7 +29,7 @@ def plan(planner, conv):
         part = source.part((0, row, column), (source.shape[0], height, width))
         work = replace(conv, x=replace(conv.x, shape=part.shape), y=replace(y, shape=shape),
                        pads=(top, left, bottom, right),
-                       scale=np.full(shape[0], conv.scale[0, rows[0], cols[0]], np.float32))
+                       scale=np.full(shape[0], grid[rows[0], cols[0]], np.float32))
         layer = Layer(work, Pooling(), work.y, conv.groups > 1)
         found = planner.search(layer, (part,), (place.g,) if place else ())
         if place is None:

@@ -122,7 +122,7 @@ class Planner:
         readers = self.consumers.get(layer.y.name, [])
         pool = readers[0] if len(readers) == 1 else None
         if isinstance(pool, MaxPool) and pool.x.shape == layer.y.shape and \
-                pool.dilation == (1, 1) and layer.y.dtype != np.int32:
+                pool.dilation == (1, 1) and layer.y.dtype != np.int32 and pool.table is None:
             return pool
         return None
 
@@ -326,11 +326,12 @@ class Planner:
             Placement.planar(conv.y, conv.y.name)
         lowered = replace(conv, x=replace(conv.x, shape=(depth, rows, 1)), turned=(False, False),
                           y=replace(conv.y, shape=(filters, rows, 1)))
-        layer = Layer(lowered, Pooling(), lowered.y, False)
+        store = _store(conv)
+        layer = Layer(lowered, Pooling(), lowered.y, False, mode=store.mode)
         groups, fixed = moves.divisors(filters, filters), self.mappings.get(conv.name)
         found, source = min(((self.search(layer, (source,), groups, fixed), source)
                              for source in sources), key=lambda pair: pair[0][1].cycles)
-        self.add((conv,), layer, found, (source,), y.turned(found[0].p), store=_store(conv),
+        self.add((conv,), layer, found, (source,), y.turned(found[0].p), store=store,
                  macs=conv.macs)
 
 

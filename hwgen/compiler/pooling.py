@@ -3,11 +3,15 @@
 from dataclasses import dataclass, replace
 from math import gcd
 
+import numpy as np
+
 from ..errors import HwgenError
+from ..isa import StoreMode
 from ..model.graph import Tensor
 from . import virtual
 from .geometry import Layer, Pooling
 from .layout import Placement
+from .lower import Store
 
 __all__ = ["layer", "plan", "search", "windows"]
 
@@ -19,11 +23,23 @@ def windows(pool):
 
 def layer(pool):
     """A MaxPool without dilation as the machine sees it."""
-    return _layer(pool, pool.x, windows(pool), pool.y)
+    return _layer(pool, pool.x.shape, windows(pool), pool.y)
 
 
-def _layer(pool, x, window, y):
-    return Layer(virtual.identity(pool.name, x.shape, dtype=x.dtype), window, y, x.shape[0] > 1)
+def _layer(pool, shape, window, y, first=True, column_step=1):
+    """A step of ``pool`` over a tensor of ``shape``. The ``first`` one reads the pooling's input
+    and applies its table: as that keeps the order, the largest value stays the largest."""
+    x, out = pool.x if first else pool.y, pool.y.dtype
+    conv = virtual.identity(pool.name, shape, dtype=x.dtype, column_step=column_step)
+    limits = np.iinfo(out)
+    conv = replace(conv, y=replace(conv.y, dtype=out), lo=int(limits.min), hi=int(limits.max))
+    return Layer(conv, window, y, shape[0] > 1, mode=_store(pool, first).mode)
+
+
+def _store(pool, first=True):
+    if pool.table is None or not first:
+        return Store()
+    return Store(StoreMode.SUM, 1.0, (pool.table.view(pool.y.dtype).astype(np.int32),))
 
 
 def search(planner, pool, source):
@@ -41,9 +57,9 @@ def search(planner, pool, source):
         return found
     window, channels = windows(pool), pool.x.shape[0]
     between = virtual.tensor(pool.name, (channels, pool.y.shape[1], pool.x.shape[2]),
-                             pool.x.dtype)
-    rows = _layer(pool, pool.x, replace(window, s=1, v=1, left=0), between)
-    cols = _layer(pool, between, replace(window, r=1, u=1, top=0), pool.y)
+                             pool.y.dtype)
+    rows = _layer(pool, pool.x.shape, replace(window, s=1, v=1, left=0), between)
+    cols = _layer(pool, between.shape, replace(window, r=1, u=1, top=0), pool.y, first=False)
     try:
         first = planner.search(rows, (source,))
         place = Placement.place(between, min(first[0].p, channels), 0, planner.config.bus_bytes)
@@ -88,16 +104,22 @@ def plan(planner, pool, why):
     that read the same rows or columns; if these are not all the outputs of a row, they are stored
     column by column.
     """
+    if pool.table is not None and not planner.config.elementwise:
+        raise HwgenError(
+            f"layer {pool.name!r} pools between different scales, and the accelerator "
+            f"{planner.config.name!r} is built without tables: set elementwise to true, or leave "
+            f"such layers to the host.")
     layers = (pool,)
     source = planner.read(pool.x, layers)
     if pool.dilation == (1, 1):
         found = search(planner, pool, source)
         for work, (mapping, estimate) in found[:-1]:
             y = planner.scratch(pool.name, work.y, min(mapping.p, work.y.shape[0]))
-            planner.add(layers, work, (mapping, estimate), (source,), y, fused="standalone",
-                        note="rows of the window, its columns follow")
+            planner.add(layers, work, (mapping, estimate), (source,), y, store=_store(pool),
+                        fused="standalone", note="rows of the window, its columns follow")
             source = y
-        planner.add(layers, *found[-1], (source,), pool.y, fused="standalone", note=why)
+        planner.add(layers, *found[-1], (source,), pool.y, store=_store(pool, len(found) == 1),
+                    fused="standalone", note=why)
         return
     if isinstance(source, Tensor):
         source = planner.place(source, min(source.shape[0], planner.config.bus_bytes))
@@ -114,18 +136,17 @@ def plan(planner, pool, why):
         part = source.part(
             (0, phase.start, across.start),
             (channels, -(-(height - phase.start) // dil_rows), width - across.start), dil_rows)
-        done = virtual.tensor(pool.name, (channels, phase.count, across.count), pool.x.dtype)
-        work = Layer(
-            virtual.identity(pool.name, part.shape, dtype=pool.x.dtype, column_step=step),
-            Pooling(pool.kernel[0], kernel, phase.stride, across.stride, phase.pad, across.pad),
-            done, channels > 1)
+        done = virtual.tensor(pool.name, (channels, phase.count, across.count), pool.y.dtype)
+        work = _layer(pool, part.shape, Pooling(pool.kernel[0], kernel, phase.stride, across.stride,
+                                                phase.pad, across.pad), done, column_step=step)
         found = planner.search(work, (part,), (y.g,) if y else ())
         if y is None:
             g = min(found[0].p, channels)
             y = planner.place(pool.y, g) if len(cols) == 1 else planner.scratch(
-                pool.name, virtual.tensor(pool.name, (channels, out_rows, width), pool.x.dtype), g)
+                pool.name, virtual.tensor(pool.name, (channels, out_rows, width), pool.y.dtype), g)
         planner.add(layers, work, found, (part,),
-                    y.part((0, phase.first, 0), done.shape, phase.step), fused="standalone",
+                    y.part((0, phase.first, 0), done.shape, phase.step), store=_store(pool),
+                    fused="standalone",
                     note=f"dilation: rows {phase.first} + {phase.step}n")
     if len(cols) > 1:
         _columns(planner, pool, y, planner.place(pool.y, y.g), cols, dil_cols)
@@ -139,9 +160,8 @@ def _columns(planner, pool, source, y, cols, dilation):
             .upright(dilation)
         done = y.part((0, 0, phase.first), (channels, height, y.shape[2] - phase.first)) \
             .upright(phase.step)
-        work = Layer(
-            virtual.identity(pool.name, part.shape, dtype=pool.x.dtype),
-            Pooling(pool.kernel[1], 1, phase.stride, 1, phase.pad, 0), done, part.shape[0] > 1)
+        work = _layer(pool, part.shape, Pooling(pool.kernel[1], 1, phase.stride, 1, phase.pad, 0),
+                      done, first=False)
         found = planner.search(work, (part,), (y.g,))
         planner.add((pool,), work, found, (part,), done, fused="standalone",
                     note=f"dilation: columns {phase.first} + {phase.step}n")

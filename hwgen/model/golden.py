@@ -111,7 +111,8 @@ def maxpool(layer, x):
     _expect(layer, (x,))
     least = np.iinfo(x.dtype).min
     windows = _windows(x, layer, layer.kernel, layer.dilation, least)
-    return functools.reduce(np.maximum, (taps.max(axis=0) for _, taps in windows))
+    y = functools.reduce(np.maximum, (taps.max(axis=0) for _, taps in windows))
+    return y if layer.table is None else layer.table[y.view(np.uint8)].view(layer.y.dtype)
 
 
 def elementwise(layer, *inputs):

@@ -100,6 +100,12 @@ class MaxPool:
     """Largest value of each window; positions outside the input are left out.
 
     ``ceil_mode`` shows only in ``y.shape``: its last windows may pass the input and the pads.
+
+    Attributes
+    ----------
+    table : numpy.ndarray or None
+        uint8, 256 entries: what becomes of the largest value, from the byte as stored to the byte
+        as stored; a greater value never becomes a smaller one. None: nothing.
     """
     name: str
     x: Tensor
@@ -108,6 +114,7 @@ class MaxPool:
     stride: tuple = (1, 1)
     pads: tuple = (0, 0, 0, 0)
     dilation: tuple = (1, 1)
+    table: np.ndarray | None = None
     macs = 0
 
     @property

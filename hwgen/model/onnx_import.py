@@ -134,7 +134,7 @@ class _Importer:
             if len(pools) > 1 or rest or len(codes) > 1:
                 raise OnHost(f"{pools[0]} stands among float operators, without quantisation "
                              f"between them")
-            found = pool_layer(part, pools[0], codes[0])
+            found = pool_layer(part, pools[0], codes[0], self.tables)
         elif any(node.op in MOVES - POINTWISE or node.op == "QLinearConcat" for node in inner):
             found = move_layer(part, codes, self.tables)
         else:

@@ -19,8 +19,9 @@ POOLS = {"MaxPool": "MaxPool", "AveragePool": "AveragePool",
 _SUMS = 1 << 14     # sums of a global average that are tried, all there are if possible
 
 
-def pool_layer(fragment, node, code):
-    """The layer of a fragment that holds one pooling operator, ``node``.
+def pool_layer(fragment, node, code, tables):
+    """The layer of a fragment that holds one pooling operator, ``node``; ``tables``: whether the
+    accelerator has tables, which change the largest values.
 
     Raises
     ------
@@ -44,19 +45,21 @@ def pool_layer(fragment, node, code):
     y = Tensor(fragment.y, view(shape), y_quant.dtype, int(y_quant.zero.item()),
                float(y_quant.scale.item()), shape)
     if op.endswith("MaxPool"):
-        layer = _maximum(fragment, node, x, y, x_quant.same(y_quant), op)
+        layer = _maximum(fragment, node, x, y, x_quant.same(y_quant), op, tables)
     else:
         layer = _average(fragment, node, x, y, op)
     return _tried(fragment, layer, code)
 
 
-def _maximum(fragment, node, x, y, same, op):
+def _maximum(fragment, node, x, y, same, op, tables):
     if len(node.outputs) > 1:
         raise OnHost(f"{node} also gives indices, which the accelerator does not")
-    if not same:
-        raise OnHost(f"{node} has different scales or zero points before and after it")
+    if not same and not tables:
+        raise OnHost(f"{node} has different scales or zero points before and after it, which needs "
+                     f"a table, and the accelerator is built without")
+    table = None if same else _table(fragment, node, x, y)
     if op == "GlobalMaxPool":
-        return MaxPool(node.name, x, y, x.shape[1:])
+        return MaxPool(node.name, x, y, x.shape[1:], table=table)
     geometry = _window(node, "MaxPool", x)
     _, e, f = y.shape
     # ceil_mode may add windows that pass the end: the pads there are what the last one needs.
@@ -65,7 +68,25 @@ def _maximum(fragment, node, x, y, same, op):
     pads = (top, left, max(0, (e - 1) * u + r - x.shape[1] - top),
             max(0, (f - 1) * v + s - x.shape[2] - left))
     return MaxPool(node.name, x, y, geometry["kernel"], geometry["stride"], pads,
-                   geometry["dilation"])
+                   geometry["dilation"], table)
+
+
+def _table(fragment, node, x, y):
+    """What becomes of each value that is the largest: the results for channels of that value."""
+    values = np.arange(256).astype(np.uint8).view(x.dtype)
+    table = np.empty(256, np.uint8)
+    for part in np.split(values, 8):
+        shape = (1, part.size, *x.onnx_shape[2:])
+        made = fragment.runner([shape])(np.broadcast_to(
+            part.reshape(1, -1, *[1] * (len(shape) - 2)), shape).copy()).reshape(part.size, -1)
+        if np.any(made != made[:, :1]):
+            raise OnHost(f"{node} gives results in ONNX Runtime that depend on where a value "
+                         f"stands")
+        table[part.view(np.uint8)] = made[:, 0].copy().view(np.uint8)
+    in_order = table[np.sort(values).view(np.uint8)].view(y.dtype)
+    if np.any(in_order[1:] < in_order[:-1]):
+        raise OnHost(f"{node} has a greater result for a smaller value")
+    return table
 
 
 def _window(node, op, x):

@@ -220,7 +220,8 @@ class _Graph:
         if self.chance(self.qlinear):
             self.read.add(x.name)
             return self.codes(self.node(op, [x.name], **attributes), shape, *x.quantisation)
-        return self.quantise(self.node(op, [self.real(x)], **attributes), shape, *x.quantisation)
+        keep = x.quantisation if self.chance(0.7) else (None, self.zero())
+        return self.quantise(self.node(op, [self.real(x)], **attributes), shape, *keep)
 
     def function(self, x):
         """A function, or a requantisation, of one tensor, perhaps to the other type."""

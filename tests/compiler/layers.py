@@ -9,9 +9,9 @@ from hwgen.model import golden
 from hwgen.model.graph import Conv, Elementwise, MaxPool, Move, Network, Piece, Tensor
 from sim.machine import Machine
 
-__all__ = ["tensor", "conv", "pool", "dense", "product", "accumulation", "elementwise", "concat",
-           "cut", "pad", "enlarge", "network", "load", "check", "random_conv", "random_pool",
-           "random_network", "random_graph", "random_config"]
+__all__ = ["tensor", "conv", "pool", "rescaled", "dense", "product", "accumulation", "elementwise",
+           "concat", "cut", "pad", "enlarge", "network", "load", "check", "random_conv",
+           "random_pool", "random_network", "random_graph", "random_config"]
 
 
 def tensor(name, shape, rng):
@@ -38,6 +38,17 @@ def conv(rng, x, filters, kernel, *, name="conv", stride=(1, 1), pads=(0, 0, 0, 
                 rng.integers(-1000, 1001, filters).astype(np.int32),
                 (rng.uniform(0.5, 1.5, filters) * 60 / spread).astype(np.float32), stride, dilation,
                 pads, groups, lo, hi)
+
+
+def rescaled(rng, layer):
+    """A pooling whose largest values go through a table, perhaps to the other type."""
+    y = replace(layer.y, dtype=tensor("", (1, 1, 1), rng).dtype)
+    limits = np.iinfo(y.dtype)
+    made = np.sort(rng.integers(limits.min, limits.max + 1, 256)).astype(y.dtype)
+    table = np.empty(256, np.uint8)
+    table[np.sort(np.arange(256).astype(np.uint8).view(layer.x.dtype)).view(np.uint8)] = \
+        made.view(np.uint8)
+    return replace(layer, y=y, table=table)
 
 
 def pool(x, kernel, stride, pads=(0, 0, 0, 0), name="pool", dilation=(1, 1)):
@@ -244,14 +255,14 @@ def random_graph(rng, config, most=6):
     while len(layers) < most:
         name = f"layer{len(layers)}"
         x = tensors[rng.integers(len(tensors))]
-        made = _random_layers(rng, str(rng.choice(kinds)), x, tensors, name)
+        made = _random_layers(rng, str(rng.choice(kinds)), x, tensors, name, config.elementwise)
         layers += made
         tensors += [layer.y for layer in made
                     if layer.y.dtype != np.int32 and np.prod(layer.y.shape) < 4000]
     return network(*layers)
 
 
-def _random_layers(rng, kind, x, tensors, name):
+def _random_layers(rng, kind, x, tensors, name, tables):
     channels, height, width = x.shape
 
     def beside(axis):
@@ -278,9 +289,9 @@ def _random_layers(rng, kind, x, tensors, name):
         layer = random_pool(rng, x, name)
         dilation = tuple(int(d) for d in rng.integers(1, 4, 2))
         reach = [(k - 1) * d + 1 for k, d in zip(layer.kernel, dilation, strict=True)]
-        if rng.random() < 0.5 or reach[0] > height or reach[1] > width:
-            return [layer]
-        return [pool(x, layer.kernel, layer.stride, (0, 0, 0, 0), name, dilation)]
+        if rng.random() < 0.5 and reach[0] <= height and reach[1] <= width:
+            layer = pool(x, layer.kernel, layer.stride, (0, 0, 0, 0), name, dilation)
+        return [rescaled(rng, layer) if tables and rng.random() < 0.3 else layer]
     if kind == "function" or kind == "gate" and height * width > 20:
         return [elementwise(rng, x, name=name)]
     if kind in ("add", "mul"):

@@ -26,6 +26,7 @@ from .layers import (
     product,
     random_config,
     random_graph,
+    rescaled,
     tensor,
 )
 
@@ -170,6 +171,18 @@ def test_dilated_pooling(config, case, rng):
     run(network(first, pool(first.y, **case)), config, rng)
 
 
+@CONFIGS
+@pytest.mark.parametrize("case", [
+    dict(kernel=(2, 2), stride=(2, 2)), dict(kernel=(3, 3), stride=(1, 1), pads=(1, 1, 1, 1)),
+    dict(kernel=(1, 1), stride=(1, 1)), dict(kernel=(3, 2), stride=(3, 3), dilation=(2, 2))])
+def test_pooling_between_scales(config, case, rng):
+    """Not fused into the convolution before it, which has a scale of its own."""
+    x = tensor("x", (5, 14, 13), rng)
+    first = conv(rng, x, 6, (3, 3), name="first")
+    run(network(first, rescaled(rng, pool(first.y, **case))), config, rng)
+    run(network(rescaled(rng, pool(x, **case))), config, rng)
+
+
 def test_concatenation_is_written_in_place(rng):
     x = tensor("x", (8, 9, 9), rng)
     parts = [conv(rng, x, m, (k, k), name=f"part{m}", pads=(k // 2,) * 4)
@@ -306,6 +319,8 @@ def test_refusals(rng):
     table = rng.integers(0, 256, 256, np.uint8)
     with pytest.raises(HwgenError, match="'concat' changes values.*without tables"):
         compile_network(network(concat([x, x], tables=[table, None])), plain)
+    with pytest.raises(HwgenError, match="'pool' pools between different scales.*without tables"):
+        compile_network(network(rescaled(rng, pool(x, (2, 2), (2, 2)))), plain)
     with pytest.raises(HwgenError, match="bytes of DRAM or more; there are 500: "):
         compile_network(network(conv(rng, x, 4, (1, 1))), SMALL, memory=500)
     compile_network(network(conv(rng, x, 4, (1, 1))), SMALL, memory=1 << 20)

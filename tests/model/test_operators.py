@@ -270,6 +270,20 @@ def test_maxpool(form, seed):
     case.layers(MaxPool)
 
 
+@seeds(4)
+@pytest.mark.parametrize("op", ["MaxPool", "GlobalMaxPool"])
+def test_maxpool_between_scales(op, seed):
+    """One layer, and from one 8-bit type to the other; without tables, the host's."""
+    for tables in (True, False):
+        case = Case(seed)
+        case.codes("x", (1, 5, 7, 6))
+        attributes = {"kernel_shape": [3, 2], "pads": [1, 0, 1, 1]} if op == "MaxPool" else {}
+        case.quantised(case.b.node(op, [case.real("x")], "f", **attributes),
+                       dtype=(U, S)[seed % 2])
+        layer, = case.layers(MaxPool, host=not tables, elementwise=tables)
+        assert not tables or layer.table is not None
+
+
 def average(case, form, op, x, y, **attributes):
     if form == "qdq":
         case.quantised(case.b.node(op, [case.real(x)], "f", **attributes), y)

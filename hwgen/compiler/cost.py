@@ -343,6 +343,8 @@ def estimate(config, layer, folds, m, timing):
         repeats = np.where(nfolds * chunks > 1, ceildiv(blocks, resident), 1)
         loads = sets * tiles * nfolds * chunks * repeats
 
+    loads = loads * layer.sources
+
     # Cycles and words, over whole and last tiles in both directions.
     keys = ("array", "refill", "ybus", "xbus", "filter", "filter_words", "compute", "loader",
             "load_words", "drain", "dram_write", "write_words", "serial", "waits")
@@ -353,6 +355,9 @@ def estimate(config, layer, folds, m, timing):
                  (last_cols, out_cols - (ncol - 1) * m["tile_cols"], np.ones_like(ncol), 1))
     dram_groups = ceildiv(layer.channels, g) if sets == 1 or layer.channels == 1 \
         else ceildiv(layer.channels + g - 1, g)
+    if dw:
+        # A set of channels that begins within a group reads it once more.
+        dram_groups = dram_groups + (chunks - 1) - (chunks - 1) // (g // np.gcd(g, chunk * q))
     astray = (sets > 1) & (layer.channels % g != 0)     # sets begin within a group
     in_pieces = ~(dw | astray | ((chunks > 1) & (chunk * q % g != 0)))
     tile_steps = nfolds * chunks * repeats
@@ -450,11 +455,13 @@ def estimate(config, layer, folds, m, timing):
             compute = np.maximum.reduce([
                 busy["array"] + busy["refill"], busy["ybus"], busy["xbus"], busy["filter"]])
             cost["compute"] += count * compute
-            cost["loader"] += count * (unpacked + tile_steps * (_LOAD + timing.latency))
+            cost["loader"] += count * (
+                unpacked + tile_steps * layer.sources * (_LOAD + timing.latency))
             # A step's load, in pieces, and a block's computing on it, and a pass of that: of the
             # tile before, the last block gives up a piece after the other; the first block waits
             # for each. The first tile of all may come in strips, which its first pass waits for.
-            load, first = (cycles // tile_steps + cut * (_LOAD + timing.latency) for cycles in (
+            begun = layer.sources * (_LOAD + timing.latency)
+            load, first = (cycles // tile_steps + cut * begun for cycles in (
                 unpacked, first_unpacked * np.minimum(chunk, ncg) * chunks // ncg))
             steps = nfolds * chunks * blocks
             block = compute // steps

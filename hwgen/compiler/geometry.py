@@ -110,6 +110,8 @@ class Layer:
         Channels that a group of the output in DRAM may have; empty: any number.
     mode : StoreMode
         What the output stage does.
+    sources : int
+        Tensors that take turns in the rows of the input, a LOAD each.
     """
     conv: Conv
     pooling: Pooling
@@ -117,6 +119,7 @@ class Layer:
     depthwise: bool
     groups: tuple = ()
     mode: StoreMode = StoreMode.REQUANTISE
+    sources: int = 1
 
     @cached_property
     def parts(self):
@@ -134,7 +137,7 @@ class Layer:
         conv = self.conv
         return (conv.x.shape, conv.y.shape, conv.weight.shape, conv.stride, conv.dilation,
                 conv.pads, conv.groups, self.pooling, self.y.shape, self.depthwise, self.groups,
-                self.mode, len(self.parts))
+                self.mode, self.sources, len(self.parts))
 
     @property
     def sets(self):

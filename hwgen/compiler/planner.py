@@ -195,7 +195,8 @@ class Planner:
         output and the ``fixed`` fields of the mapping given."""
         _check(layer)
         placed = [source.g for source in sources if isinstance(source, Placement)]
-        layer, g = replace(layer, groups=groups), lcm(*placed) if placed else None
+        layer = replace(layer, groups=groups, sources=len(sources))
+        g = lcm(*placed) if placed else None
         if fixed:
             return search(self.config, layer, g, self.timing, fixed)
         key = layer.measures, g

@@ -136,8 +136,9 @@ class Bench:
                 await RisingEdge(self.dut.clk)
 
     async def watch(self):
-        """Every cycle: a word's message comes one cycle after it; ``stop``, ``error``, ``idle``."""
-        dut, message, outstanding = self.dut, None, 0
+        """Every cycle: a word's message, or its error, comes one cycle after it; ``stop``,
+        ``idle``."""
+        dut, message, outstanding, error = self.dut, None, 0, False
         while True:
             await RisingEdge(dut.clk)
             self.cycle += 1
@@ -149,10 +150,11 @@ class Bench:
             ready = int(dut.data__ready.value)
             assert ready == (not int(dut.stop.value) and not self.errors)
             taken = int(dut.data__valid.value) and ready
-            assert int(dut.error.value) == bool(taken and self.words == self.bad)
+            assert int(dut.error.value) == error
+            error = bool(taken and self.words == self.bad)
             message = None
             if taken:
-                self.errors += self.words == self.bad
+                self.errors += error
                 message = self.messages[self.words]
                 self.words += 1
                 outstanding -= int(dut.data__payload.value) >> CONFIG.bus_bits

@@ -94,7 +94,6 @@ class Feed(Block):
         first_tag = Signal()
         c = Signal(6)                        # channel group within the pass
         h = Signal(10)                       # filter row, in ifmap rows
-        groups = Signal(6)                   # channel groups of the pass, less one
         word = Signal(range(program_words(config) + 1))
 
         m.d.comb += [
@@ -113,8 +112,8 @@ class Feed(Block):
         waited = Signal(6)                   # strips since the last wait, with this one
         address, outer_base = Signal(24), Signal(24)
         round_base, strip_base = Signal(24), Signal(24)
-        # Counts, less one: registers, since they begin the longest path. They stand when the tags
-        # are through, and the row program goes out before the first word is read.
+        # Counts, less one. They stand when the tags are through; what is the last one is told a
+        # step ahead, since the choice of the next address begins with it.
         inner_count = Signal(10, reset_less=True)
         outer_count = Signal(10, reset_less=True)
         round_count = Signal(12, reset_less=True)
@@ -127,15 +126,15 @@ class Feed(Block):
                 inner_stride.eq(command.row_stride), outer_stride.eq(command.cg_stride),
             ]
         with m.Else():
-            m.d.sync += [inner_count.eq(groups), outer_count.eq(command.n_h - 1)]
+            m.d.sync += outer_count.eq(command.n_h - 1)
             m.d.comb += [
                 inner_stride.eq(command.cg_stride), outer_stride.eq(command.row_stride),
             ]
         last_inner, last_outer, last_round, last_strip = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += [
-            last_inner.eq(inner == inner_count), last_outer.eq(outer == outer_count),
-            last_round.eq(round_ == round_count), last_strip.eq(strip == strip_count),
-        ]
+
+        def step(counter, last, count):
+            following = Mux(last, 0, counter + 1)[:len(counter)]
+            m.d.sync += [counter.eq(following), last.eq(following == count)]
         augend, addend = Signal(glb_address.GLB_ADDRESS), Signal(glb_address.GLB_ADDRESS)
         total = glb_address.add(m, config, augend, addend)
         one = isa.glb_address(config, 1)
@@ -174,8 +173,10 @@ class Feed(Block):
                 with m.If(send):
                     m.d.sync += [
                         row.eq(row + 1), first_tag.eq(0), left.eq(left - 1), r.eq(r + 1),
-                        h.eq(h + command.dil), groups.eq(c), word.eq(0),
+                        h.eq(h + command.dil), word.eq(0),
                     ]
+                    with m.If(~command.depthwise):
+                        m.d.sync += inner_count.eq(c)
                     with m.If(r == command.r - 1):
                         m.d.sync += [r.eq(0), h.eq(0), c.eq(c + 1), group.eq(total)]
                     with m.If(row == config.rows - 1):
@@ -184,6 +185,10 @@ class Feed(Block):
                 m.d.comb += [
                     send.eq(~self.stop), message.kind.eq(YKind.PROGRAM),
                     message.end.eq(word == program_words(config) - 1),
+                ]
+                m.d.sync += [
+                    last_inner.eq(inner_count == 0), last_outer.eq(outer_count == 0),
+                    last_round.eq(round_count == 0), last_strip.eq(strip_count == 0),
                 ]
                 with m.If(send):
                     m.d.sync += word.eq(word + 1)
@@ -207,14 +212,17 @@ class Feed(Block):
                 with m.Else():
                     m.d.comb += [augend.eq(strip_base), addend.eq(command.strip_stride)]
                 with m.If(send):
-                    m.d.sync += [address.eq(total), inner.eq(inner + 1)]
+                    m.d.sync += address.eq(total)
+                    step(inner, last_inner, inner_count)
                     with m.If(last_inner):
-                        m.d.sync += [inner.eq(0), outer_base.eq(total), outer.eq(outer + 1)]
+                        m.d.sync += outer_base.eq(total)
+                        step(outer, last_outer, outer_count)
                         with m.If(last_outer):
-                            m.d.sync += [outer.eq(0), round_base.eq(total), round_.eq(round_ + 1)]
+                            m.d.sync += round_base.eq(total)
+                            step(round_, last_round, round_count)
                             with m.If(last_round):
-                                m.d.sync += [round_.eq(0), strip_base.eq(total),
-                                             strip.eq(strip + 1), waited.eq(waited + 1)]
+                                m.d.sync += [strip_base.eq(total), waited.eq(waited + 1)]
+                                step(strip, last_strip, strip_count)
                                 with m.If(first_pass & command.feed_step.any()
                                           & (waited == command.feed_step)):
                                     m.d.sync += state.eq(_State.STRIP)

@@ -28,7 +28,7 @@ class FilterDistributor(Block):
         Filter network message.
     stop : In(1)
     error : Out(1)
-        A packet head without its mark; nothing more is read from the stream.
+        For a cycle, after a packet head without its mark; nothing more is read from the stream.
     idle : Out(1)
     """
 
@@ -84,7 +84,12 @@ class FilterDistributor(Block):
         else:
             m.d.comb += [header.eq(self.data.p.data), have_header.eq(1)]
 
-        m.d.comb += self.data.ready.eq(~self.stop & ~failed)
+        failed_before = Signal()
+        m.d.sync += failed_before.eq(failed)
+        m.d.comb += [
+            self.data.ready.eq(~self.stop & ~failed),
+            self.error.eq(failed & ~failed_before),
+        ]
         with m.If(self.data.valid & self.data.ready):
             with m.If(inside):
                 m.d.comb += [
@@ -103,7 +108,6 @@ class FilterDistributor(Block):
                         words.eq((header.size - 1)[:11] >> word_bits),
                     ]
                 with m.Else():
-                    m.d.comb += self.error.eq(1)
                     m.d.sync += failed.eq(1)
         if config.bus_bits == 32:
             with m.If(self.data.valid & self.data.ready & ~inside):

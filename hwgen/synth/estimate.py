@@ -44,12 +44,13 @@ _SHAPES = {
 def _terms(config):
     """``{block: terms}``: what the block's size is proportional to."""
     rows, cols, lanes, bus = config.rows, config.cols, config.lanes, config.bus_bytes
-    pes = rows * cols
+    pes, chunk = rows * cols, config.xbus_bytes
+    rams = -(-config.ifmap_spad // chunk // 16) * -(-9 * chunk // 4)    # of 16 words of 4 bits
     return {
-        "PEs": (pes, pes * config.psum_bits, pes * config.xbus_bytes),
+        "PEs": (pes, pes * config.psum_bits, pes * rams, pes * (chunk - 1)),
         "array rows": (rows, rows * cols, rows * bus),
-        "NoC": (1, rows, cols, bus),
-        "GLB": (1, cols, cols * lanes),
+        "NoC": (1, rows, bus),
+        "GLB": (1, cols * lanes),
         "output stage": (1, lanes),
         "loader": (1, bus),
         "DMA": (1, bus),
@@ -73,8 +74,8 @@ def _block_rams(config, family):
     memories = {         # instances, words, bits
         "PEs": ((config.rows * config.cols, 2 * config.filter_spad, 8),
                 (config.rows * config.cols, config.ifmap_spad // chunk, 9 * chunk)),
-        "array rows": ((config.rows, 15, bus + 1), (config.rows, 15, 9 * config.bus_bytes + 4)),
-        "GLB": ((config.cols, config.bank_depth, config.bank_bits), (1, 7, 67)),
+        "array rows": ((config.rows, 16, bus + 1), (config.rows, 16, 9 * config.bus_bytes + 4)),
+        "GLB": ((config.cols, config.bank_depth, config.bank_bits), (1, 8, 79)),
         "output stage": (*((2, words, 32) for words in config.param_words),
                          (1, 32, 9 * config.lanes)),
         "DMA": ((2, max(128, 2 * config.burst), bus + 1), (1, 16, bus + 1), (1, 8, 32), (1, 8, 29),

@@ -140,7 +140,8 @@ COMMANDS = {c.name: c for c in (
             "``psum_signal`` when the last psum has been written. A tile that arrives, and a block "
             "that is drained and filled anew, strips by strips: the waits are taken again in the "
             "first pass before every ``feed_step``-th and ``wait_step``-th strip, and the last "
-            "pass gives ``psum_signal`` after every ``signal_step``-th strip, and after the last.", (
+            "pass gives ``psum_signal`` after every ``signal_step``-th strip, and after the last.",
+            (
                 (Field("feed_wait", 8, "semaphores taken before the first ifmap word is read"),
                  Field("feed_signal", 8, "semaphores given when the last ifmap word has been read"),
                  Field("psum_wait", 8, "semaphores taken before the first psum is written"),

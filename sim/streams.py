@@ -2,9 +2,20 @@
 
 import random
 
-from cocotb.triggers import RisingEdge
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge
 
-__all__ = ["send", "receive", "watch"]
+__all__ = ["start", "send", "receive", "watch"]
+
+
+async def start(dut):
+    """Start the clock and reset the block; returns at the first edge without reset."""
+    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+    dut.rst.value = 1
+    await ClockCycles(dut.clk, 3)
+    dut.rst.value = 0
+    await RisingEdge(dut.clk)
 
 
 async def send(dut, name, payloads, stall=0.0):

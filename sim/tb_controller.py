@@ -163,7 +163,7 @@ class Bench:
         for queue in QUEUES:
             assert self.received[queue] == [
                 int.from_bytes(c, "little") for c in commands
-                if isa.unpack(c)[0] in isa.COMMANDS and isa.COMMANDS[isa.unpack(c)[0]].queue == queue
+                if (name := isa.unpack(c)[0]) in isa.COMMANDS and isa.COMMANDS[name].queue == queue
             ], queue
 
 
@@ -194,7 +194,8 @@ async def programs(dut):
         dut.units_idle.value = 0
         commands = random_program(rng, rng.choice((0, 1, 5, 40)))
         offset = await bench.start(commands)
-        await bench.until(lambda: sum(map(len, bench.received.values())) == len(commands) - 2)
+        count = len(commands) - 2
+        await bench.until(lambda count=count: sum(map(len, bench.received.values())) == count)
         await ClockCycles(dut.clk, rng.randrange(400))
         for _ in range(rng.randrange(3)):                # idle for too short a time
             dut.units_idle.value = 1
@@ -203,7 +204,7 @@ async def programs(dut):
             await ClockCycles(dut.clk, rng.randint(1, 20))
         assert bench.done == number
         dut.units_idle.value = 1
-        await bench.until(lambda: bench.done > number)
+        await bench.until(lambda number=number: bench.done > number)
         bench.check_received(commands)
         # In order, each once, and no more than READ_AHEAD beyond the end.
         assert bench.requests == [offset + isa.COMMAND_BYTES * i
@@ -239,7 +240,6 @@ async def queue_depth(dut):
 async def semaphores(dut):
     """Units that take and give at random, against a model; no signal is taken twice."""
     bench = Bench(dut)
-    rng = bench.rng
     await bench.begin()
     for number in range(3):
         dut.units_idle.value = 0
@@ -250,7 +250,7 @@ async def semaphores(dut):
         for unit in GIVERS:
             getattr(dut, f"give_{unit}").value = 0
         dut.units_idle.value = 1
-        await bench.until(lambda: bench.done > number)
+        await bench.until(lambda number=number: bench.done > number)
     assert not bench.errors
 
 
@@ -379,8 +379,8 @@ async def outside_errors(dut):
     await ClockCycles(dut.clk, 5)
     assert not bench.errors and not dut.halt.value
 
-    for names in (["read_error"], ["write_error"], ["filter_error"], ["filter_error", "write_error"],
-                  ["filter_error", "write_error", "read_error"]):
+    for names in (["read_error"], ["write_error"], ["filter_error"],
+                  ["filter_error", "write_error"], ["filter_error", "write_error", "read_error"]):
         dut.units_idle.value = 0
         await bench.start(random_program(rng, 30))
         await ClockCycles(dut.clk, rng.randrange(500))

@@ -7,13 +7,12 @@ import random
 from collections import deque
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiReadBus, AxiWriteBus
 from cocotbext.axi.axi_ram import AxiRamRead, AxiRamWrite
 
 from hwgen.config import Config
-from sim.streams import receive, send, watch
+from sim.streams import receive, send, start, watch
 
 CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
 BUS = CONFIG.bus_bytes
@@ -29,16 +28,12 @@ def pauses(chance):
     return (rng.random() < chance for _ in itertools.count())
 
 
-async def start(dut, inputs):
+async def begin_with(dut, inputs):
     for name in inputs:
         getattr(dut, name).value = 0
     dut.base.value = BASE
     dut.halt.value = 0
-    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-    dut.rst.value = 1
-    await ClockCycles(dut.clk, 3)
-    dut.rst.value = 0
-    await RisingEdge(dut.clk)
+    await start(dut)
 
 
 async def bursts(dut, x, seen):
@@ -113,7 +108,7 @@ async def start_read(dut, pause):
     if pause:
         memory.ar_channel.set_pause_generator(pauses(pause))
         memory.r_channel.set_pause_generator(pauses(pause))
-    await start(dut, READ_INPUTS)
+    await begin_with(dut, READ_INPUTS)
     seen = []
     cocotb.start_soon(bursts(dut, "ar", seen))
     cocotb.start_soon(watch(dut, "axi_arvalid", "axi_arready", AR))
@@ -128,7 +123,7 @@ async def read_random(dut, pause, stall):
         want.append(reference_words(image, requests))
         cocotb.start_soon(send(dut, f"req_{k}", [a | n << 32 for a, n in requests], stall))
         cocotb.start_soon(receive(dut, f"data_{k}", got[k].append, stall))
-    await until(dut, lambda: all(len(g) >= len(w) for g, w in zip(got, want)))
+    await until(dut, lambda: all(len(g) >= len(w) for g, w in zip(got, want, strict=True)))
     await ClockCycles(dut.clk, 20)
     assert got == want
     assert int(dut.idle.value) == 1
@@ -161,7 +156,7 @@ async def read_blocked_client(dut):
 async def read_sustains_a_beat_a_cycle(dut):
     """40 cycles of latency, a beat a cycle from the memory, requests of 14 and of 700 beats."""
     latency = 40
-    await start(dut, READ_INPUTS + ["axi_rvalid", "axi_rresp", "axi_rid"])
+    await begin_with(dut, READ_INPUTS + ["axi_rvalid", "axi_rresp", "axi_rid"])
     dut.axi_arready.value = 1
     queue, cycle = deque(), 0
 
@@ -187,7 +182,7 @@ async def read_sustains_a_beat_a_cycle(dut):
             send(dut, f"req_{k}", [(256 * BUS * i) | beats << 32 for i in range(count)]))
         taker = cocotb.start_soon(receive(dut, f"data_{k}", got.append))
         begin = cycle
-        await until(dut, lambda: len(got) == beats * count)
+        await until(dut, lambda got=got, all=beats * count: len(got) == all)
         taken = cycle - begin
         dut._log.info(f"{count} requests of {beats} beats: {taken} cycles")
         if CONFIG.burst >= 14:
@@ -254,7 +249,7 @@ async def start_write(dut, pause):
     if pause:
         for channel in (memory.aw_channel, memory.w_channel, memory.b_channel):
             channel.set_pause_generator(pauses(pause))
-    await start(dut, WRITE_INPUTS)
+    await begin_with(dut, WRITE_INPUTS)
     seen = []
     cocotb.start_soon(bursts(dut, "aw", seen))
     cocotb.start_soon(watch(dut, "axi_awvalid", "axi_awready", AW))

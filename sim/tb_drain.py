@@ -8,13 +8,12 @@ from itertools import product
 
 import cocotb
 import numpy as np
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen import isa
 from hwgen.config import Config
 from hwgen.isa import StoreMode
-from sim.streams import receive, send
+from sim.streams import receive, send, start
 from sim.tb_requant import VECTOR, reference
 
 CONFIG = Config(**json.loads(os.environ["TB_CONFIG"]))
@@ -145,11 +144,7 @@ class Bench:
                      "segment__ready", "data__ready"):
             getattr(dut, name).value = 0
         dut.write_idle.value = 1
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-        dut.rst.value = 1
-        await ClockCycles(dut.clk, 3)
-        dut.rst.value = 0
-        await RisingEdge(dut.clk)
+        await start(dut)
         cocotb.start_soon(receive(dut, "read", self.read, self.stall))
         cocotb.start_soon(receive(dut, "segment", self.segment, self.stall))
         cocotb.start_soon(receive(dut, "data", self.data, self.stall))

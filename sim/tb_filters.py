@@ -6,13 +6,12 @@ import random
 from collections import deque
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen import isa
 from hwgen.config import Config
 from hwgen.rtl.messages import FilterHead, fmessage
-from sim.streams import receive, send
+from sim.streams import receive, send, start
 
 CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
 COUNT = int(os.environ.get("TB_COUNT", "25"))
@@ -93,11 +92,7 @@ class Bench:
         dut = self.dut
         for name in INPUTS:
             getattr(dut, name).value = 0
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-        dut.rst.value = 1
-        await ClockCycles(dut.clk, 3)
-        dut.rst.value = 0
-        await RisingEdge(dut.clk)
+        await start(dut)
         cocotb.start_soon(self.watch())
         cocotb.start_soon(receive(dut, "req", self.request, stall))
         cocotb.start_soon(self.serve(stall))

@@ -6,11 +6,11 @@ import random
 from collections import defaultdict
 
 import cocotb
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
 from hwgen.config import Config
 from hwgen.rtl.glb import psum_control
+from sim.streams import start
 
 CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
 COUNT = int(os.environ.get("TB_COUNT", "2000"))
@@ -115,11 +115,7 @@ async def random_use(dut):
     rng = random.Random(SEED)
     for name in INPUTS:
         getattr(dut, name).value = 0
-    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-    dut.rst.value = 1
-    await ClockCycles(dut.clk, 3)
-    dut.rst.value = 0
-    await RisingEdge(dut.clk)
+    await start(dut)
 
     model = Model()
     cycles = schedule(rng)

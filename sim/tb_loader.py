@@ -7,12 +7,11 @@ from collections import deque
 
 import cocotb
 import numpy as np
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
 from hwgen import isa
 from hwgen.config import Config
-from sim.streams import receive, send
+from sim.streams import receive, send, start
 
 CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
 COUNT = int(os.environ.get("TB_COUNT", "40"))
@@ -101,11 +100,7 @@ class Bench:
         dut = self.dut
         for name in INPUTS:
             getattr(dut, name).value = 0
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-        dut.rst.value = 1
-        await ClockCycles(dut.clk, 3)
-        dut.rst.value = 0
-        await RisingEdge(dut.clk)
+        await start(dut)
         cocotb.start_soon(receive(dut, "req", self.requests.append, stall))
         cocotb.start_soon(receive(dut, "take", self.taken.append, stall))
         cocotb.start_soon(receive(dut, "glb", self.write, stall))

@@ -6,13 +6,12 @@ import random
 from collections import defaultdict, deque
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen.config import Config
 from hwgen.rtl.glb import psum_control
 from hwgen.rtl.psums import PASS
-from sim.streams import receive, send
+from sim.streams import receive, send, start
 
 CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
 COUNT = int(os.environ.get("TB_COUNT", "30"))
@@ -161,11 +160,7 @@ def check(passes, trace):
 async def run(dut, passes, stall):
     for name in INPUTS:
         getattr(dut, name).value = 0
-    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-    dut.rst.value = 1
-    await ClockCycles(dut.clk, 3)
-    dut.rst.value = 0
-    await RisingEdge(dut.clk)
+    await start(dut)
     trace, taken = [], []
     cocotb.start_soon(record(dut, trace))
     cocotb.start_soon(offer(dut, stall))

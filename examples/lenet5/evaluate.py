@@ -76,8 +76,8 @@ def main(count, pe):
     # The test set is sorted by class: take digits from all over it.
     chosen = np.random.default_rng(1).permutation(len(images))[:count]
     correct, differing, cycles = on_rtl(model, images[chosen], labels[chosen], pe)
-    print(f"int8 accuracy on the RTL ({pe}): {correct} of {count}; differing values in all tensors: "
-          f"{differing}; {cycles / count:,.0f} cycles a digit")
+    print(f"int8 accuracy on the RTL ({pe}): {correct} of {count}; differing values in all "
+          f"tensors: {differing}; {cycles / count:,.0f} cycles a digit")
     raise SystemExit(1 if differing else 0)
 
 

@@ -85,7 +85,7 @@ def command(networks, pe, preset, path, settings, layers, model_only, dram_bytes
 
 
 def _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes):
-    results, alike = [], {}
+    results, alike, running = [], {}, {}
     with Progress(TextColumn("{task.description}"), BarColumn(),
                   TextColumn("{task.fields[cycles]:>12,} cycles"), TimeElapsedColumn(),
                   console=notes, transient=True) as bar:
@@ -96,15 +96,13 @@ def _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes):
                 continue
             task = bar.add_task(f"{name} {index + 1}/{len(shapes)} {shape.name}", total=None,
                                 cycles=0)
-            bus = None
 
             def starting(simulation, segment, task=task):
-                nonlocal bus
-                bus = simulation
+                running["bus"] = simulation
                 bar.update(task, total=segment.cycles)
 
             def progress(task=task):
-                cycles = bus.statistics()["cycles"]
+                cycles = running["bus"].statistics()["cycles"]
                 bar.update(task, completed=cycles, cycles=cycles)
             try:
                 results.append(bench_layer(name, shape, config, start, sparsity=sparsity, seed=seed,

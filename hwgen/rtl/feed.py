@@ -33,8 +33,8 @@ class Feed(Block):
     A pass takes ``rows`` (channel group, filter row) pairs, the last pass of a command what is
     left, on the bottom rows. Its messages are a tag for each row, the row program, and for each
     strip, each round (GLB word of the streams), each ifmap row of the strip, each channel group:
-    one GLB word (depthwise: channel groups outside, ifmap rows inside). One message a cycle; the array
-    pauses it by ``stop``. A word requested in cycle t is on ``y`` in cycle t + 4.
+    one GLB word (depthwise: channel groups outside, ifmap rows inside). One message a cycle; the
+    array pauses it by ``stop``. A word requested in cycle t is on ``y`` in cycle t + 4.
 
     Members
     -------

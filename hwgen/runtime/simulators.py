@@ -36,7 +36,7 @@ def prepare(sim, verilog, *, console):
 
 
 class Watch:
-    """A progress bar of the program that runs: cycles, share of the cycles foreseen, cycles a second.
+    """A progress bar of the program that runs: cycles, share of those foreseen, cycles a second.
 
     A context manager; :meth:`starting` and :meth:`progress` are for
     :func:`~hwgen.runtime.session.execute`.

@@ -367,7 +367,8 @@ def estimate(config, layer, folds, m, timing):
         for n_cols, pooled_cols, col_count, kind in col_kinds:
             count = row_count * col_count * sets
             n_strips = np.maximum(ceildiv(n_rows, e), m["strips"])
-            busy, unpacked, first_unpacked, cut = dict.fromkeys(keys[:6], 0), 0, 0, _PIECES
+            busy, cut = dict.fromkeys(keys[:6], 0), _PIECES
+            aligned, offset, unpacked, first_unpacked = 0, 0, 0, 0
             for fold, folds_alike in shapes:
                 r, s = fold.rows, fold.cols
                 taps = s.taps * (1 if dw else q)
@@ -437,13 +438,14 @@ def estimate(config, layer, folds, m, timing):
                 by_runs = dram_groups * height * kept * (runs + (s.step - 1) * ceildiv(g, word))
                 read = np.maximum(dram_groups * real_rows * np.maximum(row_words, row_read),
                                   timing.cycles(words * word))
-                unpack, first_unpack = (np.maximum(read, np.where(
+                by_words = [folds_alike * repeats * np.maximum(read, np.where(
                     (g == q) & (s.step == 1) & ~astray,
-                    ncg * height * (rounds + (share * (rounds + 1)).astype(np.int64)), by_runs))
-                    for share in (shifted[kind], first_shifted))
+                    ncg * height * (rounds + extra * (rounds + 1)), by_runs)) for extra in (0, 1)]
                 cost["load_words"] += count * folds_alike * repeats * words
-                unpacked += folds_alike * repeats * unpack
-                first_unpacked += folds_alike * repeats * first_unpack
+                aligned, offset = aligned + by_words[0], offset + by_words[1]
+                share = shifted[kind]
+                unpacked += by_words[0] + (share * (by_words[1] - by_words[0])).astype(np.int64)
+                first_unpacked += np.where(first_shifted, by_words[1], by_words[0])
                 tile_words = np.minimum(chunk, ncg) * height * rounds
                 step_passes = ceildiv(passes, chunks)
                 parts_cut, _ = pieces(config, q, g, r.taps, np.minimum(chunk, ncg), tile_words)
@@ -461,16 +463,18 @@ def estimate(config, layer, folds, m, timing):
             # tile before, the last block gives up a piece after the other; the first block waits
             # for each. The first tile of all may come in strips, which its first pass waits for.
             begun = layer.sources * (_LOAD + timing.latency)
-            load, first = (cycles // tile_steps + cut * begun for cycles in (
-                unpacked, first_unpacked * np.minimum(chunk, ncg) * chunks // ncg))
+            aligned, offset, first = (cycles // tile_steps + cut * begun for cycles in (
+                aligned, offset, first_unpacked * np.minimum(chunk, ncg) * chunks // ncg))
             steps = nfolds * chunks * blocks
             block = compute // steps
             a_pass = block // step_passes
             free = np.maximum(block - busy["filter_words"] // steps, 0)  # of DRAM, for the load
             _, in_strips = strip_pieces(n_strips, tile_words)
-            cost["serial"] += count * tile_steps * np.where(
-                cut == 1, load, np.maximum(
-                    load - np.where(step_blocks > 1, 2 * free - 2 * free // cut, free), 0))
+            hidden = np.where(cut == 1, 0, np.where(step_blocks > 1, 2 * free - 2 * free // cut,
+                                                    free))
+            cost["serial"] += (count * tile_steps * (
+                (1 - share) * np.maximum(aligned - hidden, 0)
+                + share * np.maximum(offset - hidden, 0))).astype(np.int64)
             by_strips = (in_strips > cut) & ((m["buffers"] > 1) | (loads == 1) | (cut == 1))
             start = np.where(
                 by_strips, np.maximum(first // in_strips, first - a_pass + a_pass // in_strips),

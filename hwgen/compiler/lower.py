@@ -16,6 +16,7 @@ __all__ = ["lower", "Code", "Store"]
 LOADED, BUFFER, COMPLETE, SLOT, PARAMS, PARAMS_FREE, WRITTEN = (1 << n for n in range(7))
 
 _PAD = 63                   # most padding rows or columns of a LOAD
+_AHEAD = 4                  # LOADs that may wait for a buffer: their queue holds 5
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,7 @@ class _Lowering:
                        for n, step in enumerate(opening)]
         self.tiles = [self.tile_of(step, i, len(steps) == 1) for i, step in enumerate(steps)]
         self.begun = 0
+        self.later = []             # LOADs that would fill their queue, and hold up all others
         self.begin(1)
         if self.params_once:
             self.emit("PARAMS", signal=PARAMS, dst=0, count=params, addr=self.param_addr)
@@ -394,6 +396,8 @@ class _Lowering:
                         feed_step=tile.strips if entering else 0,
                         wait_step=self.follows(self.number[block]) if wait else 0,
                         signal_step=self.leaves[self.number[block]][2] if done else 0)
+                    if self.later:
+                        self.commands.append(self.later.pop(0))
                     if opening and (tile.strips or gives):
                         self.begin(self.loads(0))
                     if gives and in_turn:
@@ -403,8 +407,13 @@ class _Lowering:
                         self.load_all(other)
             if step.last:
                 self.store(step, block)
+        self.commands += self.later
+        self.later = []
         if reused and not in_turn:
+            begin = len(self.commands)
             self.load_all(following)
+            self.later = self.commands[begin + _AHEAD:]
+            del self.commands[begin + _AHEAD:]
 
     def load_all(self, index):
         for piece in range(self.loads(index)):

@@ -67,8 +67,9 @@ class Program:
     To run it: write ``image`` at DRAM offset 0, and run the segments that are not joined in order,
     each with PROGRAM set to its ``offset``. A tensor that no segment makes, an input or a host
     layer's output, is to be written before: its :meth:`pack` at ``tensors[name].offset``. Every
-    tensor keeps its place, so each may be read back at the end. A layer without a segment (a slice that is read where it
-    is, a concatenation whose parts were written in place) is done when those before it are.
+    tensor keeps its place, so each may be read back at the end. A layer without a segment (a slice
+    that is read where it is, a concatenation whose parts were written in place) is done when those
+    before it are.
 
     Attributes
     ----------

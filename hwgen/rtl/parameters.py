@@ -16,8 +16,8 @@ class Parameters(Block):
     A parameter word holds a bias and a scale, 32 bits each, in memories of their own. In modes
     REQUANTISE and RAW, ``acc`` is the psum plus its channel's bias. In modes SUM and PRODUCT, of
     lanes that have tables, the 256 first words are two of them, and ``acc`` is the sum of an entry
-    of each, or the product of their lowest 9 bits as signed numbers: the bias of word ``psum[7:0]`` and the scale of word
-    ``psum[15:8]``. Sums wrap to 32 bits.
+    of each, or the product of their lowest 9 bits as signed numbers: the bias of word ``psum[7:0]``
+    and the scale of word ``psum[15:8]``. Sums wrap to 32 bits.
 
     Latency is :attr:`LATENCY` cycles, throughput one psum a cycle.
 

@@ -2,7 +2,8 @@
 
 Ref: Y.-H. Chen, T. Krishna, J. Emer, V. Sze, "Eyeriss: An Energy-Efficient Reconfigurable
 Accelerator for Deep Convolutional Neural Networks", JSSC 52(1), 2017, section IV (the
-row-stationary PE). Here the PE has no psum spad and no control of its own: its array row sequences it.
+row-stationary PE). Here the PE has no psum spad and no control of its own: its array row sequences
+it.
 """
 
 from amaranth import Module, Mux, Signal, signed

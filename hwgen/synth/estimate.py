@@ -32,8 +32,10 @@ _LOGIC_MULTIPLIER = 170
 _MARGIN = 0.10
 
 # Words and bits of the shapes that one block RAM takes, and up to how many words small RAM takes a
-# memory instead, by family. Registers take those of up to _REGISTER_BITS.
+# memory instead, by family, if it has up to _SMALL_BITS. Registers take those of up to
+# _REGISTER_BITS.
 _REGISTER_BITS = 64
+_SMALL_BITS = 4096
 _LARGE = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _SHAPES = {
     "ecp5": (_LARGE, 64), "gowin": (_LARGE, 64), "xc7": (_LARGE, 64),
@@ -63,7 +65,7 @@ def _terms(config):
 def _tiles(depth, width, family):
     """Block RAMs of a memory of ``depth`` words of ``width`` bits; 0 if it is too small for one."""
     shapes, small = _SHAPES[family]
-    if depth <= small or depth * width <= _REGISTER_BITS:
+    if depth <= small and depth * width <= _SMALL_BITS or depth * width <= _REGISTER_BITS:
         return 0
     return min(-(-depth // words) * -(-width // bits) for words, bits in shapes)
 

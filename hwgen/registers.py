@@ -78,12 +78,19 @@ class Register:
 class Counter:
     """One performance counter: registers ``NAME_LO`` and ``NAME_HI`` from ``offset``.
 
-    ``bits`` is the width of its event input, the most that it can count in a cycle.
+    ``bits`` is the width of its event input. :meth:`most` is the most that it counts in a cycle.
     """
     name: str
     offset: int
     bits: int
     doc: str
+
+    def most(self, config):
+        """The most that it counts in a cycle of an accelerator built for ``config``."""
+        limit = {"MACS": config.rows * config.cols, "XBUS_WRITES": config.rows * config.cols,
+                 "FILTER_WRITES": config.rows * config.cols, "GLB_READS": max(config.cols, 2),
+                 "GLB_WRITES": max(config.cols, 2), "OUTPUTS": config.lanes}
+        return limit.get(self.name, 1)
 
 
 class ErrorCode(IntEnum):
@@ -160,7 +167,7 @@ _REGISTERS = [
     Register("CTRL", 0x040, "Start and soft reset.", (
         Field("START", 0, 1, _PULSE,
               "Runs the program at PROGRAM. Ignored while BUSY, ERROR or RESETTING; clears DONE, "
-              "the ERROR registers and the counters."),
+              "ERROR_CODE and the counters."),
         Field("SOFT_RESET", 1, 1, _PULSE,
               "Stops the core, lets the AXI bursts under way end, and resets all but the CSRs; "
               "RESETTING is high meanwhile. Wins over START."),
@@ -192,18 +199,19 @@ _REGISTERS = [
     Register("WATCHDOG", 0x05C, "Limit of standing still.",
              _word(_RW, "Cycles without any progress that end a program with an error; 0: never.",
                    1 << 20)),
-    Register("ERROR_CODE", 0x060, "What stopped the program; until START.", (
+    Register("ERROR_CODE", 0x060, "What stopped the program; 0 from START on.", (
         Field("CODE", 0, 4, _RO, "0 none, "
               + ", ".join(f"{e.value} {e.name}" for e in ErrorCode if e) + "."),
     )),
-    Register("ERROR_INFO_LO", 0x064, "More about the error: address, opcode, magic or hash.",
+    Register("ERROR_INFO_LO", 0x064, "More about the last error: address, opcode, magic or hash.",
              _word(_RO, "Bits 31 to 0.")),
-    Register("ERROR_INFO_HI", 0x068, "More about the error, high part.",
+    Register("ERROR_INFO_HI", 0x068, "More about the last error, high part.",
              _word(_RO, "Bits 63 to 32.")),
-    Register("ERROR_COMMAND", 0x06C, "Where the controller was at the error.",
-             _word(_RO, "Index of the command that was being fetched, checked or queued, BEGIN "
-                        "being 0. For ERROR_CODE 3 to 5 it is the culprit; otherwise that is a "
-                        "command shortly before, still in a queue or a unit.")),
+    Register("ERROR_COMMAND", 0x06C, "Where the controller is, or was at the error.",
+             _word(_RO, "Index of the command that is being fetched, checked or queued, BEGIN "
+                        "being 0; it stands still from an error to the next START. For ERROR_CODE "
+                        "3 to 5 it is the culprit; otherwise that is a command shortly before, "
+                        "still in a queue or a unit.")),
 ]
 
 _COUNTERS = [

@@ -12,7 +12,7 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from hwgen.config import Config
 from hwgen.registers import COUNTERS, REGISTERS, Access, ErrorCode
 
-CONFIG = Config(addr_bits=int(os.environ.get("CSR_ADDR_BITS", 32)))
+CONFIG = Config(rows=32, cols=32, addr_bits=int(os.environ.get("CSR_ADDR_BITS", 32)))
 LATE = 16                    # cycles after the end in which events count
 
 
@@ -76,7 +76,7 @@ class Bench:
             packed = lsb = 0
             for counter in COUNTERS.values():
                 if counter.name != "CYCLES":
-                    most = (1 << counter.bits) - 1
+                    most = counter.most(CONFIG)
                     events[counter.name] = rng.choice((0, most, rng.randint(0, most)))
                     packed |= events[counter.name] << lsb
                     lsb += counter.bits
@@ -203,7 +203,8 @@ async def programs(dut):
         if error:
             code, info = rng.choice(list(ErrorCode)[1:]), rng.getrandbits(CONFIG.addr_bits)
             index = rng.getrandbits(32)
-            await bench.pulse("error", error_code=code.value, error_info=info, command_index=index)
+            dut.command_index.value = index              # stands until the next START
+            await bench.pulse("error", error_code=code.value, error_info=info)
         else:
             await bench.pulse("done")
         assert not dut.irq.value
@@ -306,7 +307,7 @@ async def carry(dut):
     """The two halves of a counter match while it passes 2**32."""
     bench = Bench(dut)
     await bench.begin(pauses=False, core=False)
-    most = (1 << COUNTERS["MACS"].bits) - 1
+    most = COUNTERS["MACS"].most(CONFIG)
     dut.events.value = most
     await bench.write("CTRL", 1)
     await Timer((2**32 // most - 400) * 10, "ns")

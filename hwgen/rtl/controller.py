@@ -4,6 +4,7 @@ from amaranth import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from .. import isa
 from ..registers import ErrorCode
@@ -88,9 +89,11 @@ class Controller(Block):
     done : Out(1)
         The program has ended; one cycle.
     error : Out(1)
-        The program was stopped; one cycle, in which the next three members are valid.
-    error_code : Out(ErrorCode), error_info : Out(addr_bits), command_index : Out(32)
-        As ERROR_CODE, ERROR_INFO and ERROR_COMMAND of :mod:`hwgen.registers`.
+        The program was stopped; one cycle, in which the next two members are valid.
+    error_code : Out(ErrorCode), error_info : Out(addr_bits)
+        As ERROR_CODE and ERROR_INFO of :mod:`hwgen.registers`.
+    command_index : Out(32)
+        As ERROR_COMMAND; stands still from an error to the next ``start``.
     halt : Out(1)
         Stopped by an error; until reset.
     """
@@ -144,16 +147,19 @@ class Controller(Block):
                         if field.name == "mode")
         mode = word[mode_lsb % 64:][:2]
 
+        # Offsets of commands have 32 bits, so their indices have 6 less.
+        index = Signal(32 - exact_log2(isa.COMMAND_BYTES), reset_less=True)
+        m.d.comb += self.command_index.eq(index)
         with m.If(word_taken):
             m.d.sync += position.eq(position + 1)
-            with m.If(last_word & fetching):
-                m.d.sync += self.command_index.eq(self.command_index + 1)
+            with m.If(last_word & fetching & ~self.error):
+                m.d.sync += index.eq(index + 1)
 
         with m.FSM() as fsm:
             with m.State("Ready"):
                 m.d.comb += starting.eq(self.start)
                 with m.If(self.start):
-                    m.d.sync += [first.eq(1), fetching.eq(1), self.command_index.eq(0)]
+                    m.d.sync += [first.eq(1), fetching.eq(1), index.eq(0)]
                     m.next = "Decode"
             with m.State("Decode"):
                 with m.If(word_valid & first):

@@ -4,7 +4,6 @@ from amaranth import C, Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 
 from ..registers import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Access
 from .block import Block
@@ -17,6 +16,7 @@ EVENTS = data.StructLayout({counter.name.lower(): counter.bits
 
 # Counters that the sweep visits, those that do not exist included.
 _SLOTS = 1 << (len(COUNTERS) - 1).bit_length()
+_ZERO = _SLOTS - 1           # one of those, whose word stays 0
 _COUNTERS_FROM = min(counter.offset for counter in COUNTERS.values())
 _LATE = 16                   # cycles after the end in which events still count
 _SETTLE = 24 + _SLOTS        # cycles from the end to its report: the sweep's last sums are made
@@ -36,9 +36,9 @@ class CSR(Block):
     cycles. An address without a register, and a write to a register that has nothing to write,
     answer SLVERR without any effect, all else OKAY. The lowest two address bits are ignored.
 
-    A counter is a few bits of its own, and 48 bits in a memory of 16 words to which a sweep over
-    all counters adds those bits, one counter a cycle. So the program's end is reported
-    48 cycles after ``done`` or ``error``: late events are counted for 16 of them, then summed up.
+    A counter is a few bits of its own, and 48 bits in a block RAM to which a sweep over all counters
+    adds those bits, one counter a cycle. So the program's end is reported 48 cycles after ``done``
+    or ``error``: late events are counted for 16 of them, then summed up.
 
     Soft reset: ``halt`` rises, and once ``dma_idle`` has been high for 8 cycles ``core_reset`` is
     high for 8. It needs a memory that answers what it has been asked.
@@ -57,8 +57,10 @@ class CSR(Block):
         Registers PROGRAM, BASE and WATCHDOG.
     done, error : In(1)
         From the controller, one cycle; ``error`` wins.
-    error_code : In(4), error_info : In(addr_bits), command_index : In(32)
+    error_code : In(4), error_info : In(addr_bits)
         Valid with ``error``.
+    command_index : In(32)
+        The register ERROR_COMMAND; stands still from ``error`` to the next ``start``.
     halt : Out(1)
         The DMAs shall begin no new burst.
     dma_idle : In(1)
@@ -178,11 +180,11 @@ class CSR(Block):
             self.program.eq(field("PROGRAM.VALUE")),
             self.base.eq(Cat(field("BASE_LO.VALUE"), field("BASE_HI.VALUE"))),
             self.watchdog.eq(field("WATCHDOG.VALUE")),
+            field("ERROR_COMMAND.VALUE").eq(self.command_index),
         ]
         start, reset = written["CTRL", "START"], written["CTRL", "SOFT_RESET"]
         ended, failed = field("STATUS.DONE"), field("STATUS.ERROR")
         info = Cat(field("ERROR_INFO_LO.VALUE"), field("ERROR_INFO_HI.VALUE"))
-        error = Cat(field("ERROR_CODE.CODE"), info, field("ERROR_COMMAND.VALUE"))
         clear = Signal()
         failing = Signal(reset_less=True)
         ending = Signal()
@@ -194,14 +196,15 @@ class CSR(Block):
                     m.next = "Halt"
                 with m.Elif(start & ~failed):
                     m.d.comb += clear.eq(1)
-                    m.d.sync += [ended.eq(0), error.eq(0)]
+                    m.d.sync += [ended.eq(0), field("ERROR_CODE.CODE").eq(0)]
                     m.next = "Run"
             with m.State("Run"):
                 m.d.sync += [timer.eq(0), failing.eq(self.error)]
                 with m.If(reset):
                     m.next = "Halt"
                 with m.Elif(self.error):
-                    m.d.sync += error.eq(Cat(self.error_code, self.error_info, self.command_index))
+                    m.d.sync += [field("ERROR_CODE.CODE").eq(self.error_code),
+                                 info.eq(self.error_info)]
                     m.next = "Settle"
                 with m.Elif(self.done):
                     m.next = "Settle"
@@ -248,34 +251,32 @@ class CSR(Block):
         what has come up since the visit before.
         """
         m.submodules.counters = memory = Memory(shape=COUNTER_BITS, depth=_SLOTS, init=[],
-                                                attrs={"no_rw_check": 1})
+                                                attrs={"no_rw_check": 1, "ram_style": "block"})
         read_port, write_port = memory.read_port(), memory.write_port()
         slot = Signal(range(_SLOTS))
         visited = Signal(range(_SLOTS))
-        most = exact_log2(_SLOTS)                          # bits that a sum takes beyond an event's
-        recent = Signal(max(counter.bits for counter in COUNTERS.values()) + most,
-                        reset_less=True)
+        most = {name: counter.most(self._config) for name, counter in COUNTERS.items()}
+        recent = Signal(range(_SLOTS * max(most.values()) + 1), reset_less=True)
         stale = Signal(range(_SLOTS + 1), init=_SLOTS)     # visits that still find an old value
-        restart = Signal()
         count = Signal(COUNTER_BITS)
-        m.d.sync += [slot.eq(slot + 1), visited.eq(slot), restart.eq(stale.any())]
+        m.d.sync += [slot.eq(slot + 1), visited.eq(slot)]
         with m.If(clear):
             m.d.sync += stale.eq(_SLOTS)
         with m.Elif(stale.any()):
             m.d.sync += stale.eq(stale - 1)
-        # The sweep writes the slot before the one that it reads.
+        # The sweep writes the slot before the one that it reads. A stale value counts as 0.
         m.d.comb += [
-            count.eq(Mux(restart, 0, read_port.data)),
-            read_port.addr.eq(slot),
+            count.eq(read_port.data),
+            read_port.addr.eq(Mux(stale.any(), _ZERO, slot)),
             write_port.addr.eq(visited),
             write_port.data.eq(count + recent),
-            write_port.en.eq(1),
+            write_port.en.eq(visited < len(COUNTERS)),
         ]
-        for number, counter in enumerate(COUNTERS.values()):
-            name = counter.name.lower()
+        for number, counter in enumerate(COUNTERS):
+            name = counter.lower()
             event = running if name == "cycles" else self.events[name]
-            new = Signal(counter.bits, name=f"{name}_new")
-            since = Signal(counter.bits + most, name=name) # the sum since the visit before
+            new = Signal(range(most[counter] + 1), name=f"{name}_new")
+            since = Signal(range(_SLOTS * most[counter] + 1), name=name)   # since the visit before
             total = since + new
             m.d.sync += [new.eq(Mux(running | late, event, 0)), since.eq(total)]
             with m.If(slot == number):

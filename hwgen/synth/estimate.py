@@ -83,7 +83,7 @@ def _block_rams(config, family):
         "DMA": ((2, max(128, 2 * config.burst), bus + 1), (1, 16, bus + 1), (1, 8, 32), (1, 8, 29),
                 (1, 2 * config.burst, 9 * config.bus_bytes)),
         "controller": ((1, 128, 64),),
-        "CSRs": ((1, 32, 48),),
+        "CSRs": ((1, 65, 48),),         # marked as block RAM
     }
     return {block: sum(count * _tiles(words, bits, family) for count, words, bits in entries)
             for block, entries in memories.items()}

@@ -22,7 +22,7 @@ def test_map():
 
 
 def run(simulator, addr_bits, tests):
-    run_block(CSR(Config(addr_bits=addr_bits)), "sim.tb_csr", simulator=simulator,
+    run_block(CSR(Config(rows=32, cols=32, addr_bits=addr_bits)), "sim.tb_csr", simulator=simulator,
               env={"CSR_ADDR_BITS": str(addr_bits), "COCOTB_TEST_FILTER": tests})
 
 

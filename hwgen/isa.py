@@ -37,10 +37,16 @@ class StoreMode(IntEnum):
 
 @dataclass(frozen=True)
 class Field:
+    """One field of a command.
+
+    ``derive`` is None, or makes the field's value, modulo its width, of the command's other fields:
+    what the hardware would otherwise need a multiplier for.
+    """
     name: str
     bits: int
     doc: str
     signed: bool = False
+    derive: object = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,13 @@ class Command:
 _WAIT = Field("wait", 8, "semaphores to take one from before the command starts")
 _SIGNAL = Field("signal", 8, "semaphores to add one to when the command is done")
 _GLB = 24                    # off 16, bank 5, sub 3
+
+
+def _group_step(rows):
+    return Field("group_step", 32, f"bytes from a group's last row to the next group's first: "
+                                   f"group_stride - ({rows} - 1) * row_stride, modulo 2**32",
+                 derive=lambda f: f["group_stride"] - max(f[rows] - 1, 0) * f["row_stride"])
+
 
 COMMANDS = {c.name: c for c in (
     Command("BEGIN", 1, "controller",
@@ -108,6 +121,16 @@ COMMANDS = {c.name: c for c in (
                        "GLB words from a channel group's stream to the next"),
                  Field("q", 8, "channels of a GLB group, 1 or more"),
                  Field("off0", 8, "channel of the first byte within GLB group 0, below q")),
+                (Field("row_last", 24, "bytes of a row, less one: cols * g - 1",
+                       derive=lambda f: f["cols"] * f["g"] - 1),
+                 _group_step("rows"),
+                 Field("whole", 1, "a row's columns are one run on both sides: g is q, off0 is 0 and "
+                                   "wstep is 1",
+                       derive=lambda f: f["g"] == f["q"] and f["off0"] == 0 and f["wstep"] == 1)),
+                (Field("g_last", 16, "g less one", derive=lambda f: f["g"] - 1),
+                 Field("start", _GLB, "GLB address of the first byte: off0 bytes, in whole GLB "
+                                      "words, after dst"),
+                 Field("glb_col_stride", _GLB, "GLB words in q bytes, rounded down")),
             )),
     Command("PARAMS", 4, "load",
             "Copies bias and scale of ``count`` parameter words (``lanes`` channels each, 8 bytes "
@@ -230,6 +253,14 @@ COMMANDS = {c.name: c for c in (
                  Field("param_stride", 12, "parameter words from a filter group to the next"),
                  Field("mode", 2, "0 requantise, 1 sum, 2 product, 3 raw"),
                  Field("scale", 32, "modes 1 and 2: bits of a float32, positive and finite")),
+                (Field("row_bytes", 24, "bytes of an output row: out_cols * p, in mode 3 four "
+                                        "times as many",
+                       derive=lambda f: f["out_cols"] * f["p"] << 2 * (f["mode"] == StoreMode.RAW)),
+                 Field("col_step", 16, "psum words from a window to the next: pool_v * pw",
+                       derive=lambda f: f["pool_v"] * f["pw"]),
+                 Field("col_first", 16, "psum words to the first window: col0 * pw, modulo 2**16",
+                       derive=lambda f: f["col0"] * f["pw"])),
+                (_group_step("out_rows"),),
             )),
 )}
 
@@ -237,15 +268,19 @@ OPCODES = {c.opcode: c for c in COMMANDS.values()}
 
 
 def pack(name, **values):
-    """The 64 bytes of a command; fields left out are 0.
+    """The 64 bytes of a command; fields left out are 0, or derived from the others.
 
     Raises :exc:`ValueError` for an unknown field or a value that does not fit, which is a bug in
     the caller: the compiler refuses such layers before it packs.
     """
     command = COMMANDS[name]
     word = command.opcode
+    given = {field.name: int(values.get(field.name, 0)) for field, _ in command.fields()}
     for field, lsb in command.fields():
-        value = int(values.pop(field.name, 0))
+        value = given[field.name]
+        if field.derive and field.name not in values:
+            value = field.derive(given) & (1 << field.bits) - 1
+        values.pop(field.name, None)
         low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if field.signed else \
                     (0, (1 << field.bits) - 1)
         if not low <= value <= high:

@@ -194,7 +194,7 @@ _REGISTERS = [
              _word(_RW, "Bits 63 to 32; those from ADDR_BITS on are 0. Writes are ignored while "
                         "BUSY.")),
     Register("PROGRAM", 0x058, "Where the next program begins.",
-             _word(_RW, "Byte offset from BASE, a multiple of the bus word. Used at START, so the "
+             _word(_RW, "Byte offset from BASE, a multiple of 64. Used at START, so the "
                         "next can be set while BUSY.")),
     Register("WATCHDOG", 0x05C, "Limit of standing still.",
              _word(_RW, "Cycles without any progress that end a program with an error; 0: never.",

@@ -36,6 +36,13 @@ def _require(condition, text):
         raise MachineError(text)
 
 
+def _check_derived(name, c):
+    for field, _ in isa.COMMANDS[name].fields():
+        _require(field.derive is None
+                 or c[field.name] == field.derive(c) & (1 << field.bits) - 1,
+                 f"{name}.{field.name} is not what its other fields make it")
+
+
 class Machine:
     """One accelerator and its DRAM.
 
@@ -152,6 +159,7 @@ class Machine:
     def _load(self):
         while True:
             name, c = yield from self._commands(self.queues["load"])
+            _check_derived(name, c)
             while not self._take(c["wait"]):
                 yield False
             if name == "LOAD":
@@ -180,6 +188,9 @@ class Machine:
         _require(min(c["g"], c["groups"], c["cols"], c["q"], c["wstep"]) >= 1, "LOAD of nothing")
         _require(c["off0"] < c["q"], "LOAD.off0 is not below q")
         word = self.config.bus_bytes
+        _require(self._words(c["glb_col_stride"]) == c["q"] // word and
+                 self._words(c["start"]) == self._words(c["dst"]) + c["off0"] // word,
+                 "LOAD.start or glb_col_stride is not what dst, off0 and q make it")
         kept = np.arange(0, c["cols"], c["wstep"])
         n = (np.arange(c["groups"])[:, None] * c["g"] + np.arange(c["g"])).reshape(-1)
         source = (c["addr"] + (n // c["g"] * c["group_stride"] + n % c["g"])[:, None, None]
@@ -401,7 +412,8 @@ class Machine:
 
     def _store(self):
         while True:
-            _, c = yield from self._commands(self.queues["store"])
+            name, c = yield from self._commands(self.queues["store"])
+            _check_derived(name, c)
             while not self._take(c["wait"]):
                 yield False
             strips = -(-c["psum_rows"] // c["e"])

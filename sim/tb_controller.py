@@ -139,7 +139,7 @@ class Bench:
 
     async def start(self, commands, *, end=True):
         """Put a program anywhere in memory and start it; returns its offset."""
-        offset = self.rng.randrange(1 << 26) * CONFIG.bus_bytes
+        offset = self.rng.randrange(1 << 26) * isa.COMMAND_BYTES
         self.memory = {offset + isa.COMMAND_BYTES * i: command
                        for i, command in enumerate(commands)}
         self.requests.clear()

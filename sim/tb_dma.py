@@ -12,6 +12,7 @@ from cocotbext.axi import AxiReadBus, AxiWriteBus
 from cocotbext.axi.axi_ram import AxiRamRead, AxiRamWrite
 
 from hwgen.config import Config
+from hwgen.rtl.dma import fetch_beats
 from sim.streams import receive, send, start, watch
 
 CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
@@ -95,6 +96,12 @@ def random_requests(count, longest):
         yield word * BUS, beats
 
 
+def random_fetches(count):
+    beats = fetch_beats(CONFIG)
+    for _ in range(count):
+        yield random.randrange(SIZE // BUS // beats) * beats * BUS, beats
+
+
 def reference_words(image, requests):
     return [int.from_bytes(image[a + i * BUS:a + (i + 1) * BUS], "little")
             | (i == n - 1) << CONFIG.bus_bits for a, n in requests for i in range(n)]
@@ -119,7 +126,7 @@ async def read_random(dut, pause, stall):
     _, image, _ = await start_read(dut, pause)
     got, want = [[], [], []], []
     for k in range(3):
-        requests = list(random_requests(10, 20 if k == 0 else 3 * CONFIG.burst))
+        requests = list(random_requests(10, 3 * CONFIG.burst) if k else random_fetches(10))
         want.append(reference_words(image, requests))
         cocotb.start_soon(send(dut, f"req_{k}", [a | n << 32 for a, n in requests], stall))
         cocotb.start_soon(receive(dut, f"data_{k}", got[k].append, stall))
@@ -212,7 +219,8 @@ async def read_halt(dut):
     memory, _, seen = await start_read(dut, 0.2)
     got = [[], [], []]
     for k in range(3):
-        cocotb.start_soon(send(dut, f"req_{k}", [500 << 32] * 3))
+        beats = 500 if k else fetch_beats(CONFIG)
+        cocotb.start_soon(send(dut, f"req_{k}", [beats << 32] * (3 if k else 200)))
         cocotb.start_soon(receive(dut, f"data_{k}", got[k].append))
     await until(dut, lambda: len(got[1]) > 20)
     dut.halt.value = 1

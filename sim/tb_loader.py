@@ -76,8 +76,9 @@ def random_load(rng, largest=800):
 
 
 def pack(f, **semaphores):
-    glb = {name: isa.glb_address(CONFIG, f[name])
-           for name in ("dst", "glb_row_stride", "glb_cg_stride")}
+    glb = {name: isa.glb_address(CONFIG, word) for name, word in (
+        *((name, f[name]) for name in ("dst", "glb_row_stride", "glb_cg_stride")),
+        ("start", f["dst"] + f["off0"] // BUS), ("glb_col_stride", f["q"] // BUS))}
     return int.from_bytes(isa.pack("LOAD", **{**f, **glb, **semaphores}), "little")
 
 

@@ -350,8 +350,10 @@ class _Lowering:
                            "rpad": rpad}
             else:
                 fields |= {"addr": 0, "wstep": 1, "cols": width}
-            self.emit("LOAD", turn.source,
-                      dst=self.glb(tile.base + (shift * height + above + turn.top) * words),
+            dst = tile.base + (shift * height + above + turn.top) * words
+            word = self.config.bus_bytes
+            self.emit("LOAD", turn.source, dst=self.glb(dst), start=self.glb(dst + off0 // word),
+                      glb_col_stride=self.glb(m.q // word),
                       pad=self.conv.x.zero_point & 255, g=x.g, groups=last - first,
                       row_stride=x.row_stride * turn.row_step, group_stride=x.group_stride,
                       rows=turn.rows, tpad=turn.above, bpad=turn.below,

@@ -10,6 +10,7 @@ from .. import isa
 from ..registers import ErrorCode
 from .block import Block
 from .command import COMMAND, Take
+from .dma import fetch_beats
 
 __all__ = ["Controller", "QUEUES", "TAKERS", "GIVERS", "DEPTH"]
 
@@ -63,9 +64,9 @@ class Controller(Block):
     start : In(1)
         Starts the program at ``program``, clears the semaphores; ignored unless ready.
     program : In(32)
-        Byte offset of BEGIN, a multiple of the bus word; read with ``start``.
+        Byte offset of BEGIN, a multiple of 64; read with ``start``.
     req, data
-        To and from client 0 of the read DMA; each request is one command.
+        To and from client 0 of the read DMA; each request is one command, or a burst of it.
     load, filter, compute, store : Out(COMMAND)
         Commands to the units.
     take_load, take_feed, take_psum, take_store : In(Take)
@@ -243,25 +244,28 @@ class Controller(Block):
         requested is still to come.
         """
         fetching = Signal()
-        address = Signal(32, reset_less=True)
-        pending = Signal(range(isa.READ_AHEAD + 1))
+        beats = fetch_beats(self._config)
+        size = beats * self._config.bus_bytes
+        address = Signal(32 - exact_log2(size), reset_less=True)
+        ahead = isa.READ_AHEAD * isa.COMMAND_BYTES // size
+        pending = Signal(range(ahead + 1))
         request_done = self.req.valid & self.req.ready
         answer_done = self.data.valid & self.data.ready & self.data.payload.last
         m.d.comb += [
-            self.req.payload.addr.eq(address),
-            self.req.payload.beats.eq(isa.COMMAND_BYTES // self._config.bus_bytes),
+            self.req.payload.addr.eq(address << exact_log2(size)),
+            self.req.payload.beats.eq(beats),
         ]
         # A request counts as pending from the cycle in which it is first offered.
-        begin = fetching & (pending != isa.READ_AHEAD) & (~self.req.valid | self.req.ready)
+        begin = fetching & (pending != ahead) & (~self.req.valid | self.req.ready)
         with m.If(begin):
             m.d.sync += self.req.valid.eq(1)
         with m.Elif(self.req.ready):
             m.d.sync += self.req.valid.eq(0)
         m.d.sync += pending.eq(pending + begin - answer_done)
         with m.If(starting):
-            m.d.sync += address.eq(self.program)
+            m.d.sync += address.eq(self.program[exact_log2(size):])
         with m.Elif(request_done):
-            m.d.sync += address.eq(address + isa.COMMAND_BYTES)
+            m.d.sync += address.eq(address + 1)
 
         word = Signal(64, reset_less=True)
         word_valid = Signal()

@@ -36,9 +36,9 @@ class CSR(Block):
     cycles. An address without a register, and a write to a register that has nothing to write,
     answer SLVERR without any effect, all else OKAY. The lowest two address bits are ignored.
 
-    A counter is a few bits of its own, and 48 bits in a block RAM to which a sweep over all counters
-    adds those bits, one counter a cycle. So the program's end is reported 48 cycles after ``done``
-    or ``error``: late events are counted for 16 of them, then summed up.
+    A counter is a few bits of its own, and 48 bits in a block RAM to which a sweep over all
+    counters adds those bits, one counter a cycle. So the program's end is reported 48 cycles after
+    ``done`` or ``error``: late events are counted for 16 of them, then summed up.
 
     Soft reset: ``halt`` rises, and once ``dma_idle`` has been high for 8 cycles ``core_reset`` is
     high for 8. It needs a memory that answers what it has been asked.

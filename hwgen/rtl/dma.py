@@ -5,14 +5,16 @@ Ref: Arm IHI 0022, AMBA AXI Protocol Specification, A3 (handshake, bursts, 4 KiB
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from .. import isa
 from .block import Block
 from .fifo import Fifo
 
-__all__ = ["REQUEST", "SEGMENT", "OUTSTANDING", "words", "transfer", "ReadDma", "WriteDma",
-           "read_dma", "write_dma"]
+__all__ = ["REQUEST", "SEGMENT", "OUTSTANDING", "words", "transfer", "fetch_beats", "ReadDma",
+           "WriteDma", "read_dma", "write_dma"]
 
 #: A read request: byte offset, a multiple of the bus word, and number of words, 1 or more.
 REQUEST = data.StructLayout({"addr": 32, "beats": 24})
@@ -24,7 +26,6 @@ SEGMENT = data.StructLayout({"addr": 32, "size": 24})
 OUTSTANDING = 8
 
 _PAGE = 4096                 # bytes that no burst may straddle
-_FETCH_BURST = 8             # beats of the longest burst of the command fetch
 
 
 def words(config):
@@ -35,6 +36,11 @@ def words(config):
 def transfer(config):
     """The next ``count`` bytes of a segment, 1 to ``lanes``, from the lowest."""
     return data.StructLayout({"bytes": 8 * config.lanes, "count": range(config.lanes + 1)})
+
+
+def fetch_beats(config):
+    """Beats of a request of client 0: a command, or as much of it as a burst may be long."""
+    return min(isa.COMMAND_BYTES // config.bus_bytes, config.burst)
 
 
 def _address_channel(config, x):
@@ -55,30 +61,40 @@ def _constants(m, config, dma, x):
     ]
 
 
-def _burst(config, address, left, limit):
-    """Beats of the next burst: the ``left`` words, at most ``limit``, up to the 4 KiB boundary."""
-    room = _PAGE // config.bus_bytes - address[exact_log2(config.bus_bytes):exact_log2(_PAGE)]
-    longest = Mux(left < limit, left, limit)
+def _beats(config, position, left):
+    """Beats of the next burst, from word ``position`` of a page: the ``left`` words, at most
+    ``burst``, to the end of the page."""
+    low = exact_log2(config.burst)
+    room = Mux(position[low:].all(), config.burst - position[:low], config.burst)
+    longest = Mux(left[low:].any(), config.burst, left[:low])
     return Mux(room < longest, room, longest)
+
+
+def _based(config, base, offset):
+    """``base + offset``; the base is a multiple of the page."""
+    bits = exact_log2(_PAGE)
+    return Cat(offset[:bits], base[bits:] + offset[bits:])[:config.addr_bits]
 
 
 class ReadDma(Block):
     """Reads runs of words for three clients over AXI4.
 
-    Requests are cut into INCR bursts of at most ``burst`` beats (8 for client 0) that never cross
-    4 KiB, one burst every 3 cycles at best. A burst is issued when its client's FIFO has room for
-    the longest one, so the R channel never blocks; up to ``OUTSTANDING`` are under way. A client's
-    words come in the order of its requests, a word a cycle, 3 cycles after their R beat at best;
-    the FIFOs of clients 1 and 2 keep that rate up over a latency of 90 cycles with bursts of 32.
+    Requests are cut into INCR bursts of at most ``burst`` beats that never cross 4 KiB, one burst
+    every 3 cycles at best. A burst is issued when its client's FIFO has room for the longest one,
+    so the R channel never blocks; up to ``OUTSTANDING`` are under way. A client's words come in the
+    order of its requests, a word a cycle, 3 cycles after their R beat at best; the FIFOs of clients
+    1 and 2 keep that rate up over a latency of 90 cycles with bursts of 32.
 
-    Clients, in order of priority: 0 command fetch, 1 filter, 2 loader; 1 and 2 take turns.
+    Clients, in order of priority: 0 command fetch, 1 filter, 2 loader; 1 and 2 take turns. A
+    request of client 0 is one burst: :func:`fetch_beats` words, aligned to as many.
 
     Members
     -------
     req_0, req_1, req_2 : In(stream.Signature(REQUEST))
+        A request of client 0 is taken when its burst is issued, others before.
     data_0, data_1, data_2 : Out(stream.Signature(words(config)))
     base : In(addr_bits)
-        Added to the offset of every request; a multiple of the bus word.
+        Added to the offset of every request; a multiple of 4096.
     halt : In(1)
         No new bursts; beats that still arrive are accepted and dropped. Ends with a reset.
     idle : Out(1)
@@ -111,34 +127,35 @@ class ReadDma(Block):
         m = Module()
         config = self._config
         word_bits = exact_log2(config.bus_bytes)
-        limits = (_FETCH_BURST, config.burst, config.burst)
-        depths = (2 * _FETCH_BURST, *2 * (max(128, 2 * config.burst),))
+        limits = (fetch_beats(config), config.burst, config.burst)
+        depths = (2 * limits[0], *2 * (max(128, 2 * config.burst),))
         _constants(m, config, self, "ar")
 
-        # What is left of each client's request, and the words that its FIFO has room for.
+        # What is left of each client's request, and the words that its FIFO has room for. Client
+        # 0 keeps its request itself.
         tag = data.StructLayout({"client": range(3), "last": 1,
                                  "address": config.addr_bits - word_bits})
         m.submodules.tags = tags = Fifo(tag, OUTSTANDING)
-        length = Signal(range(config.burst + 1))
-        client = Signal(range(3))
+        left = data.StructLayout({"address": 32 - word_bits, "beats": 24})
+        now, after = Signal(left, reset_less=True), Signal(left)
+        length = Signal(range(config.burst + 1), reset_less=True)
+        client = Signal(range(3), reset_less=True)
         issue = Signal()
-        left = Signal(24)
-        after = Signal(24)
+        last = Signal()
         beat = Signal()
-        pending, offset, beats, wants = [], [], [], []
-        m.d.comb += after.eq(left - length)
+        lefts, wants = [], []
+        m.d.comb += [
+            after.address.eq(now.address + length),
+            after.beats.eq(now.beats - length),
+            last.eq(after.beats == 0),
+        ]
         for k in range(3):
             req, out = getattr(self, f"req_{k}"), getattr(self, f"data_{k}")
             m.submodules[f"fifo_{k}"] = fifo = Fifo(words(config), depths[k])
-            pending.append(Signal(name=f"pending_{k}"))
-            offset.append(Signal(32, name=f"offset_{k}", reset_less=True))
-            beats.append(Signal(24, name=f"beats_{k}", reset_less=True))
             room = Signal(range(depths[k] + 1), init=depths[k], name=f"room_{k}")
             mine = Signal(name=f"issue_{k}")
-            wants.append(pending[k] & (room >= limits[k]))
             m.d.comb += [
                 mine.eq(issue & (client == k)),
-                req.ready.eq(~pending[k]),
                 fifo.i.valid.eq(beat & (tags.o.payload.client == k) & ~self.halt),
                 fifo.i.payload.data.eq(self.axi_rdata),
                 fifo.i.payload.last.eq(self.axi_rlast & tags.o.payload.last),
@@ -147,23 +164,30 @@ class ReadDma(Block):
                 fifo.o.ready.eq(out.ready),
             ]
             m.d.sync += room.eq(room - Mux(mine, length, 0) + (out.valid & out.ready))
-            with m.If(req.valid & req.ready):
-                m.d.sync += [
-                    pending[k].eq(1),
-                    offset[k].eq(req.payload.addr),
-                    beats[k].eq(req.payload.beats),
-                ]
-            with m.If(mine):
-                m.d.sync += [
-                    pending[k].eq(after != 0),
-                    offset[k].eq(offset[k] + (length << word_bits)),
-                    beats[k].eq(after),
-                ]
+            asked = Signal(left, name=f"asked_{k}")
+            m.d.comb += [
+                asked.address.eq(req.payload.addr[word_bits:]),
+                asked.beats.eq(req.payload.beats),
+            ]
+            if k == 0:
+                m.d.comb += req.ready.eq(mine)
+                lefts.append(asked)
+                wants.append(req.valid & (room >= limits[k]))
+                continue
+            pending = Signal(name=f"pending_{k}")
+            held = Signal(left, name=f"left_{k}", reset_less=True)
+            m.d.comb += req.ready.eq(~pending)
+            with m.If(~pending):
+                m.d.sync += [pending.eq(req.valid), held.eq(asked)]
+            with m.Elif(mine):
+                m.d.sync += [pending.eq(~last), held.eq(after)]
+            lefts.append(held)
+            wants.append(pending & (room >= limits[k]))
 
         # Choose a client, cut a burst off its request, issue it.
+        address = _based(config, self.base, Cat(Const(0, word_bits), now.address))
         choice = Signal(range(3))
         turn = Signal()
-        address = Signal(config.addr_bits, reset_less=True)
         outstanding = Signal(range(OUTSTANDING + 1))
         ended = Signal()
         with m.If(wants[0]):
@@ -175,7 +199,7 @@ class ReadDma(Block):
         m.d.comb += [
             tags.i.valid.eq(issue),
             tags.i.payload.client.eq(client),
-            tags.i.payload.last.eq(after == 0),
+            tags.i.payload.last.eq(last),
             tags.i.payload.address.eq(address[word_bits:]),
         ]
         with m.If(self.axi_arready):
@@ -184,15 +208,14 @@ class ReadDma(Block):
             with m.State("Choose"):
                 m.d.sync += [
                     client.eq(choice),
-                    address.eq(self.base + data.ArrayLayout(32, 3)(Cat(offset))[choice]),
-                    left.eq(data.ArrayLayout(24, 3)(Cat(beats))[choice]),
+                    now.eq(data.ArrayLayout(left, 3)(Cat(lefts))[choice]),
                 ]
                 with m.If((wants[0] | wants[1] | wants[2]) & ~self.halt):
                     m.d.sync += turn.eq(choice == 1)
                     m.next = "Cut"
             with m.State("Cut"):
-                limit = Mux(client == 0, Const(limits[0]), Const(limits[1]))
-                m.d.sync += length.eq(_burst(config, address, left, limit))
+                position = now.address[:exact_log2(_PAGE) - word_bits]
+                m.d.sync += length.eq(_beats(config, position, now.beats))
                 m.next = "Issue"
             with m.State("Issue"):
                 with m.If(self.halt):
@@ -209,8 +232,7 @@ class ReadDma(Block):
         m.d.comb += self.idle.eq(outstanding == 0)
 
         # Beats come back in the order of the bursts.
-        position = Signal(exact_log2(_PAGE) - word_bits)
-        burst = tags.o.payload
+        position = Signal(range(config.burst), reset_less=True)
         m.d.comb += [
             self.axi_rready.eq(tags.o.valid),
             beat.eq(self.axi_rvalid & self.axi_rready),
@@ -218,11 +240,16 @@ class ReadDma(Block):
             tags.o.ready.eq(ended),
         ]
         with m.If(beat):
-            m.d.sync += position.eq(Mux(self.axi_rlast, 0, position + 1))
-        in_page = (burst.address + position)[:len(position)]
+            m.d.sync += position.eq(position + 1)
+        with m.If(ended | ~tags.o.valid):
+            m.d.sync += position.eq(0)
+        page_words = exact_log2(_PAGE) - word_bits
+        burst_address = tags.o.payload.address
         m.d.sync += [
             self.error.eq(beat & (self.axi_rresp != 0)),
-            self.error_addr.eq(Cat(Const(0, word_bits), in_page, burst.address[len(position):])),
+            self.error_addr.eq(Cat(Const(0, word_bits),
+                                   (burst_address[:page_words] + position)[:page_words],
+                                   burst_address[page_words:])),
         ]
         return m
 
@@ -230,12 +257,12 @@ class ReadDma(Block):
 class WriteDma(Block):
     """Packs bytes into words and writes them over AXI4.
 
-    Segments are cut into INCR bursts of at most ``burst`` beats that never cross 4 KiB. AW is
-    issued when all the burst's words are in the FIFO (of two bursts), so a burst that has begun
-    ends without a pause of the master; strobes mask the bytes outside the segment. Up to
-    ``OUTSTANDING`` bursts are under way. Up to ``min(lanes, bus_bytes)`` bytes are taken a cycle,
-    with 1 cycle lost a segment; beats follow each other without a gap while the data suffice,
-    bursts of fewer than 3 beats at one burst every 3 cycles.
+    Segments are cut into INCR bursts of at most ``burst`` beats that never cross 4 KiB. A burst is
+    closed when its last word enters the FIFO (of two bursts), and AW is issued 2 cycles later at
+    best, so a burst that has begun ends without a pause of the master; strobes mask the bytes
+    outside the segment. Up to ``OUTSTANDING`` bursts are under way, and as many closed. Up to
+    ``min(lanes, bus_bytes)`` bytes are taken a cycle, with 1 cycle lost a segment; beats follow
+    each other without a gap while the data suffice, bursts of one beat every other cycle.
 
     Members
     -------
@@ -243,7 +270,7 @@ class WriteDma(Block):
     data : In(stream.Signature(transfer(config)))
         Bytes of the segments in order; a transfer never crosses the end of its segment.
     base : In(addr_bits)
-        Added to the offset of every segment; a multiple of the bus word.
+        Added to the offset of every segment; a multiple of 4096.
     halt : In(1)
         No new bursts; those under way end. Ends with a reset.
     idle : Out(1)
@@ -280,74 +307,87 @@ class WriteDma(Block):
         _constants(m, config, self, "aw")
         word = data.StructLayout({"data": config.bus_bits, "strb": config.bus_bytes})
         m.submodules.buffer = buffer = Fifo(word, 2 * config.burst)
-        m.submodules.tags = tags = Fifo(config.addr_bits - word_bits, OUTSTANDING)
 
-        # A segment goes to the packer, and waits here for the bursts.
-        pending = Signal()
-        offset = Signal(32, reset_less=True)
-        beats = Signal(24, reset_less=True)
+        # Bursts from the word that closes them to their B, in a ring.
+        burst = data.StructLayout({"address": config.addr_bits - word_bits,
+                                   "last": range(config.burst)})
+        m.submodules.ring = ring = Memory(shape=burst, depth=2 * OUTSTANDING, init=[],
+                                          attrs={"no_rw_check": 1})
+        write, read = ring.write_port(), ring.read_port()
+        closed, issued, answered = (Signal(range(4 * OUTSTANDING), name=name)
+                                    for name in ("closed", "issued", "answered"))
+
+        # A segment's words, cut into bursts as they enter the FIFO: the word's place in its page,
+        # and where the open burst began.
         packing = Signal()
         packed = Signal()
         start = Signal()
-        lead = self.segment.payload.addr[:word_bits]
+        page = Signal(config.addr_bits - exact_log2(_PAGE), reset_less=True)
+        position = Signal(exact_log2(_PAGE) - word_bits, reset_less=True)
+        first = Signal.like(position)
+        next_position = Signal.like(position)
+        count = Signal(range(config.burst), reset_less=True)
+        close = Signal()
+        address = _based(config, self.base, self.segment.payload.addr)
         m.d.comb += [
-            self.segment.ready.eq(~pending & (~packing | packed)),
+            self.segment.ready.eq(~packing | packed),
             start.eq(self.segment.valid & self.segment.ready),
         ]
+        full = (closed ^ answered) == 2 * OUTSTANDING
+        push = self._pack(m, buffer, packing, packed, start, full)
+        m.d.comb += [
+            close.eq(push & (packed | position.all() | (count == config.burst - 1))),
+            next_position.eq(position + 1),
+            write.en.eq(close),
+            write.addr.eq(closed),
+            write.data.address.eq(Cat(first, page)),
+            write.data.last.eq(count),
+        ]
+        m.d.sync += closed.eq(closed + close)
+        with m.If(push):
+            m.d.sync += [position.eq(next_position), count.eq(count + 1)]
+        with m.If(close):
+            m.d.sync += [first.eq(next_position), count.eq(0)]
+        with m.If(push & position.all()):
+            m.d.sync += page.eq(page + 1)
         with m.If(start):
             m.d.sync += [
-                pending.eq(1),
-                offset.eq(Cat(Const(0, word_bits), self.segment.payload.addr[word_bits:])),
-                beats.eq((self.segment.payload.size + lead + config.bus_bytes - 1) >> word_bits),
+                Cat(position, page).eq(address[word_bits:]),
+                first.eq(address[word_bits:]),
+                count.eq(0),
             ]
-        push = self._pack(m, buffer, packing, packed, start)
 
-        # Cut a burst off the segment, issue it once the FIFO has its words.
-        address = Signal(config.addr_bits, reset_less=True)
-        left = Signal(24)
-        after = Signal(24)
-        length = Signal(range(config.burst + 1))
-        held = Signal(range(2 * config.burst + 3))
+        # Issue a burst when the words of the one before have been sent. The ring is read for it,
+        # except while an error asks for an address.
         owed = Signal(range(config.burst + 1))
-        outstanding = Signal(range(OUTSTANDING + 1))
         issue = Signal()
         sent = Signal()
-        m.d.comb += after.eq(left - length)
+        found = Signal()
+        answer = Signal()
+        failed = Signal()
+        m.d.comb += [
+            failed.eq(answer & (self.axi_bresp != 0)),
+            read.addr.eq(Mux(failed, answered, issued)),
+            issue.eq(found & ~self.halt & ((issued - answered)[:5] != OUTSTANDING)
+                     & (~self.axi_awvalid | self.axi_awready)
+                     & ((owed == 0) | (sent & (owed == 1)))),
+        ]
+        m.d.sync += [
+            found.eq((issued != closed) & ~failed & ~issue),
+            issued.eq(issued + issue),
+        ]
         with m.If(self.axi_awready):
             m.d.sync += self.axi_awvalid.eq(0)
-        with m.FSM() as fsm:
-            with m.State("Load"):
-                m.d.sync += [
-                    address.eq(self.base + offset),
-                    left.eq(beats),
-                ]
-                with m.If(pending):
-                    m.d.sync += pending.eq(0)
-                    m.next = "Cut"
-            with m.State("Cut"):
-                m.d.sync += length.eq(_burst(config, address, left, config.burst))
-                m.next = "Issue"
-            with m.State("Issue"):
-                with m.If(~self.halt & (held >= length) & (outstanding != OUTSTANDING)
-                          & (~self.axi_awvalid | self.axi_awready)
-                          & ((owed == 0) | (sent & (owed == 1)))):
-                    m.d.comb += issue.eq(1)
-                    m.d.sync += [
-                        self.axi_awvalid.eq(1),
-                        self.axi_awaddr.eq(address),
-                        self.axi_awlen.eq(length - 1),
-                        address.eq(address + (length << word_bits)),
-                        left.eq(after),
-                    ]
-                    with m.If(after == 0):
-                        m.next = "Load"
-                    with m.Else():
-                        m.next = "Cut"
-        m.d.sync += held.eq(held + push - Mux(issue, length, 0))
+        with m.If(issue):
+            m.d.sync += [
+                self.axi_awvalid.eq(1),
+                self.axi_awaddr.eq(Cat(Const(0, word_bits), read.data.address)),
+                self.axi_awlen.eq(read.data.last),
+            ]
 
         # Send the words of the burst that was issued last.
         with m.If(issue):
-            m.d.sync += owed.eq(length)
+            m.d.sync += owed.eq(read.data.last + 1)
         with m.Elif(sent):
             m.d.sync += owed.eq(owed - 1)
         m.d.comb += [
@@ -360,25 +400,21 @@ class WriteDma(Block):
         ]
 
         # Responses come in the order of the bursts.
-        answered = Signal()
         m.d.comb += [
-            tags.i.valid.eq(issue),
-            tags.i.payload.eq(address[word_bits:]),
-            self.axi_bready.eq(tags.o.valid),
-            answered.eq(self.axi_bvalid & self.axi_bready),
-            tags.o.ready.eq(answered),
-            self.idle.eq((outstanding == 0) &
-                         (self.halt | (~pending & ~packing & fsm.ongoing("Load")))),
+            self.axi_bready.eq(issued != answered),
+            answer.eq(self.axi_bvalid & self.axi_bready),
+            self.idle.eq((issued == answered) & (self.halt | (~packing & (closed == issued)))),
+            self.error_addr.eq(Cat(Const(0, word_bits), read.data.address)),
         ]
         m.d.sync += [
-            outstanding.eq(outstanding + issue - answered),
-            self.error.eq(answered & (self.axi_bresp != 0)),
-            self.error_addr.eq(Cat(Const(0, word_bits), tags.o.payload)),
+            answered.eq(answered + answer),
+            self.error.eq(failed),
         ]
         return m
 
-    def _pack(self, m, buffer, packing, packed, start):
-        """Fill words with bytes; returns the signal that is high when one enters ``buffer``.
+    def _pack(self, m, buffer, packing, packed, start, hold):
+        """Fill words with bytes; returns the signal that is high when one enters ``buffer``, which
+        none does under ``hold``.
 
         ``store`` collects bytes from its position ``fill`` up; its lowest word leaves when it is
         full, or at the end of the segment.
@@ -397,7 +433,7 @@ class WriteDma(Block):
                                 [:store.shape().size])
         m.d.comb += [
             full.eq(fill >= n),
-            buffer.i.valid.eq(packing & (full | (left == 0))),
+            buffer.i.valid.eq(packing & ~hold & (full | (left == 0))),
             push.eq(buffer.i.valid & buffer.i.ready),
             packed.eq(push & (left == 0) & (fill <= n)),
             self.data.ready.eq(packing & (left != 0) & (~full | (push & (fill < 2 * n)))),

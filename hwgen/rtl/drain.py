@@ -18,6 +18,8 @@ __all__ = ["Drain"]
 #: Outputs that may be on their way from a read to the write DMA, in words: more than the cycles of
 #: that way, so that a word is read each cycle.
 _OUTPUTS = 32
+#: Cycles for which a psum that has arrived needs ``_stage``.
+_THROUGH = Parameters.LATENCY + Requant.LATENCY
 #: Reads whose data may be outstanding.
 _READS = 8
 
@@ -30,10 +32,10 @@ class Drain(Block):
     words; positions of a window outside the block cost nothing. In mode RAW a word is read once for
     each ``lanes`` bytes of it that are stored, 4 times if it is full; in modes SUM and PRODUCT once
     for each ``table_lanes`` psums of it, twice if it is full and there are 8 lanes. The first word
-    is asked for 14 cycles after a command's semaphores were granted; the command is done two cycles
-    after its last word has arrived, if the write DMA has taken its segments. An output is offered
-    to the write DMA 17 cycles after the last psum of its window has arrived, a raw one 7 cycles
-    after.
+    is asked for 4 cycles after a command's semaphores were granted, but no earlier than 17 after
+    the last word of the command before has arrived; a command is done two cycles after its last
+    word has arrived, if the write DMA has taken its segments. An output is offered to the write DMA
+    17 cycles after the last psum of its window has arrived, a raw one 7 cycles after.
 
     Parameters
     ----------
@@ -110,10 +112,9 @@ class Drain(Block):
     def _jobs(self, m):
         """Run the command that waits, and let it go when it is done.
 
-        ``self._job`` is the command. The products of its fields are worked out before
-        ``self._start``, high for one cycle, a bit of the multiplier a cycle. ``self._stage`` is
-        what the output stage needs of the command. It changes after ``self._start``, 15 cycles or
-        more after the last psum of the command before has arrived, which needs it for 13.
+        ``self._job`` is the command, ``self._start`` high for one cycle before it. ``self._stage``
+        is what the output stage needs of the command. The next command has it only when the last
+        psum of the one before, which needs it for 13 cycles, has gone through.
         """
         self._job = job = Signal(command.layout("STORE"))
         m.d.comb += job.eq(self.command.payload)
@@ -121,9 +122,6 @@ class Drain(Block):
         self._given = Signal()             # every psum has arrived
         self._segments_done = Signal()
         self._drained = Signal()           # no output is on its way
-        self._size = Signal(22, reset_less=True)           # bytes of an output row
-        self._col_step = Signal(16, reset_less=True)       # bank words from a window to the next
-        self._col_first = Signal(16, reset_less=True)      # bank word of the first window in a row
 
         fields = ["zy", "lo", "hi", "ysigned", "mode"] + ["scale"] * self._config.elementwise
         layout = data.StructLayout({name: job[name].shape() for name in fields})
@@ -133,20 +131,12 @@ class Drain(Block):
         with m.If(self._start):
             m.d.sync += [stage[name].eq(job[name]) for name in fields]
 
-        bits = len(job.p)
-        step = Signal(range(bits))
-
-        def multiply(product, factor, multiplier):
-            """Horner's rule over the multiplier's bits, from the highest; a sign counts -1."""
-            bit, minus = Signal(name=f"{product.name}_bit"), Signal(name=f"{product.name}_minus")
-            with m.Switch(step):
-                for i in range(len(multiplier)):
-                    with m.Case(i):
-                        m.d.comb += bit.eq(multiplier[i])
-            if multiplier.shape().signed:
-                m.d.comb += minus.eq(step == len(multiplier) - 1)
-            m.d.sync += product.eq(Cat(minus, product) + (Mux(bit, factor, 0)
-                                                          ^ minus.replicate(len(product))))
+        # The last psum to arrive goes through the output stage.
+        through = Signal(range(_THROUGH + 1))
+        with m.If(~self._given):
+            m.d.sync += through.eq(_THROUGH)
+        with m.Elif(through.any()):
+            m.d.sync += through.eq(through - 1)
 
         with m.FSM():
             with m.State("Idle"):
@@ -155,20 +145,12 @@ class Drain(Block):
                     self.take.payload.eq(job.wait),
                     self.idle.eq(self._drained),
                 ]
-                m.d.sync += [step.eq(bits - 1), self._size.eq(0), self._col_step.eq(0),
-                             self._col_first.eq(0)]
                 with m.If(self.take.valid & self.take.ready):
-                    m.next = "Multiply"
-            with m.State("Multiply"):
-                multiply(self._size, job.out_cols, job.p)
-                multiply(self._col_step, job.pw, job.pool_v)
-                multiply(self._col_first, job.pw, job.col0)
-                m.d.sync += step.eq(step - 1)
-                with m.If(step == 0):
                     m.next = "Start"
             with m.State("Start"):
-                m.d.comb += self._start.eq(1)
-                m.next = "Read"
+                with m.If(through == 0):
+                    m.d.comb += self._start.eq(1)
+                    m.next = "Read"
             with m.State("Read"):
                 with m.If(self._given):
                     m.d.comb += self.give.eq(job.signal)
@@ -275,10 +257,10 @@ class Drain(Block):
                 column.count.eq(_overlap((job.pool_s + Mux(outside, x, 0))[:5],
                                          (job.steps - Mux(outside, 0, x))[:12])),
                 column.last.eq(left == 0),
-                x.eq(x + job.pool_v), address.eq(address + self._col_step), left.eq(left - 1),
+                x.eq(x + job.pool_v), address.eq(address + job.col_step), left.eq(left - 1),
             ]
         with m.If(self._start | ((prime | self._column_next) & (left == 0))):
-            m.d.sync += [x.eq(job.col0), address.eq(self._col_first), left.eq(job.out_cols - 1)]
+            m.d.sync += [x.eq(job.col0), address.eq(job.col_first), left.eq(job.out_cols - 1)]
         m.d.sync += prime.eq(self._start)
         with m.If(self._start):
             m.d.sync += self._column_valid.eq(0)
@@ -499,28 +481,24 @@ class Drain(Block):
     def _segments(self, m):
         """Announce every output row to the write DMA."""
         job = self._job
-        group_addr = Signal(32, reset_less=True)
         rows, groups = Signal(14, reset_less=True), Signal(6, reset_less=True)
-        next_row, next_group = Signal(32), Signal(32)
+        addr = self.segment.p.addr
         m.d.comb += [
-            next_row.eq(self.segment.p.addr + job.row_stride),
-            next_group.eq(group_addr + job.group_stride),
-            self.segment.p.size.eq(Mux(self._raw, self._size << 2, self._size)),
+            self.segment.p.size.eq(job.row_bytes),
             self._segments_done.eq(~self.segment.valid),
         ]
         with m.If(self._start):
             m.d.sync += [
-                self.segment.valid.eq(1),
-                self.segment.p.addr.eq(job.addr), group_addr.eq(job.addr),
+                self.segment.valid.eq(1), addr.eq(job.addr),
                 rows.eq(job.out_rows - 1), groups.eq(job.groups - 1),
             ]
         with m.Elif(self.segment.valid & self.segment.ready):
-            m.d.sync += [self.segment.p.addr.eq(next_row), rows.eq(rows - 1)]
+            m.d.sync += [
+                addr.eq(addr + Mux(rows == 0, job.group_step, job.row_stride)),
+                rows.eq(rows - 1),
+            ]
             with m.If(rows == 0):
-                m.d.sync += [
-                    self.segment.p.addr.eq(next_group), group_addr.eq(next_group),
-                    rows.eq(job.out_rows - 1), groups.eq(groups - 1),
-                ]
+                m.d.sync += [rows.eq(job.out_rows - 1), groups.eq(groups - 1)]
                 with m.If(groups == 0):
                     m.d.sync += self.segment.valid.eq(0)
 

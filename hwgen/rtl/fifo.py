@@ -1,6 +1,6 @@
 """Stream FIFOs, deep ones in block RAM and shallow ones in distributed RAM."""
 
-from amaranth import Module, Mux, Shape, Signal
+from amaranth import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -9,6 +9,8 @@ from amaranth.utils import exact_log2
 from .block import Block
 
 __all__ = ["Fifo", "ShallowFifo"]
+
+_LARGE = 2048                # bits that are put in block RAM, even if small RAM would hold them
 
 
 class Fifo(Block):
@@ -42,8 +44,11 @@ class Fifo(Block):
 
     def body(self, platform):
         m = Module()
+        attributes = {"no_rw_check": 1}
+        if self._depth * Shape.cast(self._shape).width >= _LARGE:
+            attributes["ram_style"] = "block"
         m.submodules.memory = memory = Memory(shape=self._shape, depth=self._depth, init=[],
-                                              attrs={"no_rw_check": 1})
+                                              attrs=attributes)
         write = memory.write_port()
         read = memory.read_port()
 
@@ -62,11 +67,12 @@ class Fifo(Block):
             read.en.eq(fetch),
         ]
         m.d.sync += [
-            level.eq(level + push - fetch),
             write.addr.eq(write.addr + push),
             read.addr.eq(read.addr + fetch),
             fetched.eq(fetch | (fetched & ~advance)),
         ]
+        with m.If(push ^ fetch):
+            m.d.sync += level.eq(level + Cat(1, fetch.replicate(len(level) - 1)))
         with m.If(advance):
             m.d.sync += [
                 self.o.valid.eq(fetched),

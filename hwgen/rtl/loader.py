@@ -59,7 +59,6 @@ class Requests(Block):
         n = self._config.bus_bytes
         word_bits = exact_log2(n)
         addr = Signal(32, reset_less=True)
-        group = Signal(32, reset_less=True)
         rows = Signal(12, reset_less=True)
         groups = Signal(16, reset_less=True)
         m.d.comb += [
@@ -70,22 +69,18 @@ class Requests(Block):
             m.d.sync += [
                 self.req.valid.eq(~is_load | (load.rows != 0)),
                 addr.eq(load.addr),
-                group.eq(load.addr),
                 rows.eq(Mux(is_load, load.rows, 1)),
                 groups.eq(Mux(is_load, load.groups, 1)),
             ]
         with m.Elif(self.req.valid & self.req.ready):
-            with m.If(rows != 1):
-                m.d.sync += [
-                    rows.eq(rows - 1),
-                    addr.eq(addr + load.row_stride),
-                ]
-            with m.Else():
+            m.d.sync += [
+                rows.eq(rows - 1),
+                addr.eq(addr + Mux(rows == 1, load.group_step, load.row_stride)),
+            ]
+            with m.If(rows == 1):
                 m.d.sync += [
                     rows.eq(load.rows),
                     groups.eq(groups - 1),
-                    addr.eq(group + load.group_stride),
-                    group.eq(group + load.group_stride),
                     self.req.valid.eq(groups != 1),
                 ]
         return m
@@ -100,8 +95,7 @@ class Loader(Block):
     In other cases ``min(g, q, bus_bytes)`` bytes a cycle if these divide each other and are
     aligned. Padding moves like data, without DRAM beats; a skipped column takes
     ``ceil(g / bus_bytes)`` cycles, one more if not aligned; a group one more than its runs. A LOAD
-    adds about ``10 + q / bus_bytes + off0 / bus_bytes`` cycles, or ``10 + log2(cols)`` if that is
-    more, and the latency of the first row; a PARAMS 5 cycles and the latency.
+    adds about 8 cycles and the latency of the first row, a PARAMS 3 cycles and the latency.
 
     The fields must satisfy: ``cols * g`` below 2**24, at least one row with the padding, ``wstep``
     1 or more, and the GLB words within the GLB.
@@ -142,7 +136,6 @@ class Loader(Block):
         load = data.View(layout("LOAD"), self.command.payload)
         params = data.View(layout("PARAMS"), self.command.payload)
         is_params = load.opcode == isa.COMMANDS["PARAMS"].opcode
-        word_bits = exact_log2(config.bus_bytes)
 
         m.submodules.requests = requests = Requests(config)
         m.submodules.walk = walk = Walk(config)
@@ -156,15 +149,9 @@ class Loader(Block):
         wiring.connect(m, wiring.flipped(self.req), requests.req)
         wiring.connect(m, addresses.glb, wiring.flipped(self.glb))
 
-        # The bytes of a DRAM row, less one: cols * g - 1, a bit a cycle; or of all parameters.
-        factor = Signal(16, reset_less=True)
-        scaled = Signal(24, reset_less=True)
-        row_last = Signal(24, reset_less=True)
-        multiplied = factor == 0
-        m.d.comb += [
-            requests.row_last.eq(row_last),
-            walk.row_last.eq(row_last),
-        ]
+        # The bytes of a DRAM row, less one; or of all parameters.
+        parameters = params.count << exact_log2(8 * config.lanes)
+        m.d.comb += requests.row_last.eq(Mux(is_params, parameters - 1, load.row_last))
 
         place = Signal(12 + exact_log2(_chunks(config)), reset_less=True)
         m.d.comb += [
@@ -175,27 +162,10 @@ class Loader(Block):
         ]
         with m.FSM() as fsm:
             with m.State("Idle"):
-                m.d.sync += [
-                    factor.eq(Mux(is_params, 0, load.cols)),
-                    scaled.eq(load.g),
-                    row_last.eq(Mux(is_params, params.count << exact_log2(8 * config.lanes), 0) - 1),
-                    place.eq(params.dst << exact_log2(_chunks(config))),
-                ]
-                with m.If(self.command.valid):
-                    m.d.comb += addresses.prepare.eq(1)
-                    m.next = "Prepare"
-            with m.State("Prepare"):
-                m.d.sync += [
-                    factor.eq(factor >> 1),
-                    scaled.eq(scaled << 1),
-                    row_last.eq(row_last + Mux(factor[0], scaled, 0)),
-                ]
-                with m.If(multiplied & addresses.ready):
-                    m.next = "Take"
-            with m.State("Take"):
-                m.d.comb += self.take.valid.eq(1)
-                with m.If(self.take.ready):
-                    m.d.comb += requests.start.eq(1)
+                m.d.sync += place.eq(params.dst << exact_log2(_chunks(config)))
+                m.d.comb += self.take.valid.eq(self.command.valid)
+                with m.If(self.take.valid & self.take.ready):
+                    m.d.comb += [requests.start.eq(1), addresses.prepare.eq(1)]
                     with m.If(is_params):
                         m.next = "Params"
                     with m.Else():

@@ -14,7 +14,7 @@ the group's, the row's, the column's, and the run's.
 import functools
 import operator
 
-from amaranth import Cat, Const, Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -90,7 +90,7 @@ class Walk(Block):
 
     Members
     -------
-    command, row_last, start
+    command, start
         As for the requests.
     busy : Out(1)
         There are runs to come.
@@ -105,7 +105,6 @@ class Walk(Block):
         self._config = config
         super().__init__({
             "command": In(8 * isa.COMMAND_BYTES),
-            "row_last": In(24),
             "start": In(1),
             "busy": Out(1),
             "word": In(config.bus_bits),
@@ -129,8 +128,7 @@ class Walk(Block):
         cols = Signal(16, reset_less=True)
         skip = Signal(3, reset_less=True)            # columns until the next one that is kept
         first = Signal(reset_less=True)              # in the group's first column
-        whole = Signal()                             # a row's columns are one run
-        m.d.sync += whole.eq((load.g == load.q) & (load.off0 == 0) & (load.wstep == 1))
+        whole = load.whole                           # a row's columns are one run
 
         # Bytes to come, less one: of the column, of the column in the channel group.
         left = Signal(24, reset_less=True)
@@ -171,44 +169,55 @@ class Walk(Block):
             self.word_ready.eq(fire & ~padding & (source_end | data_end)),
         ]
 
-        # Columns: padding, data, padding.
+        # Columns: padding, data, padding. After a column comes one of its part, or another part.
         padded = load.lpad != 0
         after = Signal(24)
         borrow = Signal()
+        column = Signal()
+        part = Signal()
+        next_part = Signal(_Part)
+        all_columns = Signal()                       # the next column stands for a whole row
         m.d.comb += [
             after.eq(left + minus),
             borrow.eq(left[:word_bits] <= extra),
+            column.eq((fire & col_end) | turn),
+            part.eq(turn | (fire & (
+                row_end | (col_end & (cols == 1) & (col_part != _Part.AFTER))))),
+            all_columns.eq(part & whole & (next_part == _Part.DATA)),
         ]
-        with m.If(fire):
+        with m.If(row_end | turn):
+            m.d.comb += next_part.eq(Mux(padded, _Part.BEFORE, _Part.DATA))
+        with m.Elif(col_part == _Part.DATA):
+            m.d.comb += next_part.eq(_Part.AFTER)
+        with m.Else():
+            m.d.comb += next_part.eq(_Part.DATA)
+        with m.If(column):
+            m.d.sync += [
+                left.eq(Mux(all_columns, load.row_last, load.g_last)),
+                short.eq(~Mux(all_columns, load.row_last, load.g_last)[word_bits:].any()),
+            ]
+        with m.Elif(fire):
             m.d.sync += left.eq(after)
             with m.If(borrow):
                 m.d.sync += short.eq(left[word_bits:] == 1)
-            with m.If(col_end):
-                m.d.sync += [
-                    first.eq(0),
-                    cols.eq(cols - 1),
-                    skip.eq(Mux(kept, load.wstep - 1, skip - 1)),
-                    *self._enter_column(load, left, short, 0),
-                ]
-                with m.If((cols == 1) & (col_part == _Part.BEFORE)):
-                    m.d.sync += [
-                        col_part.eq(_Part.DATA),
-                        cols.eq(Mux(whole, 1, load.cols)),
-                        skip.eq(0),
-                        *self._enter_column(load, left, short, whole),
-                    ]
-                with m.If(data_end):
-                    m.d.sync += [
-                        col_part.eq(_Part.AFTER),
-                        cols.eq(load.rpad),
-                    ]
-        with m.If((fire & row_end) | turn):
+        with m.If(fire & col_end):
             m.d.sync += [
-                col_part.eq(Mux(padded, _Part.BEFORE, _Part.DATA)),
-                cols.eq(Mux(padded, load.lpad, Mux(whole, 1, load.cols))),
-                skip.eq(0),
-                *self._enter_column(load, left, short, whole & ~padded),
+                first.eq(0),
+                cols.eq(cols - 1),
+                skip.eq(Mux(kept, load.wstep - 1, skip - 1)),
             ]
+        with m.If(part):
+            m.d.sync += [
+                col_part.eq(next_part),
+                skip.eq(0),
+            ]
+            with m.Switch(next_part):
+                with m.Case(_Part.BEFORE):
+                    m.d.sync += cols.eq(load.lpad)
+                with m.Case(_Part.DATA):
+                    m.d.sync += cols.eq(Mux(whole, 1, load.cols))
+                with m.Default():
+                    m.d.sync += cols.eq(load.rpad)
 
         # Rows: padding, data, padding; then the group turns.
         with m.If(fire & row_end):
@@ -281,10 +290,8 @@ class Walk(Block):
 
         # The byte at which each row starts in DRAM.
         row_source = Signal(word_bits, reset_less=True)
-        group_source = Signal(word_bits, reset_less=True)
         next_source = Signal(word_bits)
-        m.d.comb += next_source.eq(Mux(rows == 1, group_source + load.group_stride,
-                                       row_source + load.row_stride))
+        m.d.comb += next_source.eq(row_source + Mux(rows == 1, load.group_step, load.row_stride))
         with m.If(fire & ~padding):
             m.d.sync += source.eq(source - minus)
             with m.If(data_end):
@@ -292,8 +299,6 @@ class Walk(Block):
                     source.eq(next_source),
                     row_source.eq(next_source),
                 ]
-                with m.If(rows == 1):
-                    m.d.sync += group_source.eq(next_source)
 
         with m.If(self.start):
             m.d.sync += [
@@ -307,7 +312,6 @@ class Walk(Block):
                 base.eq(0),
                 source.eq(load.addr),
                 row_source.eq(load.addr),
-                group_source.eq(load.addr),
             ]
 
         # The run in its place, and the step that follows it.
@@ -354,12 +358,6 @@ class Walk(Block):
                 ]
         return m
 
-    def _enter_column(self, load, left, short, whole):
-        """Assignments that set the bytes of a new column, or of a whole row of them."""
-        n = self._config.bus_bytes
-        return (left.eq(Mux(whole, self.row_last, load.g - 1)),
-                short.eq(Mux(whole, self.row_last < n, load.g <= n)))
-
 
 class Addresses(Block):
     """Writes the runs, and steps the GLB address from one to the next; one write a cycle.
@@ -368,10 +366,7 @@ class Addresses(Block):
     -------
     command : In(512)
     prepare : In(1)
-        Work out the addresses of the first run and of a column's step: 2 cycles and one for each
-        word of ``q`` and of ``off0``.
-    ready : Out(1)
-        That is done.
+        The first run comes in the next cycle at the earliest.
     run : In(stream.Signature(_run(config)))
     glb : Out(stream.Signature(glb_write(config)))
     """
@@ -382,7 +377,6 @@ class Addresses(Block):
         super().__init__({
             "command": In(8 * isa.COMMAND_BYTES),
             "prepare": In(1),
-            "ready": Out(1),
             "run": In(stream.Signature(_run(config))),
             "glb": Out(stream.Signature(glb_write(config))),
         })
@@ -391,12 +385,10 @@ class Addresses(Block):
         m = Module()
         config = self._config
         load = data.View(layout("LOAD"), self.command)
-        word_bits = exact_log2(config.bus_bytes)
         start = [Signal(GLB_ADDRESS, name=f"start_{level.name.lower()}", reset_less=True)
                  for level in _Level]
         base = [Signal(GLB_ADDRESS, name=f"base_{level.name.lower()}", reset_less=True)
                 for level in _Level]
-        column = Signal(GLB_ADDRESS, reset_less=True)
         run = self.run.payload
 
         # The step: both positions go on from their address at the run's level.
@@ -412,7 +404,7 @@ class Addresses(Block):
                         from_base.eq(base[level.value]),
                     ]
         with m.If(run.level == _Level.COLUMN):
-            m.d.comb += stride.eq(column)
+            m.d.comb += stride.eq(load.glb_col_stride)
         with m.Elif(run.level == _Level.ROW):
             m.d.comb += stride.eq(load.glb_row_stride)
         m.d.comb += group.eq(Mux(run.hop, load.glb_cg_stride, stride))
@@ -426,41 +418,18 @@ class Addresses(Block):
             self.run.ready.eq(self.glb.ready | ~run.write),
         ]
 
-        # The first run's address is off0 bytes beyond dst, a column's step is q bytes: count words.
-        count = Signal(8 - word_bits)
-        counted = add(m, config, column, GLB_ADDRESS(Const(0, GLB_ADDRESS.size)), 1)
-        with m.If(count != 0):
+        with m.If(self.run.valid & self.run.ready):
+            for level in _Level:
+                found = run.first & (run.level == _Level.RUN) if level == _Level.GROUP else 0
+                with m.If((run.level.as_value() <= level.value) | found):
+                    m.d.sync += [
+                        start[level.value].eq(Mux(run.hop, next_base, next_start)),
+                        base[level.value].eq(next_base),
+                    ]
+        # The step into the first group goes nowhere, and so sets the other levels.
+        with m.If(self.prepare):
             m.d.sync += [
-                count.eq(count - 1),
-                column.eq(counted),
+                start[_Level.GROUP.value].eq(load.start),
+                base[_Level.GROUP.value].eq(load.dst),
             ]
-        with m.FSM():
-            with m.State("Ready"):
-                m.d.comb += self.ready.eq(1)
-                with m.If(self.run.valid & self.run.ready):
-                    for level in _Level:
-                        found = run.first & (run.level == _Level.RUN) if level == _Level.GROUP else 0
-                        with m.If((run.level.as_value() <= level.value) | found):
-                            m.d.sync += [
-                                start[level.value].eq(Mux(run.hop, next_base, next_start)),
-                                base[level.value].eq(next_base),
-                            ]
-                with m.If(self.prepare):
-                    m.d.sync += [
-                        column.eq(load.dst),
-                        count.eq(load.off0 >> word_bits),
-                    ]
-                    m.next = "Start"
-            with m.State("Start"):
-                with m.If(count == 0):
-                    m.d.sync += [at.eq(column) for at in start]
-                    m.d.sync += [at.eq(load.dst) for at in base]
-                    m.d.sync += [
-                        column.eq(0),
-                        count.eq(load.q >> word_bits),
-                    ]
-                    m.next = "Column"
-            with m.State("Column"):
-                with m.If(count == 0):
-                    m.next = "Ready"
         return m

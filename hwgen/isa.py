@@ -260,7 +260,10 @@ COMMANDS = {c.name: c for c in (
                        derive=lambda f: f["pool_v"] * f["pw"]),
                  Field("col_first", 16, "psum words to the first window: col0 * pw, modulo 2**16",
                        derive=lambda f: f["col0"] * f["pw"])),
-                (_group_step("out_rows"),),
+                (_group_step("out_rows"),
+                 Field("col_left", 13, "output columns from the first window on: steps - col0",
+                       derive=lambda f: f["steps"] - f["col0"]),
+                 Field("p_last", 10, "p less one", derive=lambda f: f["p"] - 1)),
             )),
 )}
 

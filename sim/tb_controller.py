@@ -13,10 +13,12 @@ from hwgen import isa
 from hwgen.config import Config
 from hwgen.registers import ErrorCode
 from hwgen.rtl.controller import DEPTH, GIVERS, QUEUES, TAKERS
+from hwgen.rtl.dma import fetch_beats
 
 CONFIG = Config(**json.loads(os.environ["TB_CONFIG"]))
 PROGRAMS = 6
-BEATS = isa.COMMAND_BYTES // CONFIG.bus_bytes
+BEATS = fetch_beats(CONFIG)
+SIZE = BEATS * CONFIG.bus_bytes    # bytes of a request
 BEGIN = isa.pack("BEGIN", magic=isa.MAGIC, hash=CONFIG.hash)
 
 
@@ -85,13 +87,14 @@ class Bench:
                 request = int(dut.req__payload.value)
                 address = request & 0xFFFFFFFF
                 assert request >> 32 == BEATS
-                assert (address - int(dut.program.value)) % isa.COMMAND_BYTES == 0
+                assert (address - int(dut.program.value)) % SIZE == 0
                 self.requests.append(address)
-                command = int.from_bytes(
-                    self.memory.get(address) or self.rng.randbytes(isa.COMMAND_BYTES), "little")
+                part = address % isa.COMMAND_BYTES
+                command = (self.memory.get(address - part) or self.rng.randbytes(isa.COMMAND_BYTES))
+                words = int.from_bytes(command[part:part + SIZE], "little")
                 due = now + self.rng.randrange(60)
                 for beat in range(BEATS):
-                    word = command >> CONFIG.bus_bits * beat & (1 << CONFIG.bus_bits) - 1
+                    word = words >> CONFIG.bus_bits * beat & (1 << CONFIG.bus_bits) - 1
                     beats.append((due, word | (beat == BEATS - 1) << CONFIG.bus_bits))
             offered = bool(dut.data__valid.value)
             if offered and dut.data__ready.value:
@@ -207,9 +210,9 @@ async def programs(dut):
         await bench.until(lambda number=number: bench.done > number)
         bench.check_received(commands)
         # In order, each once, and no more than READ_AHEAD beyond the end.
-        assert bench.requests == [offset + isa.COMMAND_BYTES * i
-                                  for i in range(len(bench.requests))]
-        assert len(commands) <= len(bench.requests) <= len(commands) + isa.READ_AHEAD
+        assert bench.requests == [offset + SIZE * i for i in range(len(bench.requests))]
+        fetched = len(bench.requests) * SIZE / isa.COMMAND_BYTES
+        assert len(commands) <= fetched <= len(commands) + isa.READ_AHEAD
         await ClockCycles(dut.clk, rng.randrange(20))
     assert bench.done == PROGRAMS and not bench.errors and not dut.halt.value
 

@@ -1,6 +1,6 @@
 """The controller: fetches a program, queues its commands, keeps the semaphores, ends or stops."""
 
-from amaranth import Array, C, Cat, Module, Mux, Signal
+from amaranth import Array, C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -155,12 +155,14 @@ class Controller(Block):
             m.d.sync += position.eq(position + 1)
             with m.If(last_word & fetching & ~self.error):
                 m.d.sync += index.eq(index + 1)
+        with m.If(starting):
+            m.d.sync += [index.eq(0), position.eq(0)]
 
         with m.FSM() as fsm:
             with m.State("Ready"):
                 m.d.comb += starting.eq(self.start)
                 with m.If(self.start):
-                    m.d.sync += [first.eq(1), fetching.eq(1), index.eq(0)]
+                    m.d.sync += [first.eq(1), fetching.eq(1)]
                     m.next = "Decode"
             with m.State("Decode"):
                 with m.If(word_valid & first):
@@ -370,9 +372,10 @@ class Controller(Block):
 
         for i, count in enumerate(counts):
             given = Signal(range(len(GIVERS) + 1), name=f"given_{i}")
+            change = Signal(signed(len(given) + 1), name=f"change_{i}")
             total = Signal(_SEMAPHORE_BITS + 1, name=f"total_{i}")
             m.d.sync += given.eq(sum(give[i] for give in gives))
-            m.d.comb += total.eq(count + given - (taken[i] & granted))
+            m.d.comb += [change.eq(given - (taken[i] & granted)), total.eq(count + change)]
             m.d.sync += [count.eq(total), overflow[i].eq(total[-1])]
             with m.If(starting):
                 m.d.sync += [count.eq(0), given.eq(0), overflow[i].eq(0)]

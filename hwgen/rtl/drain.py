@@ -182,17 +182,17 @@ class Drain(Block):
         above = Signal(8, reset_less=True)         # window rows above the block
         left = Signal(14, reset_less=True)         # rows of the block from the first one on
         ahead = Signal(7, reset_less=True)         # rows still to walk
-        rows = Signal(14, reset_less=True)         # output rows that follow in this group
-        groups = Signal(6, reset_less=True)        # filter groups that follow
+        rows = Signal(14, reset_less=True)         # output rows to come in this group
+        groups = Signal(6, reset_less=True)        # filter groups to come
         m.d.comb += [
             row.count.eq(_overlap(job.pool_r - above, left)),
-            row.turn.eq(rows == 0),
+            row.turn.eq(rows == 1),
         ]
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self._rows_done.eq(1)
                 m.d.sync += [
-                    groups.eq(job.groups - 1),
+                    groups.eq(job.groups),
                     row.first_bank.eq(job.bank),
                     row.last_bank.eq(job.bank + job.e - 1),
                 ]
@@ -205,7 +205,7 @@ class Drain(Block):
                     above.eq(Mux(job.row0 < 0, -job.row0, 0)),
                     ahead.eq(Mux(job.row0 < 0, 0, job.row0)),
                     left.eq(job.psum_rows),
-                    rows.eq(job.out_rows - 1),
+                    rows.eq(job.out_rows),
                 ]
                 m.next = "Row"
             with m.State("Row"):
@@ -230,7 +230,7 @@ class Drain(Block):
                                 row.last_bank.eq(row.last_bank + job.e),
                             ]
                             m.next = "Group"
-                            with m.If(groups == 0):
+                            with m.If(groups == 1):
                                 m.next = "Idle"
 
     def _columns(self, m):
@@ -245,7 +245,10 @@ class Drain(Block):
                                        reset_less=True)
         self._column_valid = Signal()
         self._column_next = Signal()
-        x = Signal(signed(14), reset_less=True)            # of the window after that
+        # Of the window after that: its first column while that is before the block, then 0 or more;
+        # and the block's columns from there on.
+        x = Signal(signed(8), reset_less=True)
+        block = Signal(13, reset_less=True)
         address = Signal(16, reset_less=True)
         left = Signal(12, reset_less=True)
         prime = Signal()
@@ -255,12 +258,16 @@ class Drain(Block):
                 self._column_valid.eq(1),
                 column.address.eq(Mux(outside, 0, address)),
                 column.count.eq(_overlap((job.pool_s + Mux(outside, x, 0))[:5],
-                                         (job.steps - Mux(outside, 0, x))[:12])),
-                column.last.eq(left == 0),
-                x.eq(x + job.pool_v), address.eq(address + job.col_step), left.eq(left - 1),
+                                         Mux(outside, job.steps, block))),
+                column.last.eq(left == 1),
+                block.eq(block - job.pool_v), address.eq(address + job.col_step),
+                left.eq(left - 1),
             ]
-        with m.If(self._start | ((prime | self._column_next) & (left == 0))):
-            m.d.sync += [x.eq(job.col0), address.eq(job.col_first), left.eq(job.out_cols - 1)]
+            with m.If(outside):
+                m.d.sync += x.eq(x + job.pool_v)
+        with m.If(self._start | ((prime | self._column_next) & (left == 1))):
+            m.d.sync += [x.eq(job.col0), block.eq(job.col_left), address.eq(job.col_first),
+                         left.eq(job.out_cols)]
         m.d.sync += prime.eq(self._start)
         with m.If(self._start):
             m.d.sync += self._column_valid.eq(0)
@@ -298,7 +305,7 @@ class Drain(Block):
         column_end, row_end, word_end = columns == 0, rows == 0, words == 0
         # The last part of a word: of a raw one, and of one that is looked up; full, and at the end
         # of its group.
-        tail = (job.p - 1)[:self._lanes_log2]
+        tail = job.p_last[:self._lanes_log2]
         parts = Mux(word_end, Cat(Const(3, 2), tail)[self._lanes_log2:], 3)
         halves = Mux(word_end, tail[-1:], 1) if self._halves else 0
         m.d.comb += [
@@ -361,7 +368,7 @@ class Drain(Block):
             with m.If(advance):
                 m.d.sync += [of.eq(source), window.eq(total), line.eq(total), bank.eq(source.bank),
                              columns.eq(column.count), column_count.eq(column.count),
-                             rows.eq(source.count), words.eq((job.p - 1)[self._lanes_log2:10]),
+                             rows.eq(source.count), words.eq(job.p_last[self._lanes_log2:]),
                              last_column.eq(column.last), active.eq(enter)]
 
     def _parameters(self, m):
@@ -427,7 +434,7 @@ class Drain(Block):
             flags.valid.eq(self.rvalid),
             flags.first.eq(tag.first),
             flags.last.eq(tag.last),
-            flags.more.eq(Mux(tag.tail, (job.p - 1)[:self._lanes_log2], lanes - 1)),
+            flags.more.eq(Mux(tag.tail, job.p_last[:self._lanes_log2], lanes - 1)),
         ]
         summed = _delay(m, flags, Parameters.LATENCY, "flags")
         requantised = _delay(m, summed, Requant.LATENCY, "summed")
@@ -490,16 +497,16 @@ class Drain(Block):
         with m.If(self._start):
             m.d.sync += [
                 self.segment.valid.eq(1), addr.eq(job.addr),
-                rows.eq(job.out_rows - 1), groups.eq(job.groups - 1),
+                rows.eq(job.out_rows), groups.eq(job.groups),
             ]
         with m.Elif(self.segment.valid & self.segment.ready):
             m.d.sync += [
-                addr.eq(addr + Mux(rows == 0, job.group_step, job.row_stride)),
+                addr.eq(addr + Mux(rows == 1, job.group_step, job.row_stride)),
                 rows.eq(rows - 1),
             ]
-            with m.If(rows == 0):
-                m.d.sync += [rows.eq(job.out_rows - 1), groups.eq(groups - 1)]
-                with m.If(groups == 0):
+            with m.If(rows == 1):
+                m.d.sync += [rows.eq(job.out_rows), groups.eq(groups - 1)]
+                with m.If(groups == 1):
                     m.d.sync += self.segment.valid.eq(0)
 
 
@@ -514,4 +521,4 @@ def _delay(m, value, cycles, name):
 
 def _overlap(window, block):
     """The smaller of two lengths, less one; the first has at most 5 bits."""
-    return (Mux(block < window, block, window) - 1)[:5]
+    return (Mux(~block[5:].any() & (block[:5] < window), block[:5], window) - 1)[:5]

@@ -8,9 +8,10 @@ from amaranth.utils import exact_log2
 
 from .block import Block
 
-__all__ = ["Fifo", "ShallowFifo"]
+__all__ = ["LARGE", "Fifo", "ShallowFifo"]
 
-_LARGE = 2048                # bits that are put in block RAM, even if small RAM would hold them
+#: Bits of a Fifo that go to block RAM, even if small RAM would hold them.
+LARGE = 2048
 
 
 class Fifo(Block):
@@ -45,7 +46,7 @@ class Fifo(Block):
     def body(self, platform):
         m = Module()
         attributes = {"no_rw_check": 1}
-        if self._depth * Shape.cast(self._shape).width >= _LARGE:
+        if self._depth * Shape.cast(self._shape).width >= LARGE:
             attributes["ram_style"] = "block"
         m.submodules.memory = memory = Memory(shape=self._shape, depth=self._depth, init=[],
                                               attrs=attributes)

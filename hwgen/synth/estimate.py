@@ -15,6 +15,8 @@ import numpy as np
 
 from ..config import Config
 from ..errors import HwgenError
+from ..rtl.dma import fetch_beats
+from ..rtl.fifo import LARGE
 from .flow import Result
 from .resources import BLOCKS, WRAPPER
 from .targets import RESOURCES, TARGETS
@@ -73,6 +75,7 @@ def _tiles(depth, width, family):
 def _block_rams(config, family):
     """``{block: block RAMs}``."""
     chunk, bus = config.xbus_bytes, config.bus_bits
+    block = 2 * config.burst * 9 * config.bus_bytes >= LARGE            # marked as block RAM
     memories = {         # instances, words, bits
         "PEs": ((config.rows * config.cols, 2 * config.filter_spad, 8),
                 (config.rows * config.cols, config.ifmap_spad // chunk, 9 * chunk)),
@@ -80,8 +83,9 @@ def _block_rams(config, family):
         "GLB": ((config.cols, config.bank_depth, config.bank_bits), (1, 8, 79)),
         "output stage": (*((2, words, 32) for words in config.param_words),
                          (1, 32, 9 * config.lanes)),
-        "DMA": ((2, max(128, 2 * config.burst), bus + 1), (1, 16, bus + 1), (1, 8, 32), (1, 8, 29),
-                (1, 2 * config.burst, 9 * config.bus_bytes)),
+        "DMA": ((2, max(128, 2 * config.burst), bus + 1),
+                (1, 2 * fetch_beats(config), bus + 1), (1, 8, 32), (1, 16, 34),
+                (1, max(2 * config.burst, 65 if block else 1), 9 * config.bus_bytes)),
         "controller": ((1, 128, 64),),
         "CSRs": ((1, 65, 48),),         # marked as block RAM
     }

@@ -136,6 +136,18 @@ def made(found):
         yield f"Of the zoo, not run for this table: {', '.join(f'`{name}`' for name in missing)}."
 
 
+def put(page, tables):
+    """Write tables, lines by name, between their marks in a page."""
+    text = page.read_text()
+    for name, lines in tables.items():
+        lines = "\n".join(lines)
+        text, count = re.subn(rf"(?s)(<!-- {name} -->\n).*?(\n<!-- end -->)",
+                              lambda match, lines=lines: match[1] + lines + match[2], text)
+        if count != 1:
+            sys.exit(f"{page} has no place for {name}.")
+    page.write_text(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
@@ -153,14 +165,8 @@ def main():
         found.append((name, report, [r for r in report["layers"] if r["where"] != "host"]))
     if len({(report["config_hash"], report["sim"]) for _, report, _ in found}) != 1:
         sys.exit(f"{arguments.folder} must hold runs, and all of one configuration.")
-    text = PAGE.read_text()
-    for table in made, networks, kinds, longest, predicted, seconds:
-        lines = "\n".join(table(found))
-        text, count = re.subn(rf"(?s)(<!-- {table.__name__} -->\n).*?(\n<!-- end -->)",
-                              lambda match, lines=lines: match[1] + lines + match[2], text)
-        if count != 1:
-            sys.exit(f"{PAGE} has no place for {table.__name__}.")
-    PAGE.write_text(text)
+    put(PAGE, {table.__name__: table(found)
+               for table in (made, networks, kinds, longest, predicted, seconds)})
 
 
 if __name__ == "__main__":

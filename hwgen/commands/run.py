@@ -87,6 +87,10 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
     config = design.config if design else resolve(pe=pe)
     how = input_files.Preprocessing.beside(model, **preprocessing)
     files = input_files.named(texts)
+    given = [f"--{key}" for key in ("layout", "resize") if preprocessing[key] is not None]
+    if given and all(path.suffix in (".npy", ".npz") for _, path in files):
+        raise HwgenError(f"{given[0]} is for images, and no --input is one: arrays are taken as "
+                         f"they are.")
     network = onnx_import.load(model, input_files.shapes(files, model, how),
                                elementwise=config.elementwise)
     inputs = golden.checked(network, input_files.load(

@@ -172,6 +172,8 @@ def test_mean_needs_an_image(tmp_path):
     np.save(path, np.zeros((1, 1, 28, 28), np.float32))
     assert "--mean and --std are for images" in _refused(_MODEL, "--input", str(path),
                                                          "--mean", "0.5")
+    for option, value in (("--resize", "crop"), ("--layout", "NHWC")):
+        assert f"{option} is for images" in _refused(_MODEL, "--input", str(path), option, value)
 
 
 def test_an_image_needs_an_input_that_is_one(case):

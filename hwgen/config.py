@@ -280,7 +280,7 @@ def resolve(*, preset_name=None, path=None, pe=None, settings=()):
         ``RxC`` in place of the base's shape. Unless set as well, the name gets the shape as a
         suffix; the widths of a preset's buses double as often as its PEs do (256 bits at most),
         with them its lanes (8 at most) and, from the second time on, its ifmap spads (128 at
-        most); and its GLB grows or shrinks so that the banks keep their depth.
+        most); and its GLB grows or shrinks so that a bank keeps its number of bus words.
     settings : sequence of str
         ``KEY=VALUE``, in place of the base's and of what ``pe`` implies.
     """
@@ -304,10 +304,12 @@ def _grown(base, rows, cols):
     while 2 * factor ** 2 * base.rows ** 2 * base.cols ** 2 < (rows * cols) ** 2:
         factor *= 2         # the nearest power of two
     lanes = min(factor * base.lanes, 8)
-    params_depth = min(base.params_depth * lanes // base.lanes, 2048)
+    bus_bits = min(factor * base.bus_bits, 256)
+    wider = bus_bits // base.bus_bits
+    params_depth = min(base.params_depth * wider, 2048)
     size = (8 * sum(_param_words(lanes, params_depth, base.elementwise))
-            + base.bank_depth * cols * 4 * lanes)
-    return {"bus_bits": min(factor * base.bus_bits, 256), "lanes": lanes,
+            + base.bank_depth * wider * cols * 4 * base.lanes)
+    return {"bus_bits": bus_bits, "lanes": lanes,
             "xbus_bytes": min(factor * base.xbus_bytes, 8), "params_depth": params_depth,
             "ifmap_spad": min(max(factor // 2, 1) * base.ifmap_spad, 128),
             "glb_kib": min(max(-(-size // 1024), 2), 4096)}

@@ -36,7 +36,7 @@ def test_build(tmp_path, capsys, monkeypatch):
     assert _names(folder) == _FILES
     assert _names(tmp_path / "build") == {folder.name}
     out, err = capsys.readouterr()
-    assert "eyeriss-1x2: 1 x 2 PEs, 23 KiB GLB" in out and "GMAC/s at 200 MHz" in out
+    assert "eyeriss-1x2: 1 x 2 PEs, 26 KiB GLB" in out and "GMAC/s at 200 MHz" in out
     assert not err
     manifest = json.loads((folder / "manifest.json").read_text())
     verilog = (folder / "hwgen.v").read_bytes()

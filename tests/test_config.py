@@ -117,7 +117,8 @@ def test_resolve():
     assert abs(config.bank_depth - Config().bank_depth) < 16
     wide = resolve(pe="24x24")
     assert (wide.bus_bits, wide.lanes, wide.xbus_bytes, wide.ifmap_spad) == (256, 8, 8, 128)
-    assert abs(wide.bank_depth - Config().bank_depth) < 16
+    words = (c.bank_depth * c.subwords for c in (wide, Config()))
+    assert abs(next(words) - next(words)) < 16 and wide.params_depth == 2048
     assert resolve(pe="16x16").bus_bits == 128 and resolve(pe="12x7").bus_bits == 64
     assert resolve(pe="24x24", settings=["bus_bits=128"]).bus_bits == 128
     assert resolve(pe="8x8", settings=["glb_kib=50", "name=mine"]).name == "mine"

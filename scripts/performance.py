@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Writes the tables of docs/performance.md from what ``hwgen bench --json`` wrote.
+"""Writes the tables of docs/performance.md, and README's, from what ``hwgen bench --json`` wrote.
 
     python -m hwgen bench alexnet vgg16 resnet50 mobilenet-v1 --json BENCH.json
     python scripts/performance.py BENCH.json ...
@@ -94,6 +94,7 @@ def main():
     missing = [name for name in NAMES if name not in reports]
     if missing:
         sys.exit(f"missing: {', '.join(missing)}.")
+    put(ROOT / "README.md", {"totals": totals(reports)})
     put(PAGE, {"made": made(reports), "totals": totals(reports), "extremes": extremes(reports),
                **{name: network(reports[name]) for name in NAMES}})
 

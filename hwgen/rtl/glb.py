@@ -196,7 +196,7 @@ class GlobalBuffer(Block):
             return signal
 
         def chosen(by):
-            words = [bank.read_data & chosen.replicate(config.bank_bits)
+            words = [Mux(chosen, bank.read_data, 0)
                      for bank, chosen in zip(banks, by, strict=True)]
             return reduce(or_, words)
 

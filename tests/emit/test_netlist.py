@@ -9,13 +9,13 @@ def test_counts(small):
     netlist = Netlist(verilog)
     figures = summary.figures(config, netlist)
     assert netlist.counts["pe"] == 6 and netlist.counts["requant"] == config.lanes
-    assert figures["multipliers"] == {"array": 6, "output stage": 2 * config.lanes,
-                                      "other": 0}
+    multipliers = 2 * config.lanes + config.table_lanes
+    assert figures["multipliers"] == {"array": 6, "output stage": multipliers, "other": 0}
     bits = figures["memory_bits"]
     assert bits["filter spads"] == 6 * 2 * 8 * config.filter_spad
     assert bits["ifmap spads"] == 6 * 9 * config.ifmap_spad
     assert bits["GLB banks"] == 3 * config.bank_depth * config.bank_bits
-    assert bits["parameter memory"] == 64 * config.params_depth
+    assert bits["parameter memory"] == 8 * config.params_bytes
     assert bits["FIFOs and tables"] > 0
     assert figures["peak_gmacs_per_second"] == 6 * 200 / 1000
 

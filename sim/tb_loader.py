@@ -51,7 +51,8 @@ def random_load(rng, largest=800):
     """Fields of a LOAD, GLB addresses counted in words; no two bytes go to the same place."""
     while True:
         g, q = rng.choice(((1, 1), (4, 4), (8, 8), (3, 3), (4, 8), (8, 4), (12, 8), (10, 8),
-                           (6, 16), (rng.randint(1, 30), rng.randint(1, 30)), (rng.randint(1, 300), 16),
+                           (6, 16), (rng.randint(1, 30), rng.randint(1, 30)),
+                           (rng.randint(1, 300), 16),
                            (rng.randint(1, 64), rng.randint(1, 255))))
         f = {"g": g, "q": q, "groups": rng.randint(1, 3), "rows": rng.choice((0, 1, 2, 3, 5)),
              "cols": rng.choice((1, 1, 2, 5, rng.randint(1, 30))),

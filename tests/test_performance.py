@@ -1,4 +1,4 @@
-"""``scripts/performance.py``: the tables of docs/performance.md and README from the bench's JSON."""
+"""``scripts/performance.py``: tables of docs/performance.md and README from the bench's JSON."""
 
 import json
 import shutil

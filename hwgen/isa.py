@@ -124,7 +124,7 @@ COMMANDS = {c.name: c for c in (
                 (Field("row_last", 24, "bytes of a row, less one: cols * g - 1",
                        derive=lambda f: f["cols"] * f["g"] - 1),
                  _group_step("rows"),
-                 Field("whole", 1, "a row's columns are one run on both sides: g is q, off0 is 0 and "
+                 Field("whole", 1, "a row's columns are one run on both sides: g is q, off0 is 0, "
                                    "wstep is 1",
                        derive=lambda f: f["g"] == f["q"] and f["off0"] == 0 and f["wstep"] == 1)),
                 (Field("g_last", 16, "g less one", derive=lambda f: f["g"] - 1),

@@ -76,8 +76,9 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
     console, notes = Console(), Console(stderr=True)
     if pe and build_folder:
         raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
-    if resume and sim == "golden":
-        raise HwgenError("--resume is for simulations of the RTL: choose another --sim.")
+    if (resume or joined) and sim == "golden":
+        raise HwgenError(f"--{'resume' if resume else 'joined'} is for simulations of the RTL: "
+                         f"choose another --sim.")
     if resume and joined:
         raise HwgenError("--resume and --joined exclude each other: layers that are joined end "
                          "together.")

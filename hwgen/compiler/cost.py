@@ -173,7 +173,7 @@ def _shifted(layer, s, q, g, tile_cols, ncol, word):
                            0) for j in range(1, word + 1))
     whole = (first + between - aligned) / np.maximum(ncol - 1, 1)
     last = np.where(ncol == 1, first, (at + by * (ncol - 1)) % word != 0)
-    return (whole, last), first + 0 * ncol
+    return (whole, last), first
 
 
 def pieces(config, q, g, r, groups, words):

@@ -42,7 +42,7 @@ def _nearest(m, bits, ends):
     distance : Signal(bits)
     reached : list of Signal(1)
     """
-    enables, distances = zip(*ends)
+    enables, distances = zip(*ends, strict=True)
     limits = [Signal(bits, name=f"limit_{i}") for i in range(len(ends))]
     least = [Signal(name=f"least_{i}") for i in range(len(ends))]
     reached = [Signal(name=f"reached_{i}") for i in range(len(ends))]

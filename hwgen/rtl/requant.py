@@ -23,8 +23,8 @@ class Requant(Block):
     :attr:`SCALE_DELAY` enabled cycles after ``acc``, ``zy``, ``ysigned``, ``lo`` and ``hi`` come
     :attr:`RANGE_DELAY` after it.
 
-    The multiplier is split into 16 x 24 and 8 x 24 bits, two multiplier blocks each in any FPGA (one
-    in those with 25 x 18 bits).
+    The multiplier is split into 16 x 24 and 8 x 24 bits, two multiplier blocks each in any FPGA
+    (one in those with 25 x 18 bits).
 
     Members
     -------

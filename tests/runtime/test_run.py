@@ -160,6 +160,8 @@ def test_wrong_names(tmp_path):
     (["--mean", "1,2"], "--mean has 2 values: give 1"),
     (["--std", "0"], "--std 0 is not allowed"),
     (["--pe", "2x2", "--build", "."], "exclude each other"),
+    (["--joined"], "--joined is for simulations of the RTL"),
+    (["--resume", "kept"], "--resume is for simulations of the RTL"),
     (["--output", "/no/such/folder/out.npz"], "--output /no/such/folder/out.npz cannot be written"),
     (["--json", "/"], "--json / cannot be written"),
 ])

@@ -451,7 +451,8 @@ def estimate(config, layer, folds, m, timing):
                 parts_cut, _ = pieces(config, q, g, r.taps, np.minimum(chunk, ncg), tile_words)
                 cut = np.minimum(cut, np.where(in_pieces, parts_cut, 1))
                 skew = np.maximum(skew, config.rows * taps)
-                first_filters = t * (np.minimum(pass_pairs, rows) * ceildiv(weights, word) + 1)
+                at_first = t * np.minimum(pass_pairs, rows) * ceildiv(weights, word)
+                first_filters = np.maximum(at_first, timing.cycles(at_first * word)) + t
             for key, value in busy.items():
                 cost[key] += count * value
             compute = np.maximum.reduce([

@@ -20,8 +20,8 @@ class Dram:
     write_latency : int
         Cycles from a write's last beat to its response.
     read_bytes, write_bytes, total_bytes : float
-        Bytes a cycle that reads, writes, and both together may move; 0 is no limit, which leaves
-        one beat a cycle each way.
+        Bytes a cycle that reads, writes, and both together (in turns) may move; 0 is no limit,
+        which leaves one beat a cycle each way.
     outstanding : int
         Bursts accepted ahead, 1 to 16, for reads and for writes; served in order.
     stall : float

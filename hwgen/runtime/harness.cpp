@@ -73,6 +73,7 @@ public:
     void cycle() {
         if (credit_ < beat_ + rate_) credit_ += rate_;
     }
+    bool limited() const { return rate_; }
     bool ready() const { return !rate_ || credit_ >= beat_; }
     void spend() {
         if (rate_) credit_ -= beat_;
@@ -342,6 +343,12 @@ private:
         return beat / kBusBytes == address / kBusBytes;
     }
 
+    // Reads and writes that share a bandwidth take turns.
+    bool write_next() const {
+        return total_rate_.limited() && read_last_ && waiting_w_ && !writes_.empty() &&
+               write_rate_.ready();
+    }
+
     void serve_reads(bool request, bool taken) {
         if (request) {
             reads_.push({ar_.address, cycle_ + settings_.read_latency, ar_.len + 1u, ar_.id, 0});
@@ -352,9 +359,10 @@ private:
             top_->m_axi_rvalid = 0;
         }
         if (!top_->m_axi_rvalid && !reads_.empty() && reads_.front().due <= cycle_ &&
-            read_rate_.ready() && total_rate_.ready() && !stalled()) {
+            read_rate_.ready() && total_rate_.ready() && !write_next() && !stalled()) {
             read_rate_.spend();
             total_rate_.spend();
+            read_last_ = true;
             const Burst& burst = reads_.front();
             const uint64_t address = burst.address + uint64_t(read_beat_) * kBusBytes;
             const uint8_t* source = at(address);
@@ -390,6 +398,7 @@ private:
             ++write_beats_;
             write_rate_.spend();
             total_rate_.spend();
+            read_last_ = false;
             if (w_last_ != (++write_beat_ == burst.beats))
                 fail("WLAST does not stand on the last beat of its burst,");
             if (write_beat_ == burst.beats) {
@@ -433,7 +442,7 @@ private:
     Request ar_{}, aw_{};
     uint8_t w_data_[kBusBytes];
     uint32_t w_strobe_ = 0;
-    bool w_last_ = false;
+    bool w_last_ = false, read_last_ = false;
     bool waiting_ar_ = false, waiting_aw_ = false, waiting_w_ = false;
 };
 

@@ -154,6 +154,7 @@ class ReadDma(Block):
             m.submodules[f"fifo_{k}"] = fifo = Fifo(words(config), depths[k])
             room = Signal(range(depths[k] + 1), init=depths[k], name=f"room_{k}")
             mine = Signal(name=f"issue_{k}")
+            taken = Signal(name=f"taken_{k}")        # a word left the FIFO a cycle ago
             m.d.comb += [
                 mine.eq(issue & (client == k)),
                 fifo.i.valid.eq(beat & (tags.o.payload.client == k) & ~self.halt),
@@ -163,7 +164,10 @@ class ReadDma(Block):
                 out.payload.eq(fifo.o.payload),
                 fifo.o.ready.eq(out.ready),
             ]
-            m.d.sync += room.eq(room - Mux(mine, length, 0) + (out.valid & out.ready))
+            m.d.sync += [
+                taken.eq(out.valid & out.ready),
+                room.eq(room - Mux(mine, length, 0) + taken),
+            ]
             asked = Signal(left, name=f"asked_{k}")
             m.d.comb += [
                 asked.address.eq(req.payload.addr[word_bits:]),
@@ -333,7 +337,8 @@ class WriteDma(Block):
             self.segment.ready.eq(~packing | packed),
             start.eq(self.segment.valid & self.segment.ready),
         ]
-        full = (closed ^ answered) == 2 * OUTSTANDING
+        full = Signal()                              # the ring is
+        answer = Signal()
         push = self._pack(m, buffer, packing, packed, start, full)
         m.d.comb += [
             close.eq(push & (packed | position.all() | (count == config.burst - 1))),
@@ -343,7 +348,12 @@ class WriteDma(Block):
             write.data.address.eq(Cat(first, page)),
             write.data.last.eq(count),
         ]
-        m.d.sync += closed.eq(closed + close)
+        in_ring = Signal.like(closed)
+        m.d.comb += in_ring.eq(closed - answered)
+        m.d.sync += [
+            closed.eq(closed + close),
+            full.eq(~answer & (full | (close & (in_ring == 2 * OUTSTANDING - 1)))),
+        ]
         with m.If(push):
             m.d.sync += [position.eq(next_position), count.eq(count + 1)]
         with m.If(close):
@@ -363,7 +373,6 @@ class WriteDma(Block):
         issue = Signal()
         sent = Signal()
         found = Signal()
-        answer = Signal()
         failed = Signal()
         m.d.comb += [
             failed.eq(answer & (self.axi_bresp != 0)),
@@ -424,6 +433,7 @@ class WriteDma(Block):
         store = Signal(data.ArrayLayout(8, n - 1 + config.lanes), reset_less=True)
         fill = Signal(range(n + config.lanes))
         left = Signal(24)
+        ended = Signal()                             # no bytes of the segment are to come
         lead = Signal(range(n))
         full = Signal()
         push = Signal()
@@ -433,10 +443,10 @@ class WriteDma(Block):
                                 [:store.shape().size])
         m.d.comb += [
             full.eq(fill >= n),
-            buffer.i.valid.eq(packing & ~hold & (full | (left == 0))),
+            buffer.i.valid.eq(packing & ~hold & (full | ended)),
             push.eq(buffer.i.valid & buffer.i.ready),
-            packed.eq(push & (left == 0) & (fill <= n)),
-            self.data.ready.eq(packing & (left != 0) & (~full | (push & (fill < 2 * n)))),
+            packed.eq(push & ended & (fill <= n)),
+            self.data.ready.eq(packing & ~ended & (~full | (push & (fill < 2 * n)))),
             take.eq(self.data.valid & self.data.ready),
             buffer.i.payload.data.eq(store.as_value()[:8 * n]),
             buffer.i.payload.strb.eq(Cat((i >= lead) & (i < fill) for i in range(n))),
@@ -449,16 +459,19 @@ class WriteDma(Block):
                 m.d.sync += store[i].eq(shifted[i])
         with m.If(push):
             m.d.sync += lead.eq(0)
-        m.d.sync += [
-            fill.eq(Mux(push, fill - n, fill) + Mux(take, self.data.payload.count, 0)),
-            left.eq(left - Mux(take, self.data.payload.count, 0)),
-        ]
+        m.d.sync += fill.eq(Mux(push, fill - n, fill) + Mux(take, self.data.payload.count, 0))
+        with m.If(take):
+            m.d.sync += [
+                left.eq(left - self.data.payload.count),
+                ended.eq(left == self.data.payload.count),
+            ]
         with m.If(start):
             m.d.sync += [
                 packing.eq(1),
                 fill.eq(self.segment.payload.addr[:exact_log2(n)]),
                 lead.eq(self.segment.payload.addr[:exact_log2(n)]),
                 left.eq(self.segment.payload.size),
+                ended.eq(0),
             ]
         with m.Elif(packed):
             m.d.sync += packing.eq(0)

@@ -1,6 +1,6 @@
 """Stream FIFOs, deep ones in block RAM and shallow ones in distributed RAM."""
 
-from amaranth import Cat, Module, Mux, Shape, Signal
+from amaranth import Module, Mux, Shape, Signal
 from amaranth.lib import stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -53,27 +53,33 @@ class Fifo(Block):
         write = memory.write_port()
         read = memory.read_port()
 
-        level = Signal(range(self._depth + 1))
+        # The memory's state is known at the start of a cycle; ``o.ready`` comes late.
+        some, full = Signal(), Signal()
+        next_write, next_read = Signal.like(write.addr), Signal.like(read.addr)
         fetched = Signal()
         push = Signal()
         fetch = Signal()
         advance = Signal()
         m.d.comb += [
-            self.i.ready.eq(level != self._depth),
+            self.i.ready.eq(~full),
             push.eq(self.i.valid & self.i.ready),
             write.data.eq(self.i.payload),
             write.en.eq(push),
             advance.eq(~self.o.valid | self.o.ready),
-            fetch.eq((level != 0) & (~fetched | advance)),
+            fetch.eq(some & (~fetched | advance)),
             read.en.eq(fetch),
+            next_write.eq(write.addr + 1),
+            next_read.eq(read.addr + 1),
         ]
         m.d.sync += [
-            write.addr.eq(write.addr + push),
-            read.addr.eq(read.addr + fetch),
-            fetched.eq(fetch | (fetched & ~advance)),
+            fetched.eq(some | (fetched & ~advance)),
+            some.eq(push | (some & ~(fetch & (next_read == write.addr)))),
+            full.eq(~fetch & (full | (push & (next_write == read.addr)))),
         ]
-        with m.If(push ^ fetch):
-            m.d.sync += level.eq(level + Cat(1, fetch.replicate(len(level) - 1)))
+        with m.If(push):
+            m.d.sync += write.addr.eq(next_write)
+        with m.If(fetch):
+            m.d.sync += read.addr.eq(next_read)
         with m.If(advance):
             m.d.sync += [
                 self.o.valid.eq(fetched),

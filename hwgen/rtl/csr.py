@@ -1,6 +1,6 @@
 """The control and status registers: an AXI4-Lite slave over :mod:`hwgen.registers`."""
 
-from amaranth import C, Cat, Module, Mux, Signal
+from amaranth import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -37,7 +37,7 @@ class CSR(Block):
     answer SLVERR without any effect, all else OKAY. The lowest two address bits are ignored.
 
     A counter is a few bits of its own, and 48 bits in a block RAM to which a sweep over all
-    counters adds those bits, one counter a cycle. So the program's end is reported 48 cycles after
+    counters adds those bits, one counter a cycle. So the program's end is reported 57 cycles after
     ``done`` or ``error``: late events are counted for 16 of them, then summed up.
 
     Soft reset: ``halt`` rises, and once ``dma_idle`` has been high for 8 cycles ``core_reset`` is
@@ -110,8 +110,8 @@ class CSR(Block):
         m = Module()
         fields = self._fields()
         written = self._write(m, fields)
-        running, late, clear = self._control(m, fields, written)
-        visited, count = self._counters(m, running, late, clear)
+        running, late = self._control(m, fields, written)
+        visited, count = self._counters(m, running, late)
         self._read(m, fields, visited, count)
         return m
 
@@ -170,8 +170,8 @@ class CSR(Block):
     def _control(self, m, fields, written):
         """START, soft reset, status, errors and interrupt.
 
-        Returns ``(running, late, clear)``: a program runs; it has just ended and its last events
-        still come in; the counters start anew.
+        Returns ``(running, late)``: a program runs; it has just ended and its last events still
+        come in.
         """
         def field(path):
             return fields[tuple(path.split("."))]
@@ -185,7 +185,7 @@ class CSR(Block):
         start, reset = written["CTRL", "START"], written["CTRL", "SOFT_RESET"]
         ended, failed = field("STATUS.DONE"), field("STATUS.ERROR")
         info = Cat(field("ERROR_INFO_LO.VALUE"), field("ERROR_INFO_HI.VALUE"))
-        clear = Signal()
+        starting = Signal()
         failing = Signal(reset_less=True)
         ending = Signal()
         timer = Signal(range(_SETTLE), reset_less=True)
@@ -195,7 +195,7 @@ class CSR(Block):
                 with m.If(reset):
                     m.next = "Halt"
                 with m.Elif(start & ~failed):
-                    m.d.comb += clear.eq(1)
+                    m.d.comb += starting.eq(1)
                     m.d.sync += [ended.eq(0), field("ERROR_CODE.CODE").eq(0)]
                     m.next = "Run"
             with m.State("Run"):
@@ -235,16 +235,16 @@ class CSR(Block):
             field("STATUS.RESETTING").eq(resetting),
             self.busy.eq(field("STATUS.BUSY")),
         ]
-        m.d.sync += [self.start.eq(clear), self.halt.eq(resetting)]
+        m.d.sync += [self.start.eq(starting), self.halt.eq(resetting)]
         m.d.sync += self.irq.eq(0)
         for cause, stands in (("DONE", ~failing), ("ERROR", failing)):
             status = field(f"IRQ_STATUS.{cause}")
             m.d.sync += status.eq(status & ~written["IRQ_STATUS", cause] | ending & stands)
             with m.If(status & field(f"IRQ_ENABLE.{cause}")):
                 m.d.sync += self.irq.eq(1)
-        return running, late, clear
+        return running, late
 
-    def _counters(self, m, running, late, clear):
+    def _counters(self, m, running, late):
         """The performance counters and their sweep.
 
         Returns ``(visited, count)``: the slot that the sweep has come to, and its counter, but for
@@ -260,7 +260,7 @@ class CSR(Block):
         stale = Signal(range(_SLOTS + 1), init=_SLOTS)     # visits that still find an old value
         count = Signal(COUNTER_BITS)
         m.d.sync += [slot.eq(slot + 1), visited.eq(slot)]
-        with m.If(clear):
+        with m.If(self.start):
             m.d.sync += stale.eq(_SLOTS)
         with m.Elif(stale.any()):
             m.d.sync += stale.eq(stale - 1)
@@ -272,17 +272,17 @@ class CSR(Block):
             write_port.data.eq(count + recent),
             write_port.en.eq(visited < len(COUNTERS)),
         ]
-        for number, counter in enumerate(COUNTERS):
-            name = counter.lower()
-            event = running if name == "cycles" else self.events[name]
-            new = Signal(range(most[counter] + 1), name=f"{name}_new")
-            since = Signal(range(_SLOTS * most[counter] + 1), name=name)   # since the visit before
-            total = since + new
-            m.d.sync += [new.eq(Mux(running | late, event, 0)), since.eq(total)]
-            with m.If(slot == number):
-                m.d.sync += [since.eq(0), recent.eq(total)]
-            with m.If(clear):
-                m.d.sync += since.eq(0)
+        # What has come up since the visit before, but for the events of this cycle.
+        since = Array(Signal(range(_SLOTS * most[name] + 1), name=name.lower())
+                      for name in COUNTERS)
+        m.d.sync += recent.eq(since[slot])
+        for number, (name, up) in enumerate(zip(COUNTERS, since, strict=True)):
+            event = running if name == "CYCLES" else self.events[name.lower()]
+            new = Signal(range(most[name] + 1), name=f"{name}_new".lower())
+            m.d.sync += [new.eq(Mux(running | late, event, 0)),
+                         up.eq(Mux(slot == number, 0, up) + new)]
+            with m.If(self.start):
+                m.d.sync += up.eq(0)
         return visited, count
 
     def _read(self, m, fields, visited, count):

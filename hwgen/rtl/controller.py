@@ -1,5 +1,8 @@
 """The controller: fetches a program, queues its commands, keeps the semaphores, ends or stops."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth import Array, C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.memory import Memory
@@ -136,13 +139,15 @@ class Controller(Block):
         position = Signal(range(_WORDS))
         copying = Signal()
         room, queues_empty = self._queues(m, queue, position, word, copying)
-        granted, overflow = self._semaphores(m, starting)
+        granted, overflow, overflows = self._semaphores(m, starting)
 
         first = Signal()
         last_word = position == _WORDS - 1
         quiet = Signal(range(_QUIET))
-        fault = Signal(ErrorCode)        # found in the program itself
-        fault_info = Signal(32)
+        # What was found in the program itself in the cycle before.
+        fault = Signal(ErrorCode)
+        fault_info = Signal(32, reset_less=True)
+        m.d.sync += fault.eq(ErrorCode.NONE)
         opcode, magic, found_hash = word[:8], word[8:40], word[:32]
         mode_lsb = next(lsb for field, lsb in isa.COMMANDS["STORE"].fields()
                         if field.name == "mode")
@@ -151,6 +156,8 @@ class Controller(Block):
         # Offsets of commands have 32 bits, so their indices have 6 less.
         index = Signal(32 - exact_log2(isa.COMMAND_BYTES), reset_less=True)
         m.d.comb += self.command_index.eq(index)
+        idle = Signal()
+        m.d.sync += idle.eq(queues_empty & self.units_idle)
         with m.If(word_taken):
             m.d.sync += position.eq(position + 1)
             with m.If(last_word & fetching & ~self.error):
@@ -166,11 +173,11 @@ class Controller(Block):
                     m.next = "Decode"
             with m.State("Decode"):
                 with m.If(word_valid & first):
-                    m.d.sync += first.eq(0)
                     with m.If((opcode == isa.COMMANDS["BEGIN"].opcode) & (magic == isa.MAGIC)):
+                        m.d.sync += first.eq(0)
                         m.next = "Begin"
                     with m.Else():
-                        m.d.comb += [fault.eq(ErrorCode.MAGIC), fault_info.eq(magic)]
+                        m.d.sync += [fault.eq(ErrorCode.MAGIC), fault_info.eq(magic)]
                 with m.Elif(word_valid):
                     with m.Switch(opcode):
                         for command in isa.COMMANDS.values():
@@ -182,11 +189,11 @@ class Controller(Block):
                             m.d.sync += fetching.eq(0)
                             m.next = "Drop"
                         with m.Default():
-                            m.d.comb += [fault.eq(ErrorCode.OPCODE), fault_info.eq(opcode)]
+                            m.d.sync += [fault.eq(ErrorCode.OPCODE), fault_info.eq(opcode)]
             with m.State("Begin"):
                 m.d.comb += word_taken.eq(word_valid)
                 with m.If(word_valid & (position == 1) & (found_hash != self._config.hash)):
-                    m.d.comb += [fault.eq(ErrorCode.HASH), fault_info.eq(found_hash)]
+                    m.d.sync += [fault.eq(ErrorCode.HASH), fault_info.eq(found_hash)]
                 with m.If(word_valid & last_word):
                     m.next = "Decode"
             with m.State("Copy"):
@@ -194,7 +201,7 @@ class Controller(Block):
                     with m.If(word_valid & (queue == QUEUES.index("store"))
                               & (position == mode_lsb // 64)
                               & ((mode == isa.StoreMode.SUM) | (mode == isa.StoreMode.PRODUCT))):
-                        m.d.comb += [fault.eq(ErrorCode.MODE), fault_info.eq(mode)]
+                        m.d.sync += [fault.eq(ErrorCode.MODE), fault_info.eq(mode)]
                 m.d.comb += copying.eq(word_valid & room & ~self.halt)
                 m.d.comb += word_taken.eq(copying)
                 with m.If(copying & last_word):
@@ -205,7 +212,6 @@ class Controller(Block):
                     m.d.sync += quiet.eq(0)
                     m.next = "Drain"
             with m.State("Drain"):
-                idle = queues_empty & self.units_idle
                 m.d.sync += quiet.eq(Mux(idle, quiet + 1, 0))
                 with m.If(idle & (quiet == _QUIET - 1) & ~self.halt & ~self.error):
                     m.d.comb += self.done.eq(1)
@@ -225,7 +231,7 @@ class Controller(Block):
             m.d.comb += self.error_info.eq(self.write_error_addr)
         with m.Elif(self.filter_error):
             m.d.comb += self.error_code.eq(ErrorCode.FILTER)
-        with m.Elif(overflow.any()):
+        with m.Elif(overflows):
             m.d.comb += self.error_code.eq(ErrorCode.SEMAPHORE)
             m.d.comb += self.error_info.eq(overflow)
         with m.Elif(fault != ErrorCode.NONE):
@@ -304,7 +310,11 @@ class Controller(Block):
         filled = Array(Signal(slots, name=f"{name}_filled") for name in QUEUES)
         emptied = Array(Signal(slots, name=f"{name}_emptied") for name in QUEUES)
 
-        room = (filled[queue] ^ emptied[queue]) != DEPTH
+        # A cycle late, which does no harm: after a command has been copied the next is decoded.
+        full = Array(Signal(name=f"{name}_full") for name in QUEUES)
+        for flag, head, tail in zip(full, filled, emptied, strict=True):
+            m.d.sync += flag.eq((head ^ tail) == DEPTH)
+        room = ~full[queue]
         m.d.comb += [
             write_port.addr.eq(Cat(position, filled[queue][:-1], queue)),
             write_port.data.eq(word),
@@ -351,35 +361,38 @@ class Controller(Block):
         return room, empty
 
     def _semaphores(self, m, starting):
-        """The semaphores; returns ``(granted, overflow)``, the latter a mask of semaphores.
+        """The semaphores; returns ``(granted, overflow, overflows)``: a taker is granted; the mask
+        of semaphores that overflow; whether there are any.
 
         One taker is granted at a time, and none is chosen while one is, so that no two can take
         the same signal.
         """
         counts = [Signal(_SEMAPHORE_BITS, name=f"count_{i}") for i in range(isa.SEMAPHORES)]
-        overflow = Signal(isa.SEMAPHORES)
+        overflow, overflows = Signal(isa.SEMAPHORES), Signal()
         takes = [getattr(self, f"take_{unit}") for unit in TAKERS]
         gives = [getattr(self, f"give_{unit}") for unit in GIVERS]
 
-        available = Cat(count.any() for count in counts)
+        available = Signal(isa.SEMAPHORES)         # those whose count is not 0
         granted = Cat(take.ready for take in takes).any()
-        taken = Signal(isa.SEMAPHORES, reset_less=True)
+        taken = reduce(or_, (Mux(take.ready, take.payload, 0) for take in takes))
         with m.If(granted):
             m.d.sync += Cat(take.ready for take in takes).eq(0)
         for take in takes:
             with m.Elif(take.valid & ~(take.payload & ~available).any()):
-                m.d.sync += [take.ready.eq(1), taken.eq(take.payload)]
+                m.d.sync += take.ready.eq(1)
 
-        for i, count in enumerate(counts):
+        totals = [Signal(_SEMAPHORE_BITS + 1, name=f"total_{i}") for i in range(isa.SEMAPHORES)]
+        m.d.sync += overflows.eq(Cat(total[-1] for total in totals).any())
+        for i, (count, total) in enumerate(zip(counts, totals, strict=True)):
             given = Signal(range(len(GIVERS) + 1), name=f"given_{i}")
             change = Signal(signed(len(given) + 1), name=f"change_{i}")
-            total = Signal(_SEMAPHORE_BITS + 1, name=f"total_{i}")
             m.d.sync += given.eq(sum(give[i] for give in gives))
-            m.d.comb += [change.eq(given - (taken[i] & granted)), total.eq(count + change)]
-            m.d.sync += [count.eq(total), overflow[i].eq(total[-1])]
+            m.d.comb += [change.eq(given - taken[i]), total.eq(count + change)]
+            m.d.sync += [count.eq(total), available[i].eq(total.any()), overflow[i].eq(total[-1])]
             with m.If(starting):
-                m.d.sync += [count.eq(0), given.eq(0), overflow[i].eq(0)]
-        return granted, overflow
+                m.d.sync += [count.eq(0), available[i].eq(0), given.eq(0), overflow[i].eq(0)]
+                m.d.sync += overflows.eq(0)
+        return granted, overflow, overflows
 
     def _watchdog(self, m, running, progress):
         """High when ``watchdog`` cycles have gone by without progress."""

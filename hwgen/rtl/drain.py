@@ -2,7 +2,6 @@
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
@@ -20,8 +19,8 @@ __all__ = ["Drain"]
 _OUTPUTS = 32
 #: Cycles for which a psum that has arrived needs ``_stage``.
 _THROUGH = Parameters.LATENCY + Requant.LATENCY
-#: Reads whose data may be outstanding.
-_READS = 8
+#: Cycles from a read to its data.
+_READ_LATENCY = 3
 
 
 class Drain(Block):
@@ -32,7 +31,7 @@ class Drain(Block):
     words; positions of a window outside the block cost nothing. In mode RAW a word is read once for
     each ``lanes`` bytes of it that are stored, 4 times if it is full; in modes SUM and PRODUCT once
     for each ``table_lanes`` psums of it, twice if it is full and there are 8 lanes. The first word
-    is asked for 4 cycles after a command's semaphores were granted, but no earlier than 17 after
+    is asked for 5 cycles after a command's semaphores were granted, but no earlier than 18 after
     the last word of the command before has arrived; a command is done two cycles after its last
     word has arrived, if the write DMA has taken its segments. An output is offered to the write DMA
     17 cycles after the last psum of its window has arrived, a raw one 7 cycles after.
@@ -57,7 +56,7 @@ class Drain(Block):
     read : Out(stream.Signature(StructLayout({"bank": 5, "off": 16})))
         Psum words wanted.
     rdata, rvalid : In(bank_bits), In(1)
-        Their data, in order.
+        Their data, three cycles later.
     params : In(stream.Signature(StructLayout({"word": 12, "chunk": ..., "data": bus_bits})))
         Writes of the parameter memory: ``chunk`` is the bus word within the parameter word. Always
         ready.
@@ -126,10 +125,13 @@ class Drain(Block):
         fields = ["zy", "lo", "hi", "ysigned", "mode"] + ["scale"] * self._config.elementwise
         layout = data.StructLayout({name: job[name].shape() for name in fields})
         self._stage = stage = Signal(layout, reset_less=True)
-        self._raw = stage.mode == StoreMode.RAW
-        self._looked_up = (stage.mode == StoreMode.SUM) | (stage.mode == StoreMode.PRODUCT)
+        self._raw, self._looked_up = Signal(reset_less=True), Signal(reset_less=True)
         with m.If(self._start):
             m.d.sync += [stage[name].eq(job[name]) for name in fields]
+            m.d.sync += [
+                self._raw.eq(job.mode == StoreMode.RAW),
+                self._looked_up.eq((job.mode == StoreMode.SUM) | (job.mode == StoreMode.PRODUCT)),
+            ]
 
         # The last psum to arrive goes through the output stage.
         through = Signal(range(_THROUGH + 1))
@@ -138,6 +140,7 @@ class Drain(Block):
         with m.Elif(through.any()):
             m.d.sync += through.eq(through - 1)
 
+        m.d.sync += self.give_written.eq(0)
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += [
@@ -158,10 +161,8 @@ class Drain(Block):
             with m.State("Finish"):
                 with m.If(self._segments_done & (
                         (job.signal_written == 0) | (self._drained & self.write_idle))):
-                    m.d.comb += [
-                        self.give_written.eq(job.signal_written),
-                        self.command.ready.eq(1),
-                    ]
+                    m.d.sync += self.give_written.eq(job.signal_written)
+                    m.d.comb += self.command.ready.eq(1)
                     m.next = "Idle"
 
     def _rows(self, m):
@@ -180,12 +181,13 @@ class Drain(Block):
         self._rows_done = Signal()
 
         above = Signal(8, reset_less=True)         # window rows above the block
-        left = Signal(14, reset_less=True)         # rows of the block from the first one on
+        # Rows from the first one in the block on, less one: of the window, and of the block.
+        reach, left = Signal(5, reset_less=True), Signal(14, reset_less=True)
         ahead = Signal(7, reset_less=True)         # rows still to walk
         rows = Signal(14, reset_less=True)         # output rows to come in this group
         groups = Signal(6, reset_less=True)        # filter groups to come
         m.d.comb += [
-            row.count.eq(_overlap(job.pool_r - above, left)),
+            row.count.eq(_smaller(reach, left)),
             row.turn.eq(rows == 1),
         ]
         with m.FSM():
@@ -204,7 +206,8 @@ class Drain(Block):
                     row.bank.eq(row.first_bank),
                     above.eq(Mux(job.row0 < 0, -job.row0, 0)),
                     ahead.eq(Mux(job.row0 < 0, 0, job.row0)),
-                    left.eq(job.psum_rows),
+                    reach.eq(job.pool_r + Mux(job.row0 < 0, job.row0, 0) - 1),
+                    left.eq(job.psum_rows - 1),
                     rows.eq(job.out_rows),
                 ]
                 m.next = "Row"
@@ -212,7 +215,7 @@ class Drain(Block):
                 with m.If(ahead != 0):
                     m.d.sync += ahead.eq(ahead - 1)
                     with m.If(above != 0):
-                        m.d.sync += above.eq(above - 1)
+                        m.d.sync += [above.eq(above - 1), reach.eq(reach + 1)]
                     with m.Else():
                         m.d.sync += left.eq(left - 1)
                         m.d.sync += row.bank.eq(row.bank + 1)
@@ -257,8 +260,8 @@ class Drain(Block):
             m.d.sync += [
                 self._column_valid.eq(1),
                 column.address.eq(Mux(outside, 0, address)),
-                column.count.eq(_overlap((job.pool_s + Mux(outside, x, 0))[:5],
-                                         Mux(outside, job.steps, block))),
+                column.count.eq(_smaller((job.pool_s + Mux(outside, x, 0))[:5],
+                                         Mux(outside, job.steps, block)) - 1),
                 column.last.eq(left == 1),
                 block.eq(block - job.pool_v), address.eq(address + job.col_step),
                 left.eq(left - 1),
@@ -284,7 +287,6 @@ class Drain(Block):
         self._tag = tag = Signal(data.StructLayout({
             "first": 1, "last": 1, "tail": 1, "turn": 1, "part": 2, "again": 1}))
         self._taken_away = Signal()                # an output has left for the write DMA
-        m.submodules.tags = tags = SyncFIFO(width=len(tag.as_value()), depth=_READS)
         now = Signal.like(tag)
         first = Signal()
 
@@ -296,18 +298,21 @@ class Drain(Block):
         last_column = Signal(reset_less=True)
         columns, column_count = Signal(5, reset_less=True), Signal(5, reset_less=True)
         rows = Signal(5, reset_less=True)
-        words = Signal(10 - self._lanes_log2, reset_less=True)
+        words = Signal(10 - self._lanes_log2, reset_less=True)     # to come after this one
+        word_end = Signal(reset_less=True)         # there are none
         active = Signal()
         room = Signal(range(_OUTPUTS + 1), init=_OUTPUTS)
+        some_room = Signal(init=1)                 # room is not 0
 
         read = Signal()
         part = Signal(2)
-        column_end, row_end, word_end = columns == 0, rows == 0, words == 0
+        column_end, row_end = columns == 0, rows == 0
         # The last part of a word: of a raw one, and of one that is looked up; full, and at the end
         # of its group.
         tail = job.p_last[:self._lanes_log2]
         parts = Mux(word_end, Cat(Const(3, 2), tail)[self._lanes_log2:], 3)
         halves = Mux(word_end, tail[-1:], 1) if self._halves else 0
+        under_way, spared = self._ask(m, read, bank, word, now)
         m.d.comb += [
             now.first.eq(first),
             now.last.eq(column_end & row_end),
@@ -315,19 +320,15 @@ class Drain(Block):
             now.turn.eq(word_end & last_column & of.turn),
             now.part.eq(part),
             now.again.eq(Mux(self._raw, part != parts, self._looked_up & (part != halves))),
-            self.read.valid.eq(active & (room != 0) & tags.w_rdy),
-            self.read.p.bank.eq(bank),
-            self.read.p.off.eq(word),
-            read.eq(self.read.valid & self.read.ready),
-            tags.w_en.eq(read),
-            tags.w_data.eq(now),
-            tags.r_en.eq(self.rvalid),
-            tag.eq(tags.r_data),
-            self._given.eq(self._rows_done & ~active & ~tags.r_rdy),
+            read.eq(active & some_room & ~spared),
+            self._given.eq(self._rows_done & ~active & ~under_way),
             self._drained.eq(room == _OUTPUTS),
         ]
-        output = now.last & (self._raw | ~now.again)
-        m.d.sync += room.eq(room - (read & output) + self._taken_away)
+        output = read & now.last & (self._raw | ~now.again)
+        m.d.sync += [
+            room.eq(room - output + self._taken_away),
+            some_room.eq(self._taken_away | room[1:].any() | (room[0] & ~output)),
+        ]
         with m.If(read):
             m.d.sync += part.eq(Mux(now.again, part + 1, 0))
 
@@ -352,9 +353,11 @@ class Drain(Block):
             m.d.comb += [base.eq(window), offset.eq(1)]
             with m.If(advance):
                 m.d.sync += [window.eq(total), line.eq(total), bank.eq(of.bank),
-                             columns.eq(column_count), rows.eq(of.count), words.eq(words - 1)]
+                             columns.eq(column_count), rows.eq(of.count), words.eq(words - 1),
+                             word_end.eq(words == 1)]
         with m.Else():
             turn = ~active | last_column
+            last_word = job.p_last[self._lanes_log2:]
             source = Signal.like(row)
             enter = Signal()
             m.d.comb += [
@@ -368,8 +371,36 @@ class Drain(Block):
             with m.If(advance):
                 m.d.sync += [of.eq(source), window.eq(total), line.eq(total), bank.eq(source.bank),
                              columns.eq(column.count), column_count.eq(column.count),
-                             rows.eq(source.count), words.eq(job.p_last[self._lanes_log2:]),
-                             last_column.eq(column.last), active.eq(enter)]
+                             rows.eq(source.count), words.eq(last_word),
+                             word_end.eq(last_word == 0), last_column.eq(column.last),
+                             active.eq(enter)]
+
+    def _ask(self, m, read, bank, word, now):
+        """Ask for the words that are ``read``, from a register and a spare one behind it, so that
+        the reader does not hang on the GLB's answer; their tags go along.
+
+        Returns ``(under_way, spared)``: the data of a read has not arrived yet; the spare register
+        is full, and nothing may be read.
+        """
+        layout = data.StructLayout({"read": self.read.p.shape(), "tag": now.shape()})
+        wanted, spare, asked = (Signal(layout, name=name, reset_less=True)
+                                for name in ("wanted", "spare", "asked"))
+        spared = Signal()
+        arriving = Signal(_READ_LATENCY)           # the latest reads, whose data are to come
+        m.d.comb += [
+            wanted.read.bank.eq(bank), wanted.read.off.eq(word), wanted.tag.eq(now),
+            self.read.p.eq(asked.read),
+            self._tag.eq(_delay(m, asked.tag, _READ_LATENCY, "tag")),
+        ]
+        m.d.sync += arriving.eq(Cat(self.read.valid & self.read.ready, arriving))
+        with m.If(~spared):
+            m.d.sync += spare.eq(wanted)
+        with m.If(~self.read.valid | self.read.ready):
+            m.d.sync += [self.read.valid.eq(spared | read), spared.eq(0),
+                         asked.eq(Mux(spared, spare, wanted))]
+        with m.Elif(read):
+            m.d.sync += spared.eq(1)
+        return self.read.valid | spared | arriving.any(), spared
 
     def _parameters(self, m):
         """The lanes' parameters, and the parameter word of the psums that arrive."""
@@ -519,6 +550,6 @@ def _delay(m, value, cycles, name):
     return value
 
 
-def _overlap(window, block):
-    """The smaller of two lengths, less one; the first has at most 5 bits."""
-    return (Mux(~block[5:].any() & (block[:5] < window), block[:5], window) - 1)[:5]
+def _smaller(window, block):
+    """The smaller of two lengths, the first of which has 5 bits."""
+    return Mux(~block[5:].any() & (block[:5] < window), block[:5], window)

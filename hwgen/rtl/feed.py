@@ -96,10 +96,11 @@ class Feed(Block):
         h = Signal(10)                       # filter row, in ifmap rows
         word = Signal(range(program_words(config) + 1))
 
+        moving = Signal()                    # past the tags: a bit of the state, so known early
         m.d.comb += [
+            moving.eq(state >= _State.DATA),
             incoming.eq(self.command.payload),
-            self.semaphores.payload.eq(Mux(state == _State.STRIP, command.feed_wait,
-                                           incoming.feed_wait)),
+            self.semaphores.payload.eq(Mux(moving, command.feed_wait, incoming.feed_wait)),
             self.semaphores.valid.eq(((state == _State.WAIT) & self.command.valid)
                                      | (state == _State.STRIP)),
             self.command.ready.eq((state == _State.WAIT) & self.semaphores.ready),
@@ -138,6 +139,16 @@ class Feed(Block):
         augend, addend = Signal(glb_address.GLB_ADDRESS), Signal(glb_address.GLB_ADDRESS)
         total = glb_address.add(m, config, augend, addend)
         one = isa.glb_address(config, 1)
+        with m.If(~moving):
+            m.d.comb += [augend.eq(group), addend.eq(command.cg_stride)]
+        with m.Elif(~last_inner):
+            m.d.comb += [augend.eq(address), addend.eq(inner_stride)]
+        with m.Elif(~last_outer):
+            m.d.comb += [augend.eq(outer_base), addend.eq(outer_stride)]
+        with m.Elif(~last_round):
+            m.d.comb += [augend.eq(round_base), addend.eq(one)]
+        with m.Else():
+            m.d.comb += [augend.eq(strip_base), addend.eq(command.strip_stride)]
 
         # The message of this cycle, less its data, which come later.
         send = Signal()
@@ -166,10 +177,7 @@ class Feed(Block):
                 with m.If(self.passes.ready):
                     m.d.sync += state.eq(_State.TAG)
             with m.Case(_State.TAG):
-                m.d.comb += [
-                    send.eq(~self.stop), message.kind.eq(YKind.TAG),
-                    augend.eq(group), addend.eq(command.cg_stride),
-                ]
+                m.d.comb += [send.eq(~self.stop), message.kind.eq(YKind.TAG)]
                 with m.If(send):
                     m.d.sync += [
                         row.eq(row + 1), first_tag.eq(0), left.eq(left - 1), r.eq(r + 1),
@@ -203,14 +211,6 @@ class Feed(Block):
                     message.h.eq(Mux(command.depthwise, inner, outer)),
                     message.c.eq(inner),
                 ]
-                with m.If(~last_inner):
-                    m.d.comb += [augend.eq(address), addend.eq(inner_stride)]
-                with m.Elif(~last_outer):
-                    m.d.comb += [augend.eq(outer_base), addend.eq(outer_stride)]
-                with m.Elif(~last_round):
-                    m.d.comb += [augend.eq(round_base), addend.eq(one)]
-                with m.Else():
-                    m.d.comb += [augend.eq(strip_base), addend.eq(command.strip_stride)]
                 with m.If(send):
                     m.d.sync += address.eq(total)
                     step(inner, last_inner, inner_count)
@@ -271,6 +271,8 @@ class Feed(Block):
 
         # The row program, cut into messages; the first bits are unused.
         layout = RowProgram(config)
+        copies = Signal(layout["copies"].shape, reset_less=True)
+        m.d.sync += copies.eq(tree_sum(command.colpat[i] for i in range(config.cols)))
         row_program = Signal(layout)
         m.d.comb += [
             row_program.nc.eq(command.nc - 1), row_program.ns.eq(command.ns - 1),
@@ -279,7 +281,7 @@ class Feed(Block):
             row_program.strip_adv.eq(command.strip_adv), row_program.p.eq(command.p - 1),
             row_program.steps.eq(command.steps - 1), row_program.strips.eq(command.strips - 1),
             row_program.active_cols.eq(command.active_cols), row_program.colpat.eq(command.colpat),
-            row_program.copies.eq(tree_sum(command.colpat[i] for i in range(config.cols))),
+            row_program.copies.eq(copies),
         ]
         size = 9 * config.bus_bytes
         words = program_words(config)

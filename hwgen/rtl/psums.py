@@ -75,9 +75,20 @@ class PsumController(Block):
         running = Signal()
         address = Signal(range(config.bank_depth))
         lane = Signal(range(config.lanes))
-        p, step, strip = Signal(10), Signal(12), Signal(10)
+        p, step, strip = Signal(10), Signal(12), Signal(10)      # to come after this one
         waited, signalled = Signal(6), Signal(6)       # strips since then, with this one
         hold = Signal()                                # the next strip waits
+        # They count down, and what is the last one is told a step ahead: much begins with it.
+        last_p, last_step, last_strip = (
+            Signal(name=name, reset_less=True) for name in ("last_p", "last_step", "last_strip"))
+
+        def begin(counter, last, count):
+            m.d.sync += [counter.eq(count), last.eq(count == 0)]
+
+        def advance(counter, last, count):
+            m.d.sync += [counter.eq(counter - 1), last.eq(counter == 1)]
+            with m.If(last):
+                begin(counter, last, count)
 
         # A step of the pipeline: read the next word, take a psum, or both.
         step_layout = data.StructLayout({
@@ -103,14 +114,14 @@ class PsumController(Block):
                 ]
                 m.d.sync += [
                     running.eq(1), permitted.eq(0), now.eq(head), address.eq(head.psum),
-                    lane.eq(0), p.eq(0), step.eq(0), strip.eq(0), waited.eq(1), signalled.eq(1),
+                    lane.eq(0), waited.eq(1), signalled.eq(1),
                 ]
+                begin(p, last_p, head.p)
+                begin(step, last_step, head.steps)
+                begin(strip, last_strip, head.strips)
         with m.Elif(~hold):
-            last_p, last_step, last_strip = Signal(), Signal(), Signal()
             word_end = Signal()
             m.d.comb += [
-                last_p.eq(p == now.p), last_step.eq(step == now.steps),
-                last_strip.eq(strip == now.strips),
                 word_end.eq(last_p | (lane == config.lanes - 1)),
                 self.take.eq(self.full),
             ]
@@ -119,7 +130,8 @@ class PsumController(Block):
                     event.add.eq(1), event.lane.eq(lane),
                     event.write.eq(word_end), event.write_addr.eq(address),
                 ]
-                m.d.sync += [lane.eq(lane + 1), p.eq(p + 1)]
+                m.d.sync += lane.eq(lane + 1)
+                advance(p, last_p, now.p)
                 with m.If(word_end):
                     m.d.sync += [lane.eq(0), address.eq(address + 1)]
                     m.d.comb += [
@@ -127,10 +139,10 @@ class PsumController(Block):
                         event.read_addr.eq(address + 1),
                     ]
                 with m.If(last_p):
-                    m.d.sync += [p.eq(0), step.eq(step + 1)]
+                    advance(step, last_step, now.steps)
                     with m.If(last_step):
-                        m.d.sync += [step.eq(0), strip.eq(strip + 1), waited.eq(waited + 1),
-                                     signalled.eq(signalled + 1)]
+                        advance(strip, last_strip, now.strips)
+                        m.d.sync += [waited.eq(waited + 1), signalled.eq(signalled + 1)]
                         with m.If(now.last & (last_strip | (now.signal_step.any()
                                                    & (signalled == now.signal_step)))):
                             m.d.comb += event.signal.eq(now.signal)

@@ -95,7 +95,7 @@ class Loader(Block):
     In other cases ``min(g, q, bus_bytes)`` bytes a cycle if these divide each other and are
     aligned. Padding moves like data, without DRAM beats; a skipped column takes
     ``ceil(g / bus_bytes)`` cycles, one more if not aligned; a group one more than its runs. A LOAD
-    adds about 8 cycles and the latency of the first row, a PARAMS 3 cycles and the latency.
+    adds about 9 cycles and the latency of the first row, a PARAMS 3 cycles and the latency.
 
     The fields must satisfy: ``cols * g`` below 2**24, at least one row with the padding, ``wstep``
     1 or more, and the GLB words within the GLB.

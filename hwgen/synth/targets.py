@@ -134,7 +134,7 @@ _TARGETS = (
     Target(name="xc7", title="AMD 7 series", preset="eyeriss", family="xc7",
            units={"logic_cells": "LUT6", "ff": "FDxE", "bram": "18 kbit (half a RAMB36E1)",
                   "dsp": "DSP48E1"},
-           synth="synth_xilinx -family xc7 -noiopad -noclkbuf", memory_step="map_memory",
+           synth="synth_xilinx -flatten -family xc7 -noiopad -noclkbuf", memory_step="map_memory",
            cells=_cells(
                logic_cells={**{f"LUT{n}": 1 for n in range(1, 7)}, "RAM32M": 4, "RAM64M": 4,
                             "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "SRL16E": 1,
@@ -146,7 +146,7 @@ _TARGETS = (
     Target(name="gates", title="technology-independent gates", preset="eyeriss", family="gates",
            units={"logic_cells": "NAND2 equivalents, flip-flops included, memories not",
                   "ff": "D flip-flops"},
-           synth="synth", memory_step="fine",
+           synth="synth -flatten", memory_step="fine",
            cells={cell: ("logic_cells", area) for cell, area in _NAND2.items()}),
 )
 

@@ -77,6 +77,8 @@ def script(config, target, wrapper=None):
                   "abc -g NAND,NOR,AOI3,OAI3,AOI4,OAI4,MUX,XOR,XNOR", "opt_clean", "autoname"]
     else:
         lines.append(f"{target.synth}{options} -top {top} -run {target.memory_step}:")
+        if target.family == "xc7":
+            lines.append("autoname")            # which the flows of the others do
     lines += ["setattr -mod -unset keep_hierarchy *", "flatten", "opt_clean -purge",
               "check -assert", "write_json netlist.json"]
     return "\n".join([*lines, ""])

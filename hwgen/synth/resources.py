@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter, defaultdict
 
+from ..errors import HwgenError
 from .targets import RESOURCES
 from .yosys import TOP
 
@@ -103,6 +104,11 @@ class Resources:
         Cells by type.
     memories : dict of str to Counter
         Cells that a memory became, by the memory's path; equal instances apart.
+
+    Raises
+    ------
+    HwgenError
+        A gate has no known area.
     """
     def __init__(self, netlist, top, target, places):
         cells = netlist["modules"][top]["cells"]
@@ -120,6 +126,11 @@ class Resources:
             if kind in target.memories:
                 path = re.sub(r"(\$\d+)?(\.\d+)+$", "", name.removeprefix(f"{TOP}."))
                 self.memories[path][kind] += 1
+        if target.family == "gates":
+            without = self.cells.keys() - target.cells.keys() - {"$mem_v2"}
+            if without:
+                raise HwgenError(f"the netlist has cells whose area in NAND2 is unknown: "
+                                 f"{', '.join(sorted(without))}.")
         extra = {"ecp5": _ecp5_extra, "ice40": _ice40_cells, "gates": _flip_flops}.get(
             target.family)
         if extra:

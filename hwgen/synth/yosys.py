@@ -73,7 +73,7 @@ def script(config, target, wrapper=None):
     lines += [f"{target.synth}{options} -top {top} -run begin:{target.memory_step}",
               "tee -q -o memories.txt dump t:$mem_v2"]
     if target.family == "gates":
-        lines += ["techmap", "opt -fast -full", "dfflegalize -cell $_DFF_P_ 01", "opt -fast",
+        lines += ["techmap", "opt -fast -full", "dfflegalize -cell $_DFF_P_ 01", "opt_clean",
                   "abc -g NAND,NOR,AOI3,OAI3,AOI4,OAI4,MUX,XOR,XNOR", "opt_clean", "autoname"]
     else:
         lines.append(f"{target.synth}{options} -top {top} -run {target.memory_step}:")

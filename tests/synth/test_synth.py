@@ -221,3 +221,9 @@ def test_estimate_of_every_target():
             assert found.total["dsp"] <= config.rows * config.cols + 5 * config.lanes
             assert all(found.total[name] >= 0 for name in RESOURCES)
             assert found.total["logic_cells"] > 100 * config.rows * config.cols
+
+
+def test_gates_without_an_area_are_refused():
+    netlist = {"modules": {"hwgen": {"cells": {"a": {"type": "$_DFFE_PP_"}}}}}
+    with pytest.raises(HwgenError, match="area in NAND2 is unknown: .*_DFFE_PP_"):
+        Resources(netlist, "hwgen", TARGETS["gates"], Places("module hwgen(a);\nendmodule\n"))

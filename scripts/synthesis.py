@@ -77,12 +77,17 @@ def blocks(found):
                   for report in found.values())) for block in names))
 
 
+def through(signals):
+    """The signals on a path; of a long one, such as a carry chain, the first and the last."""
+    shown = signals if len(signals) < 6 else [*signals[:2], "...", signals[-1]]
+    return ", ".join("..." if signal == "..." else f"`{signal}`" for signal in shown)
+
+
 def paths(found):
     for name, report in found.items():
         if report["critical_path"]:
             yield f"* `{name}`, {1000 / report['fmax_mhz']:.1f} ns: " + ", then ".join(
-                f"{stretch['block']} (`{stretch['path']}`: "
-                f"{', '.join(f'`{signal}`' for signal in stretch['signals'])}), "
+                f"{stretch['block']} (`{stretch['path']}`: {through(stretch['signals'])}), "
                 f"{stretch['logic_ns']:.1f} ns of logic and {stretch['routing_ns']:.1f} of routing"
                 for stretch in report["critical_path"]) + "."
 

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-from amaranth import ClockDomain, ClockSignal, Instance, ResetSignal, Value
+from amaranth import ClockDomain, ClockSignal, Instance, ResetSignal, Signal, Value
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
@@ -33,10 +33,14 @@ class Block(wiring.Component):
     own_clock : bool
         False: the module has ports ``clk`` and ``rst``. True, for the top: the body makes its
         domain ``sync`` itself, from members of its signature.
+    late_reset : bool
+        True: the reset passes a register of the block's own, and so ends a cycle later. For blocks
+        that stand far from where the reset comes from, and that nothing is sent at once.
     """
 
     module_name: str
     own_clock = False
+    late_reset = False
 
     def body(self, platform):
         """Build the block's contents; returns an ``amaranth.Module``."""
@@ -60,12 +64,23 @@ class Block(wiring.Component):
             return self.body(platform)
         if platform.block is self:
             m = self.body(platform)
-            if not self.own_clock:
+            if self.late_reset:
+                self._delay_reset(m, platform.domain)
+            elif not self.own_clock:
                 m.domains.sync = platform.domain
             return m
         platform.require(self)
         return Instance(self.module_name, ("i", "clk", ClockSignal()), ("i", "rst", ResetSignal()),
                         *((flow, name, value) for name, (flow, value) in self.ports().items()))
+
+    @staticmethod
+    def _delay_reset(m, ports):
+        """Give ``m`` the clock of the domain ``ports``, and its reset through a register."""
+        m.domains.ports = given = ClockDomain("ports", reset_less=True)
+        m.domains.sync = own = ClockDomain("sync")
+        given.clk = own.clk = ports.clk
+        own.rst = Signal(name="late_rst", init=1, reset_less=True)
+        m.d.ports += own.rst.eq(ports.rst)
 
 
 class Emitter:

@@ -72,6 +72,7 @@ class ArrayRow(Block):
     """
 
     module_name = "array_row"
+    late_reset = True
 
     def __init__(self, config):
         self._config = config

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import HwgenError
 from ..tools import find_nextpnr, find_yosys
 from . import nextpnr, yosys
+from .floorplan import floorplan
 from .pack import pack
 from .resources import WRAPPER, Places, Resources, load
 from .targets import RESOURCES
@@ -125,6 +126,7 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1, 
         if place:
             _refuse_excess(result, target)
             _disconnect(netlist, top)
+            floorplan(netlist["modules"][top]["cells"], target.sites)
             (folder / "netlist.json").write_text(json.dumps(netlist))
             del netlist
             report = nextpnr.run(folder, target, clock_mhz or config.clock_mhz, seed,

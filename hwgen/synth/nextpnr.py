@@ -19,6 +19,9 @@ _FLOWS = {
               "gowin_pack", ("-d", "{device}", "-o", "hwgen.fs", "routed.json"), "hwgen.fs"),
 }
 
+# With a floorplan logic may be spread thinner, timing weighed more, and the faster router ends.
+_PLANNED = ("--placer-heap-beta", "0.7", "--placer-heap-timingweight", "30", "--router", "router2")
+
 
 def run(folder, target, clock_mhz, seed, *, progress=None):
     """Place and route ``netlist.json`` in ``folder``; returns nextpnr's report.
@@ -44,6 +47,8 @@ def run(folder, target, clock_mhz, seed, *, progress=None):
     arguments = (*target.arguments, *_FLOWS[target.family][0], "--json", "netlist.json", "--freq",
                  f"{clock_mhz:g}", "--seed", str(seed), "--timing-allow-fail", "--report",
                  "report.json")
+    if target.sites:
+        arguments += _PLANNED
     errors = []
 
     def line(text):

@@ -45,6 +45,9 @@ class Target:
         The place and route program; None if there is none.
     arguments : tuple of str
         Its arguments that name the device.
+    sites : dict of str to list of list of str
+        By cell type, lines of sites for the floorplan, see :mod:`~hwgen.synth.floorplan`; empty
+        if it is left to nextpnr's placer.
     """
     name: str
     title: str
@@ -60,6 +63,7 @@ class Target:
     logic_multipliers: bool = False
     nextpnr: str = None
     arguments: tuple = ()
+    sites: dict = field(default_factory=dict)
 
     def array_dsps(self, config):
         """Multiplier blocks that the output stage leaves to the array.
@@ -80,6 +84,15 @@ def _cells(**resources):
     return {cell: (resource, amount) for resource, cells in resources.items()
             for cell, amount in cells.items()}
 
+
+# Right of each of these columns the LFE5U-85F has four multipliers in three lines and four block
+# RAMs in four.
+_COLUMNS = (*range(4, 59, 9), *range(69, 115, 9))
+_LFE5U_85F = {
+    "MULT18X18D": [[f"X{x + i}/Y{y}/MULT18_{i}" for x in _COLUMNS for i in (0, 1, 4, 5)]
+                   for y in (10, 34, 58)],
+    "DP16KD": [[f"X{x + 2 * i}/Y{y}/EBR{i}" for x in _COLUMNS for i in range(4)]
+               for y in (22, 46, 70, 82)]}
 
 _ECP5 = dict(
     family="ecp5", synth="synth_ecp5 -nowidelut", logic_multipliers=True, nextpnr="nextpnr-ecp5",
@@ -109,7 +122,8 @@ _NAND2 = {"$_NOT_": 0.67, "$_NAND_": 1, "$_NOR_": 1, "$_AND_": 1.33, "$_OR_": 1.
 _TARGETS = (
     Target(name="ecp5-85f", title="Lattice ECP5 LFE5U-85F", preset="ecp5-85f",
            capacity={"logic_cells": 83640, "ff": 83640, "bram": 208, "dsp": 156},
-           arguments=("--85k", "--package", "CABGA381", "--speed", "6"), **_ECP5),
+           arguments=("--85k", "--package", "CABGA381", "--speed", "6"),
+           sites=_LFE5U_85F, **_ECP5),
     Target(name="ecp5-25f", title="Lattice ECP5 LFE5U-25F", preset="ecp5-25f",
            capacity={"logic_cells": 24288, "ff": 24288, "bram": 56, "dsp": 28},
            arguments=("--25k", "--package", "CABGA381", "--speed", "6"), **_ECP5),

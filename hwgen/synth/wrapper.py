@@ -15,8 +15,9 @@ def wrapper(verilog):
     """The Verilog of a top with the pins ``clk``, ``shift_in`` and ``shift_out``.
 
     Every input of the accelerator but the clock is a bit of a shift register, every output goes
-    through one LUT into another, so that synthesis can remove nothing and every path of the
-    accelerator's ports starts or ends in a register.
+    through one LUT into another, so that synthesis can remove nothing. Between the ports and both
+    lies a register for each port's bit, which may stand where the port is: a register slice, as
+    between an accelerator and its bus.
     """
     connections, outputs, inputs = [], [], 0
     for port in Netlist(verilog).ports:
@@ -24,7 +25,7 @@ def wrapper(verilog):
         if name == "aclk":
             connections.append(".aclk(clk)")
         elif port["direction"] == "input":
-            connections.append(f".{name}(drive[{inputs + width - 1}:{inputs}])")
+            connections.append(f".{name}(given[{inputs + width - 1}:{inputs}])")
             inputs += width
         else:
             connections.append(f".{name}({name})")
@@ -38,12 +39,14 @@ def wrapper(verilog):
 module {NAME}(clk, shift_in, shift_out);
   input clk, shift_in;
   output shift_out;
-{wires}  reg [{inputs - 1}:0] drive;
+{wires}  reg [{inputs - 1}:0] drive, given;
   reg [{stages - 1}:0] fold;
-  wire [{stages * _FOLD - 1}:0] observed = {{{spare}{every}}};
+  reg [{stages * _FOLD - 1}:0] observed;
   integer i;
   always @(posedge clk) begin
     drive <= {{drive, shift_in}};
+    given <= drive;
+    observed <= {{{spare}{every}}};
     for (i = 0; i < {stages}; i = i + 1)
       fold[i] <= ^observed[{_FOLD} * i +: {_FOLD}] ^ (i == 0 ? 1'b0 : fold[i == 0 ? 0 : i - 1]);
   end

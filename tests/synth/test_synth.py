@@ -209,8 +209,9 @@ def test_multipliers_beyond_the_device_are_logic():
 
 def test_wrapper_uses_every_port():
     text = wrapper(_VERILOG)
-    assert "hwgen hwgen(.aclk(clk), .aresetn(drive[0:0]), .irq(irq));" in text
-    assert "wire [2:0] observed = {2'd0, irq};" in text
+    assert "hwgen hwgen(.aclk(clk), .aresetn(given[0:0]), .irq(irq));" in text
+    assert "given <= drive;" in text
+    assert "observed <= {2'd0, irq};" in text
 
 
 def test_estimate_of_every_target():

@@ -58,7 +58,6 @@ class Datapath(Block):
             self.error.eq(filters.error), self.idle.eq(feed.idle & filters.idle & psums.idle),
             self.drain_data.eq(glb.drain_data), self.drain_valid.eq(glb.drain_valid),
             glb.psum.eq(array.psum), glb.control.eq(psums.control),
-            glb.read_soon.eq(psums.read_soon), glb.write_soon.eq(psums.write_soon),
             glb.feed_read.eq(feed.read), glb.feed_addr.eq(feed.read_addr),
             feed.read_ready.eq(glb.feed_ready), feed.read_data.eq(glb.feed_data),
             array.y.eq(feed.y), array.y_valid.eq(feed.y_valid), feed.stop.eq(array.y_stop),

@@ -239,6 +239,7 @@ async def random_commands(dut):
         for _ in range(3):
             await RisingEdge(dut.clk)
         dut.rst.value = 0
+        await RisingEdge(dut.clk)            # the units' reset ends a cycle later
         tasks = [cocotb.start_soon(t) for t in
                  (bench.watch(), bench.grant("feed_take"), bench.grant("psum_take"))]
         cases = [Case(rng, psum=(i % 2) * (CONFIG.bank_depth // 4)) for i in range(COMMANDS)]

@@ -176,9 +176,9 @@ class Bench:
         self.unacknowledged.append(self.cycle + random.randint(3, 40))
 
     async def glb(self):
-        """Answer reads three cycles after they were accepted, as the GLB does."""
+        """Answer reads four cycles after they were accepted, as the GLB does."""
         dut = self.dut
-        pipeline = deque([None, None])
+        pipeline = deque([None, None, None])
         while True:
             await RisingEdge(dut.clk)
             self.arrived += int(dut.rvalid.value)

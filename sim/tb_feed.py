@@ -14,7 +14,7 @@ from hwgen.rtl.psums import PASS
 from sim.tb_datapath import COMMANDS, CONFIG, Case
 
 #: Cycles from a request to its message.
-LATENCY = 4
+LATENCY = 5
 
 
 def unpacked(layout, word):
@@ -97,9 +97,9 @@ class Bench:
         return self.rng.random() < self.stalls
 
     async def answer(self):
-        """Stall every input; answer a read three cycles after its request."""
+        """Stall every input; answer a read four cycles after its request."""
         dut = self.dut
-        data = deque([0] * 2)
+        data = deque([0] * 3)
         stop = 0
         while True:
             dut.semaphores__ready.value = int(not self.stalled())

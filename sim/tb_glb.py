@@ -17,7 +17,7 @@ COUNT = int(os.environ.get("TB_COUNT", "2000"))
 SEED = int(os.environ.get("HWGEN_SEED", "1"))
 BUS = CONFIG.bus_bits
 CONTROL = psum_control(CONFIG)
-INPUTS = ["psum", "control", "read_soon", "write_soon", "feed_read", "feed_addr", "drain__valid",
+INPUTS = ["psum", "control", "feed_read", "feed_addr", "drain__valid",
           "drain__payload", "load__valid", "load__payload"]
 
 
@@ -126,6 +126,7 @@ async def random_use(dut):
     tally = defaultdict(int)
     cycle = tail = 0
     loaded = False
+    before, psum_before = {name: 0 for name, _ in CONTROL}, 0
     while tail < 5:
         if cycle % 100 == 0:
             chance = rng.choice((1, 0.6, 0.2))
@@ -141,12 +142,10 @@ async def random_use(dut):
         control = {name: rng.getrandbits(field.width) for name, field in CONTROL}
         control |= dict.fromkeys(("read", "load", "clear", "add", "write"), 0)
         control |= cycles.get(cycle, {})
-        write_soon = cycles.get(cycle + 1, {}).get("write", 0)
         psum = rng.getrandbits(CONFIG.cols * CONFIG.psum_bits)
 
         dut.psum.value = psum
         dut.control.value = sum(control[name] << field.offset for name, field in CONTROL)
-        dut.read_soon.value, dut.write_soon.value = control["read"], write_soon
         dut.feed_read.value = int(feed is not None)
         dut.feed_addr.value = glb_address(*feed) if feed else rng.getrandbits(24)
         dut.drain__valid.value = int(drain is not None)
@@ -158,10 +157,10 @@ async def random_use(dut):
         await RisingEdge(dut.clk)
 
         # Grants.
-        feed_go = feed is not None and not control["read"]
-        drain_go = drain is not None and not control["read"] \
+        feed_go = feed is not None and not before["read"]
+        drain_go = drain is not None and not before["read"] \
             and (feed is None or feed[1] != drain[1])
-        load_go = load is not None and not write_soon
+        load_go = load is not None and not control["write"]
         assert feed is None or int(dut.feed_ready.value) == feed_go, f"cycle {cycle}: feed"
         assert drain is None or int(dut.drain__ready.value) == drain_go, f"cycle {cycle}: drain"
         assert load is None or int(dut.load__ready.value) == load_go, f"cycle {cycle}: load"
@@ -172,9 +171,9 @@ async def random_use(dut):
             found = int(getattr(dut, name).value)
             assert found == value, f"cycle {cycle}: {name} is {found:#x}, not {value:#x}"
             tally[name] += name != "drain_valid" or value
-        counts = {"reads": CONFIG.cols if control["read"] else feed_go + drain_go}
+        counts = {"reads": CONFIG.cols if before["read"] else feed_go + drain_go}
         # The loader's word is written a cycle after it was accepted.
-        counts["writes"] = CONFIG.cols if control["write"] else int(loaded)
+        counts["writes"] = CONFIG.cols if before["write"] else int(loaded)
         loaded = load_go
         expected.setdefault(cycle + 1, {}).update(counts)
 
@@ -183,9 +182,10 @@ async def random_use(dut):
             word = model.banks[bank][off]
             answer = {"drain_data": word, "drain_valid": 1} if name == "drain" else \
                 {"feed_data": word >> BUS * sub & (1 << BUS) - 1}
-            expected.setdefault(cycle + 2, {}).update(answer)
+            expected.setdefault(cycle + 3, {}).update(answer)
         asked = [("feed", feed)] * feed_go + [("drain", drain)] * drain_go
-        model.step(control, psum, load if load_go else None)
+        model.step(before, psum_before, load if load_go else None)
+        before, psum_before = control, psum        # the banks have them a cycle later
         feed = None if feed_go else feed
         drain = None if drain_go else drain
         load = None if load_go else load

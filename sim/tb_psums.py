@@ -74,7 +74,7 @@ def reference(passes, trace):
     hold, strip, of_strip = False, 0, 0
 
     def read(cycle, address):
-        want[cycle + 2] |= {"read": 1, "read_addr": address, "read_soon": 1}
+        want[cycle + 2] |= {"read": 1, "read_addr": address}
         want[cycle + 4]["load"] = 1
 
     for t, seen in enumerate(trace):
@@ -92,7 +92,6 @@ def reference(passes, trace):
                 want[t]["take"] = 1
                 want[t + OUT] |= {"add": 1, "lane": lane}
                 if word_end:
-                    want[t + OUT]["write_soon"] = 1
                     want[t + OUT + 1] |= {"write": 1, "write_addr": address}
                     if left and current["accumulate"]:
                         read(t, left[0][0])
@@ -126,7 +125,7 @@ async def record(dut, trace):
         trace.append({
             **unpack(int(dut.control.value)),
             **{name: int(getattr(dut, name).value)
-               for name in ("full", "take", "read_soon", "write_soon", "give", "idle")},
+               for name in ("full", "take", "give", "idle")},
             "accepted": int(dut.passes__valid.value) & int(dut.passes__ready.value),
             "waiting": waiting,
             "wait": int(dut.semaphores__payload.value) if waiting else None,
@@ -144,8 +143,7 @@ async def offer(dut, stall):
 
 def check(passes, trace):
     want, takes = reference(passes, trace)
-    flags = ("take", "read", "load", "clear", "add", "write", "read_soon", "write_soon", "give",
-             "waiting", "idle")
+    flags = ("take", "read", "load", "clear", "add", "write", "give", "waiting", "idle")
     for t, seen in enumerate(trace):
         for name in flags:
             assert seen[name] == want[t].get(name, 0), \

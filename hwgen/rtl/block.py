@@ -9,10 +9,19 @@ import re
 import subprocess
 import sys
 
-from amaranth import ClockDomain, ClockSignal, Instance, ResetSignal, Signal, Value
+from amaranth import (
+    ClockDomain,
+    ClockSignal,
+    DomainRenamer,
+    Instance,
+    Module,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.back import rtlil
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 from .tidy import tidy
 
@@ -76,11 +85,29 @@ class Block(wiring.Component):
     @staticmethod
     def _delay_reset(m, ports):
         """Give ``m`` the clock of the domain ``ports``, and its reset through a register."""
-        m.domains.ports = given = ClockDomain("ports", reset_less=True)
+        m.domains.ports = given = ClockDomain("ports")
         m.domains.sync = own = ClockDomain("sync")
-        given.clk = own.clk = ports.clk
-        own.rst = Signal(name="late_rst", init=1, reset_less=True)
-        m.d.ports += own.rst.eq(ports.rst)
+        register = _ResetRegister()
+        m.submodules.reset = DomainRenamer("ports")(register)
+        given.clk, given.rst = ports.clk, ports.rst
+        own.clk, own.rst = ports.clk, register.late
+
+
+class _ResetRegister(Block):
+    """The reset of its clock domain, a cycle later: a module, lest those of two blocks become one.
+    """
+
+    module_name = "reset_register"
+
+    def __init__(self):
+        super().__init__({"late": Out(1)})
+
+    def body(self, platform):
+        m = Module()
+        late = Signal(init=1, reset_less=True)
+        m.d.sync += late.eq(ResetSignal())
+        m.d.comb += self.late.eq(late)
+        return m
 
 
 class Emitter:

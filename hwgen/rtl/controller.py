@@ -1,8 +1,5 @@
 """The controller: fetches a program, queues its commands, keeps the semaphores, ends or stops."""
 
-from functools import reduce
-from operator import or_
-
 from amaranth import Array, C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.memory import Memory
@@ -328,14 +325,21 @@ class Controller(Block):
         source = Signal(range(count), reset_less=True)
         index = Signal(range(_WORDS))
         m.d.comb += read_port.addr.eq(Cat(index, emptied[source][:-1], source))
-        arriving = Signal()
-        arriving_index = Signal(range(_WORDS), reset_less=True)
-        m.d.sync += [arriving.eq(reading), arriving_index.eq(index)]
+        # The word is registered between the memory and the units, which may be far away.
+        arriving, arrived = Signal(), Signal()
+        arriving_index, arrived_index = (Signal(range(_WORDS), name=name, reset_less=True)
+                                         for name in ("arriving_index", "arrived_index"))
+        arrived_word = Signal(64, reset_less=True)
+        m.d.sync += [
+            arriving.eq(reading), arriving_index.eq(index),
+            arrived.eq(arriving), arrived_index.eq(arriving_index),
+            arrived_word.eq(read_port.data),
+        ]
         with m.If(reading):
             m.d.sync += index.eq(index + 1)
             with m.If(index == _WORDS - 1):
                 m.d.sync += [reading.eq(0), emptied[source].eq(emptied[source] + 1)]
-        with m.Elif(~arriving):
+        with m.Elif(~arriving & ~arrived):
             for number, name in reversed(list(enumerate(QUEUES))):
                 with m.If((filled[number] != emptied[number]) & ~getattr(self, name).valid):
                     m.d.sync += [reading.eq(1), source.eq(number)]
@@ -343,19 +347,19 @@ class Controller(Block):
         for number, name in enumerate(QUEUES):
             unit = getattr(self, name)
             used = _used_bits(name)
-            here = arriving & (source == number)
+            here = arrived & (source == number)
             for i in range(_WORDS):
                 mask = C(used >> 64 * i & (1 << 64) - 1, 64)
                 head = Signal(64, name=f"{name}_{i}", reset_less=True)
-                with m.If(here & (arriving_index == i)):
-                    m.d.sync += head.eq(read_port.data & mask)
+                with m.If(here & (arrived_index == i)):
+                    m.d.sync += head.eq(arrived_word & mask)
                 m.d.comb += unit.payload[64 * i:64 * (i + 1)].eq(head)
-            with m.If(here & (arriving_index == _WORDS - 1)):
+            with m.If(here & (arrived_index == _WORDS - 1)):
                 m.d.sync += unit.valid.eq(1)
             with m.Elif(unit.ready):
                 m.d.sync += unit.valid.eq(0)
 
-        empty = ~reading & ~arriving & Cat(
+        empty = ~reading & ~arriving & ~arrived & Cat(
             (filled[i] == emptied[i]) & ~getattr(self, name).valid
             for i, name in enumerate(QUEUES)).all()
         return room, empty
@@ -374,12 +378,12 @@ class Controller(Block):
 
         available = Signal(isa.SEMAPHORES)         # those whose count is not 0
         granted = Cat(take.ready for take in takes).any()
-        taken = reduce(or_, (Mux(take.ready, take.payload, 0) for take in takes))
+        taken = Signal(isa.SEMAPHORES)             # by the one that is granted
         with m.If(granted):
-            m.d.sync += Cat(take.ready for take in takes).eq(0)
+            m.d.sync += [Cat(take.ready for take in takes).eq(0), taken.eq(0)]
         for take in takes:
             with m.Elif(take.valid & ~(take.payload & ~available).any()):
-                m.d.sync += take.ready.eq(1)
+                m.d.sync += [take.ready.eq(1), taken.eq(take.payload)]
 
         totals = [Signal(_SEMAPHORE_BITS + 1, name=f"total_{i}") for i in range(isa.SEMAPHORES)]
         m.d.sync += overflows.eq(Cat(total[-1] for total in totals).any())

@@ -90,7 +90,6 @@ class Core(Block):
 
         halt = Signal()
         m.d.comb += [
-            halt.eq(self.halt | controller.halt),
             controller.start.eq(self.start), controller.program.eq(self.program),
             controller.watchdog.eq(self.watchdog),
             controller.give_load.eq(loader.give), controller.give_feed.eq(feed.give),
@@ -112,7 +111,6 @@ class Core(Block):
             drain.write_idle.eq(write_dma.idle),
             drain.rdata.eq(glb.drain_data), drain.rvalid.eq(glb.drain_valid),
             glb.psum.eq(array.psum), glb.control.eq(psums.control),
-            glb.read_soon.eq(psums.read_soon), glb.write_soon.eq(psums.write_soon),
             glb.feed_read.eq(feed.read), glb.feed_addr.eq(feed.read_addr),
             feed.read_ready.eq(glb.feed_ready), feed.read_data.eq(glb.feed_data),
             array.y.eq(feed.y), array.y_valid.eq(feed.y_valid), feed.stop.eq(array.y_stop),
@@ -134,6 +132,7 @@ class Core(Block):
         ]
         self._array_cycles(m, array, controller, feed, psums, read_dma, beats_in)
         m.d.sync += [
+            halt.eq(self.halt | controller.halt),
             self.events.macs.eq(array.macs),
             self.events.dram_read_words.eq(beats_in),
             self.events.dram_write_words.eq(beats_out),

@@ -253,20 +253,20 @@ class CSR(Block):
         m.submodules.counters = memory = Memory(shape=COUNTER_BITS, depth=_SLOTS, init=[],
                                                 attrs={"no_rw_check": 1, "ram_style": "block"})
         read_port, write_port = memory.read_port(), memory.write_port()
-        slot = Signal(range(_SLOTS))
-        visited = Signal(range(_SLOTS))
+        slot, fetched, visited = (Signal(range(_SLOTS), name=name)
+                                  for name in ("slot", "fetched", "visited"))
         most = {name: counter.most(self._config) for name, counter in COUNTERS.items()}
         recent = Signal(range(_SLOTS * max(most.values()) + 1), reset_less=True)
         stale = Signal(range(_SLOTS + 1), init=_SLOTS)     # visits that still find an old value
-        count = Signal(COUNTER_BITS)
-        m.d.sync += [slot.eq(slot + 1), visited.eq(slot)]
+        count = Signal(COUNTER_BITS, reset_less=True)
+        m.d.sync += [
+            slot.eq(slot + 1), fetched.eq(slot), visited.eq(fetched), count.eq(read_port.data)]
         with m.If(self.start):
             m.d.sync += stale.eq(_SLOTS)
         with m.Elif(stale.any()):
             m.d.sync += stale.eq(stale - 1)
-        # The sweep writes the slot before the one that it reads. A stale value counts as 0.
+        # The sweep writes the slot two before the one that it reads. A stale value counts as 0.
         m.d.comb += [
-            count.eq(read_port.data),
             read_port.addr.eq(Mux(stale.any(), _ZERO, slot)),
             write_port.addr.eq(visited),
             write_port.data.eq(count + recent),
@@ -275,12 +275,12 @@ class CSR(Block):
         # What has come up since the visit before, but for the events of this cycle.
         since = Array(Signal(range(_SLOTS * most[name] + 1), name=name.lower())
                       for name in COUNTERS)
-        m.d.sync += recent.eq(since[slot])
+        m.d.sync += recent.eq(since[fetched])
         for number, (name, up) in enumerate(zip(COUNTERS, since, strict=True)):
             event = running if name == "CYCLES" else self.events[name.lower()]
             new = Signal(range(most[name] + 1), name=f"{name}_new".lower())
             m.d.sync += [new.eq(Mux(running | late, event, 0)),
-                         up.eq(Mux(slot == number, 0, up) + new)]
+                         up.eq(Mux(fetched == number, 0, up) + new)]
             with m.If(self.start):
                 m.d.sync += up.eq(0)
         return visited, count

@@ -107,6 +107,7 @@ class ReadDma(Block):
         AXI4 read channels. One ID, 0.
     """
     module_name = "read_dma"
+    late_reset = True
 
     def __init__(self, config):
         self._config = config
@@ -287,6 +288,7 @@ class WriteDma(Block):
         AXI4 write channels. One ID, 0.
     """
     module_name = "write_dma"
+    late_reset = True
 
     def __init__(self, config):
         self._config = config

@@ -20,7 +20,7 @@ _OUTPUTS = 32
 #: Cycles for which a psum that has arrived needs ``_stage``.
 _THROUGH = Parameters.LATENCY + Requant.LATENCY
 #: Cycles from a read to its data.
-_READ_LATENCY = 3
+_READ_LATENCY = 4
 
 
 class Drain(Block):
@@ -56,7 +56,7 @@ class Drain(Block):
     read : Out(stream.Signature(StructLayout({"bank": 5, "off": 16})))
         Psum words wanted.
     rdata, rvalid : In(bank_bits), In(1)
-        Their data, three cycles later.
+        Their data, four cycles later.
     params : In(stream.Signature(StructLayout({"word": 12, "chunk": ..., "data": bus_bits})))
         Writes of the parameter memory: ``chunk`` is the bus word within the parameter word. Always
         ready.
@@ -72,6 +72,7 @@ class Drain(Block):
     """
 
     module_name = "drain"
+    late_reset = True
 
     def __init__(self, config):
         self._config = config
@@ -140,7 +141,7 @@ class Drain(Block):
         with m.Elif(through.any()):
             m.d.sync += through.eq(through - 1)
 
-        m.d.sync += self.give_written.eq(0)
+        m.d.sync += [self.give.eq(0), self.give_written.eq(0)]
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += [
@@ -156,7 +157,7 @@ class Drain(Block):
                     m.next = "Read"
             with m.State("Read"):
                 with m.If(self._given):
-                    m.d.comb += self.give.eq(job.signal)
+                    m.d.sync += self.give.eq(job.signal)
                     m.next = "Finish"
             with m.State("Finish"):
                 with m.If(self._segments_done & (

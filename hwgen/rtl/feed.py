@@ -34,7 +34,7 @@ class Feed(Block):
     left, on the bottom rows. Its messages are a tag for each row, the row program, and for each
     strip, each round (GLB word of the streams), each ifmap row of the strip, each channel group:
     one GLB word (depthwise: channel groups outside, ifmap rows inside). One message a cycle; the
-    array pauses it by ``stop``. A word requested in cycle t is on ``y`` in cycle t + 4.
+    array pauses it by ``stop``. A word requested in cycle t is on ``y`` in cycle t + 5.
 
     Members
     -------
@@ -49,7 +49,7 @@ class Feed(Block):
     read, read_addr, read_ready : Out, Out, In
         Request of the ifmap word at GLB address ``read_addr``.
     read_data : In(bus_bits)
-        The word, three cycles after the request.
+        The word, four cycles after the request.
     y, y_valid : Out
         Y-bus message. Values are widened to ``x - zx``.
     stop : In(1)
@@ -59,9 +59,10 @@ class Feed(Block):
     """
 
     module_name = "feed"
+    late_reset = True
 
     #: Cycles from a read request to its data.
-    READ_LATENCY = 3
+    READ_LATENCY = 4
 
     def __init__(self, config):
         self._config = config

@@ -33,6 +33,7 @@ class FilterDistributor(Block):
     """
 
     module_name = "filter_distributor"
+    late_reset = True
 
     def __init__(self, config):
         self._config = config

@@ -32,19 +32,22 @@ class GLBBank(Block):
     """One synchronous memory of psum words and ifmap words, one read and one write port.
 
     A psum of ``psum_bits`` is added to the 32-bit psum that earlier passes left (or to 0). The
-    read port is shared: the accumulator comes first, other reads (ifmap words for the array, psum
-    words for the output stage) take the cycles that it leaves.
+    read port is shared: the accumulator comes first, other reads (ifmap words for the feed, psum
+    words for the drain) take the cycles that it leaves.
 
     Members
     -------
     psum : In(signed(psum_bits))
         From the last row of the array.
     control : In(psum_control(config))
-        See :func:`psum_control`.
+        See :func:`psum_control`; the bank has it a cycle later, and the psum with it.
+    feed_read, drain_read : In(1)
+        Who reads: one of them at most, and neither while the accumulator does.
     read_addr : In
-        Word to read, unless the accumulator reads.
-    read_data : Out(bank_bits)
-        The word, two cycles later.
+        Word to read.
+    feed_data, drain_data : Out(bank_bits)
+        The word for whom it was read, three cycles later; else 0, so that those of all banks are
+        or-ed.
     write, write_addr, write_data, write_mask : In
         An ifmap word and the bytes to write of it: ``write_data`` is ``bus_bits`` wide and goes to
         the part of the bank word that ``write_sub`` selects. One cycle later it is written.
@@ -58,7 +61,8 @@ class GLBBank(Block):
         super().__init__({
             "psum": In(signed(config.psum_bits)),
             "control": In(psum_control(config)),
-            "read_addr": In(depth), "read_data": Out(config.bank_bits),
+            "feed_read": In(1), "drain_read": In(1), "read_addr": In(depth),
+            "feed_data": Out(config.bank_bits), "drain_data": Out(config.bank_bits),
             "write": In(1), "write_addr": In(depth), "write_sub": In(range(config.subwords)),
             "write_data": In(config.bus_bits), "write_mask": In(config.bus_bytes),
         })
@@ -72,11 +76,20 @@ class GLBBank(Block):
                                               init=[], attrs={"no_rw_check": 1})
         reader = memory.read_port()
         writer = memory.write_port(granularity=8)
-        control = self.control
+        control = Signal.like(self.control, reset_less=True)
+        psum = Signal.like(self.psum, reset_less=True)
+        m.d.sync += [control.eq(self.control), psum.eq(self.psum)]
 
         address = Signal(range(config.bank_depth), reset_less=True)
         m.d.sync += address.eq(Mux(control.read, control.read_addr, self.read_addr))
-        m.d.comb += [reader.addr.eq(address), self.read_data.eq(reader.data)]
+        m.d.comb += reader.addr.eq(address)
+        for user in ("feed", "drain"):
+            word = Signal(config.bank_bits, name=f"{user}_word", reset_less=True)
+            m.d.comb += getattr(self, f"{user}_data").eq(word)
+            with m.If(_along(m, getattr(self, f"{user}_read"), 2)):
+                m.d.sync += word.eq(reader.data)
+            with m.Else():
+                m.d.sync += word.eq(0)
 
         old = Signal(config.bank_bits, reset_less=True)
         with m.If(control.load):
@@ -85,13 +98,13 @@ class GLBBank(Block):
             m.d.sync += old.eq(0)
 
         total = Signal(32)
-        m.d.comb += total.eq(old.word_select(control.lane, 32).as_signed() + self.psum)
+        m.d.comb += total.eq(old.word_select(control.lane, 32).as_signed() + psum)
         lanes = [Signal(32, name=f"lane_{i}", reset_less=True) for i in range(config.lanes)]
         for i, lane in enumerate(lanes):
             with m.If(control.add & (control.lane == i)):
                 m.d.sync += lane.eq(total)
 
-        pending = Signal()
+        pending = Signal(reset_less=True)
         pending_addr = Signal(range(config.bank_depth), reset_less=True)
         pending_data = Signal(config.bus_bits, reset_less=True)
         pending_mask = Signal(config.bank_bits // 8, reset_less=True)
@@ -122,14 +135,14 @@ class GlobalBuffer(Block):
     -------
     psum : In(cols * psum_bits)
         Psums of the last row of the array, column 0 lowest.
-    control, read_soon, write_soon : In
+    control : In(psum_control(config))
         From the psum controller.
     feed_read, feed_addr, feed_ready, feed_data
-        Ifmap word read: GLB address, granted in the same cycle, data three cycles later.
+        Ifmap word read: GLB address, granted in the same cycle, data four cycles later.
     drain : In(stream.Signature(StructLayout({"bank": 5, "off": 16})))
         Psum word read.
     drain_data, drain_valid : Out
-        The psum word, three cycles later.
+        The psum word, four cycles later.
     load : In(stream.Signature(StructLayout({"addr": 24, "data": bus_bits, "mask": bus_bytes})))
         Masked write of an ifmap word.
     reads, writes : Out(6)
@@ -137,12 +150,12 @@ class GlobalBuffer(Block):
     """
 
     module_name = "global_buffer"
+    late_reset = True
 
     def __init__(self, config):
         self._config = config
         super().__init__({
             "psum": In(config.cols * config.psum_bits), "control": In(psum_control(config)),
-            "read_soon": In(1), "write_soon": In(1),
             "feed_read": In(1), "feed_addr": In(24), "feed_ready": Out(1),
             "feed_data": Out(config.bus_bits),
             "drain": In(stream.Signature(data.StructLayout({"bank": 5, "off": 16}))),
@@ -158,27 +171,33 @@ class GlobalBuffer(Block):
         feed = Signal(glb_address.GLB_ADDRESS)
         load = Signal(glb_address.GLB_ADDRESS)
         feed_go, drain_go, load_go = Signal(), Signal(), Signal()
+        # The banks have the psum controller's words a cycle later, and write those of the loader
+        # in the cycle after they were accepted.
+        reading, writing = Signal(), Signal()
+        m.d.sync += [reading.eq(self.control.read), writing.eq(self.control.write)]
         m.d.comb += [
             feed.eq(self.feed_addr),
             load.eq(self.load.p.addr),
-            self.feed_ready.eq(~self.read_soon),
+            self.feed_ready.eq(~reading),
             feed_go.eq(self.feed_read & self.feed_ready),
-            self.drain.ready.eq(~self.read_soon
+            self.drain.ready.eq(~reading
                                 & ~(self.feed_read & (feed.bank == self.drain.p.bank))),
             drain_go.eq(self.drain.valid & self.drain.ready),
-            self.load.ready.eq(~self.write_soon),
+            self.load.ready.eq(~self.control.write),
             load_go.eq(self.load.valid & self.load.ready),
         ]
 
         banks = [GLBBank(config) for _ in range(config.cols)]
         for i, bank in enumerate(banks):
             m.submodules[f"bank_{i}"] = bank
-            fed = Signal(name=f"feed_{i}")
+            wanted = Signal(name=f"wanted_{i}")      # by the feed
             m.d.comb += [
-                fed.eq(self.feed_read & (feed.bank == i)),
+                wanted.eq(self.feed_read & (feed.bank == i)),
                 bank.psum.eq(self.psum.word_select(i, config.psum_bits)),
                 bank.control.eq(self.control),
-                bank.read_addr.eq(Mux(fed, feed.off, self.drain.p.off)),
+                bank.read_addr.eq(Mux(wanted, feed.off, self.drain.p.off)),
+                bank.feed_read.eq(wanted & ~reading),
+                bank.drain_read.eq(drain_go & (self.drain.p.bank == i)),
                 bank.write.eq(load_go & (load.bank == i)),
                 bank.write_addr.eq(load.off),
                 bank.write_sub.eq(load.sub),
@@ -186,34 +205,24 @@ class GlobalBuffer(Block):
                 bank.write_mask.eq(self.load.p.mask),
             ]
 
-        # A read's bank goes along with it: request, address register, memory, then the choice of a
-        # bank, by a bit for each.
-        def along(signal, cycles):
-            for _ in range(cycles):
-                later = Signal.like(signal, name=f"{signal.name}_d")
-                m.d.sync += later.eq(signal)
-                signal = later
-            return signal
-
-        def chosen(by):
-            words = [Mux(chosen, bank.read_data, 0)
-                     for bank, chosen in zip(banks, by, strict=True)]
-            return reduce(or_, words)
-
-        feed_bank, drain_bank = Signal(config.cols), Signal(config.cols)
         feed_sub = Signal(range(config.subwords))
-        m.d.comb += [
-            feed_bank.eq(Cat(feed.bank == i for i in range(config.cols))),
-            drain_bank.eq(Cat(self.drain.p.bank == i for i in range(config.cols))),
-            feed_sub.eq(feed.sub),
-        ]
-        loaded = along(load_go, 1)           # written one cycle after it was accepted
+        m.d.comb += feed_sub.eq(feed.sub)
+        feed_word = reduce(or_, (bank.feed_data for bank in banks))
+        loaded = _along(m, load_go, 1)       # written one cycle after it was accepted
         m.d.sync += [
-            self.feed_data.eq(chosen(along(feed_bank, 2)).word_select(along(feed_sub, 2),
-                                                                     config.bus_bits)),
-            self.drain_data.eq(chosen(along(drain_bank, 2))),
-            self.drain_valid.eq(along(drain_go, 2)),
-            self.reads.eq(Mux(self.control.read, config.cols, feed_go + drain_go)),
-            self.writes.eq(Mux(self.control.write, config.cols, loaded)),
+            self.feed_data.eq(feed_word.word_select(_along(m, feed_sub, 3), config.bus_bits)),
+            self.drain_data.eq(reduce(or_, (bank.drain_data for bank in banks))),
+            self.drain_valid.eq(_along(m, drain_go, 3)),
+            self.reads.eq(Mux(reading, config.cols, feed_go + drain_go)),
+            self.writes.eq(Mux(writing, config.cols, loaded)),
         ]
         return m
+
+
+def _along(m, signal, cycles):
+    """``signal``, some cycles later; reset if ``signal`` is, for some cycles."""
+    for _ in range(cycles):
+        later = Signal.like(signal, name=f"{signal.name}_d", reset_less=True)
+        m.d.sync += later.eq(signal)
+        signal = later
+    return signal

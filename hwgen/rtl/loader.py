@@ -116,6 +116,7 @@ class Loader(Block):
     params : Out(stream.Signature(params_write(config)))
     """
     module_name = "loader"
+    late_reset = True
 
     def __init__(self, config):
         self._config = config

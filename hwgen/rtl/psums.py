@@ -25,7 +25,7 @@ class PsumController(Block):
     """Walks the psum words of each pass in the order in which the array makes its psums.
 
     The columns run in lock step, so one controller serves every bank. A psum taken from the last
-    row in cycle t is added in cycle t + 4; a word is written in the cycle after its last psum was
+    row in cycle t is added in cycle t + 5; a word is written in the cycle after its last psum was
     added, and the next word read in the cycle before. A psum can be taken in every cycle, but for
     one cycle at the start of each pass, and one where a strip waits for semaphores.
 
@@ -37,8 +37,6 @@ class PsumController(Block):
         Handshake with the array's last row, see :class:`ArrayRow`.
     control : Out(psum_control(config))
         To every bank.
-    read_soon, write_soon : Out(1)
-        No read (write) request may be given to a bank in this cycle.
     semaphores : Out(Take)
         Takes the semaphores that the first write of a block waits for, and in the first pass that
         of every ``wait_step``-th strip.
@@ -49,6 +47,7 @@ class PsumController(Block):
     """
 
     module_name = "psum_controller"
+    late_reset = True
 
     def __init__(self, config):
         self._config = config
@@ -56,7 +55,6 @@ class PsumController(Block):
             "passes": In(stream.Signature(PASS)),
             "full": In(1), "take": Out(1),
             "control": Out(psum_control(config)),
-            "read_soon": Out(1), "write_soon": Out(1),
             "semaphores": Out(Take), "give": Out(8), "idle": Out(1),
         })
 
@@ -154,24 +152,22 @@ class PsumController(Block):
                             m.d.sync += [hold.eq(1), waited.eq(1)]
 
         # The psum is on its way for PE.LATENCY + 1 cycles. Stage i holds the event i + 1 cycles
-        # after it happened.
+        # after it happened; the banks have it a cycle later.
         stages = [Signal(step_layout, name=f"stage_{i}") for i in range(PE.LATENCY + 3)]
         m.d.sync += [stages[0].eq(event)]
         m.d.sync += [after.eq(before) for before, after in zip(stages, stages[1:], strict=False)]
         add = stages[PE.LATENCY]             # event + 4
         write = stages[PE.LATENCY + 1]       # event + 5
         m.d.comb += [
-            self.control.read.eq(stages[1].read),               # event + 2, port used at + 3
+            self.control.read.eq(stages[1].read),               # event + 2, port used at + 4
             self.control.read_addr.eq(stages[1].read_addr),
-            self.control.load.eq(stages[3].read),               # data at + 4
+            self.control.load.eq(stages[3].read),               # data at + 5
             self.control.clear.eq(stages[3].clear),
             self.control.add.eq(add.add),
             self.control.lane.eq(add.lane),
             self.control.write.eq(write.write),
             self.control.write_addr.eq(write.write_addr),
-            self.read_soon.eq(stages[1].read),
-            self.write_soon.eq(add.write),
-            self.give.eq(stages[PE.LATENCY + 2].signal),        # written at + 5
+            self.give.eq(stages[PE.LATENCY + 2].signal),        # the banks write at + 6
         ]
         busy = Signal()
         m.d.comb += busy.eq(Cat((stage.add, stage.read) for stage in stages).any())

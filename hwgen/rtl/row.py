@@ -21,10 +21,11 @@ class Cause:
 
 #: Entries of a row's FIFO on either network, and the level from which it asks the sender of filters
 #: and of ifmaps to stop. The difference covers the messages that are on their way when the request
-#: arrives: of ifmaps 7, for one that leaves the feed in cycle t is in the FIFO in t + 6. A lower
-#: level would empty the FIFOs of the lower rows, which take the later words of a round.
+#: arrives: of ifmaps 9, for one that leaves the feed in cycle t is in the FIFO in t + 8, and the
+#: request takes a cycle more. A lower level would empty the FIFOs of the lower rows, which take the
+#: later words of a round.
 DEPTH = 16
-FILTER_STOP, IFMAP_STOP = 6, 8
+FILTER_STOP, IFMAP_STOP = 6, 7
 
 
 class ArrayRow(Block):
@@ -242,8 +243,8 @@ class ArrayRow(Block):
         m.d.comb += [
             fifo.push.eq(push),
             fifo.i.eq(into),
-            self.y_stop.eq(fifo.level >= IFMAP_STOP),
         ]
+        m.d.sync += self.y_stop.eq(fifo.level >= IFMAP_STOP)
 
         # On the PE side. A round's words are written at the same place of every ring.
         entry = fifo.o.payload

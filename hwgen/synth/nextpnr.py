@@ -22,6 +22,10 @@ _FLOWS = {
 # With a floorplan logic may be spread thinner, timing weighed more, and the faster router ends.
 _PLANNED = ("--placer-heap-beta", "0.7", "--placer-heap-timingweight", "30", "--router", "router2")
 
+# Rounds of that router without fewer wires in double use after which it is stopped: it has no end
+# of its own, and has been seen to take 30 and to end after all.
+_PATIENCE = 60
+
 
 def run(folder, target, clock_mhz, seed, *, progress=None):
     """Place and route ``netlist.json`` in ``folder``; returns nextpnr's report.
@@ -41,7 +45,7 @@ def run(folder, target, clock_mhz, seed, *, progress=None):
     Raises
     ------
     HwgenError
-        nextpnr is missing, or fails.
+        nextpnr is missing, or fails, or its router gets no further.
     """
     tool = find_nextpnr(target.nextpnr)
     arguments = (*target.arguments, *_FLOWS[target.family][0], "--json", "netlist.json", "--freq",
@@ -50,13 +54,23 @@ def run(folder, target, clock_mhz, seed, *, progress=None):
     if target.sites:
         arguments += _PLANNED
     errors = []
+    best = since = None                  # fewest wires in double use, rounds since
 
     def line(text):
+        nonlocal best, since
         if text.startswith("ERROR: "):
             errors.append(text[7:].strip())
         found = re.match(r"Info: +(\S.{5,60})", text)
         if found and progress is not None:
             progress(found[1])
+        if found := re.search(r" iter=\d+ .*overused=(\d+)", text):
+            left = int(found[1])
+            best, since = (left, 0) if best is None or left < best else (best, since + 1)
+            if since == _PATIENCE:
+                raise HwgenError(
+                    f"{target.nextpnr} could not route the design for {target.title}: {best} wires "
+                    f"stay in double use, for {_PATIENCE} rounds of its router; try another --seed "
+                    "or a smaller array.")
 
     if tool.run(arguments, folder, "nextpnr.log", line) or errors:
         raise HwgenError(f"{target.nextpnr} could not place and route the design for "

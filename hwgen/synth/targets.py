@@ -10,7 +10,7 @@ __all__ = ["Target", "TARGETS", "RESOURCES", "KEPT", "target"]
 RESOURCES = ("logic_cells", "ff", "bram", "dsp")
 
 #: Modules that are instantiated often: each is synthesised once.
-KEPT = ("pe", "array_row", "glb_bank", "requant")
+KEPT = ("pe", "array_row", "glb_bank", "requant", "reset_register")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """``hwgen synth`` without its tools: what is refused, reported and estimated."""
 
 import json
+import sys
 
 import pytest
 
@@ -9,7 +10,7 @@ from hwgen.cli import main
 from hwgen.commands import synth
 from hwgen.config import Config, preset
 from hwgen.errors import HwgenError
-from hwgen.synth import estimate, flow, yosys
+from hwgen.synth import estimate, flow, nextpnr, yosys
 from hwgen.synth.resources import Places, Resources
 from hwgen.synth.targets import RESOURCES, TARGETS, target
 from hwgen.synth.wrapper import wrapper
@@ -123,6 +124,18 @@ def test_missing_tools(monkeypatch, capsys):
         "error: Yosys was not found: install the Python package 'pyosys', or put it on PATH.\n")
     with pytest.raises(HwgenError, match=r"nextpnr-ice40 was not found: .*'hwgen\[pnr\]'"):
         tools.find_nextpnr("nextpnr-ice40")
+
+
+def test_a_router_that_gets_no_further_is_stopped(monkeypatch, tmp_path):
+    rounds = (900, 40, 9, *([12, 11] * 40))            # says more than it is waited for
+    lines = "".join(f"Info:     iter={i} wires=800 overused={left} overuse={left}\n"
+                    for i, left in enumerate(rounds))
+    tool = tools.Tool((sys.executable, "-c", f"print({lines!r}, end='')"), "nextpnr 1")
+    monkeypatch.setattr(nextpnr, "find_nextpnr", lambda program: tool)
+    with pytest.raises(HwgenError, match="could not route .* LFE5U-85F: 9 wires stay in double "
+                                         "use, for 60 rounds of its router; try another --seed"):
+        nextpnr.run(tmp_path, target("ecp5-85f"), 75, 1)
+    assert "iter=62 " in (tmp_path / "nextpnr.log").read_text()
 
 
 def test_blocks_follow_the_drivers_of_wires():

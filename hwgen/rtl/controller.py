@@ -44,8 +44,8 @@ class Controller(Block):
 
     From ``start`` on, commands are fetched in order, up to :data:`~hwgen.isa.READ_AHEAD` of them
     ahead, so up to ``64 * READ_AHEAD`` bytes after END are read and dropped. A command is checked
-    and written to its queue in 9 cycles, waiting while the queue holds :data:`DEPTH`; it leaves a
-    queue 10 cycles after its turn has come. END ends the program when the queues are empty and
+    and written to its queue in 10 cycles, waiting while the queue holds :data:`DEPTH`; it leaves a
+    queue 11 cycles after its turn has come. END ends the program when the queues are empty and
     ``units_idle`` has been high for 8 cycles. The next ``start`` may come in the cycle after
     ``done``.
 
@@ -181,7 +181,7 @@ class Controller(Block):
                             if command.queue in QUEUES:
                                 with m.Case(command.opcode):
                                     m.d.sync += queue.eq(QUEUES.index(command.queue))
-                                    m.next = "Copy"
+                                    m.next = "Room"
                         with m.Case(isa.COMMANDS["END"].opcode):
                             m.d.sync += fetching.eq(0)
                             m.next = "Drop"
@@ -193,13 +193,16 @@ class Controller(Block):
                     m.d.sync += [fault.eq(ErrorCode.HASH), fault_info.eq(found_hash)]
                 with m.If(word_valid & last_word):
                     m.next = "Decode"
+            with m.State("Room"):        # the queue takes all of a command, or none of it
+                with m.If(room):
+                    m.next = "Copy"
             with m.State("Copy"):
                 if not self._config.elementwise:
                     with m.If(word_valid & (queue == QUEUES.index("store"))
                               & (position == mode_lsb // 64)
                               & ((mode == isa.StoreMode.SUM) | (mode == isa.StoreMode.PRODUCT))):
                         m.d.sync += [fault.eq(ErrorCode.MODE), fault_info.eq(mode)]
-                m.d.comb += copying.eq(word_valid & room & ~self.halt)
+                m.d.comb += copying.eq(word_valid & ~self.halt)
                 m.d.comb += word_taken.eq(copying)
                 with m.If(copying & last_word):
                     m.next = "Decode"

@@ -32,7 +32,7 @@ class CSR(Block):
 
     AXI4-Lite: one read and one write at a time, independent of each other. A write is taken when
     both address and data are there, byte strobes are respected, and its response comes 2 cycles
-    later; a read's data comes 2 cycles after its address, that of a counter's low part up to 17
+    later; a read's data comes 2 cycles after its address, that of a counter's low part up to 33
     cycles. An address without a register, and a write to a register that has nothing to write,
     answer SLVERR without any effect, all else OKAY. The lowest two address bits are ignored.
 

@@ -8,6 +8,7 @@ from amaranth.utils import exact_log2
 from ..isa import StoreMode
 from . import command
 from .block import Block
+from .delay import delay
 from .fifo import Fifo
 from .parameters import Parameters
 from .requant import Requant
@@ -391,7 +392,7 @@ class Drain(Block):
         m.d.comb += [
             wanted.read.bank.eq(bank), wanted.read.off.eq(word), wanted.tag.eq(now),
             self.read.p.eq(asked.read),
-            self._tag.eq(_delay(m, asked.tag, _READ_LATENCY, "tag")),
+            self._tag.eq(delay(m, asked.tag, _READ_LATENCY, "tag")),
         ]
         m.d.sync += arriving.eq(Cat(self.read.valid & self.read.ready, arriving))
         with m.If(~spared):
@@ -420,7 +421,7 @@ class Drain(Block):
             m.d.sync += address.eq(Mux(tag.turn, next_group, Mux(tag.tail, group, address + 1)))
             with m.If(tag.turn):
                 m.d.sync += group.eq(next_group)
-        scale_word = _delay(m, address, Parameters.LATENCY + Requant.SCALE_DELAY - 1, "address")
+        scale_word = delay(m, address, Parameters.LATENCY + Requant.SCALE_DELAY - 1, "address")
 
         m.d.comb += self.params.ready.eq(1)
         chunk, bus = self.params.p.chunk, self.params.p.data
@@ -468,9 +469,9 @@ class Drain(Block):
             flags.last.eq(tag.last),
             flags.more.eq(Mux(tag.tail, job.p_last[:self._lanes_log2], lanes - 1)),
         ]
-        summed = _delay(m, flags, Parameters.LATENCY, "flags")
-        requantised = _delay(m, summed, Requant.LATENCY, "summed")
-        part, again = (_delay(m, tag[name], Parameters.LATENCY, name) for name in ("part", "again"))
+        summed = delay(m, flags, Parameters.LATENCY, "flags")
+        requantised = delay(m, summed, Requant.LATENCY, "summed")
+        part, again = (delay(m, tag[name], Parameters.LATENCY, name) for name in ("part", "again"))
         done = Signal.like(flags)
         m.d.comb += done.eq(Mux(self._raw, summed, requantised))
         if self._halves:
@@ -540,15 +541,6 @@ class Drain(Block):
                 m.d.sync += [rows.eq(job.out_rows), groups.eq(groups - 1)]
                 with m.If(groups == 1):
                     m.d.sync += self.segment.valid.eq(0)
-
-
-def _delay(m, value, cycles, name):
-    """``value``, some cycles later."""
-    for cycle in range(cycles):
-        later = Signal.like(value, name=f"{name}_{cycle}")
-        m.d.sync += later.eq(value)
-        value = later
-    return value
 
 
 def _smaller(window, block):

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from . import glb_address
 from .block import Block
+from .delay import delay
 
 __all__ = ["GLBBank", "GlobalBuffer", "psum_control"]
 
@@ -17,7 +18,7 @@ __all__ = ["GLBBank", "GlobalBuffer", "psum_control"]
 def psum_control(config):
     """What the psum controller tells every bank, in the cycle in which a psum leaves the array.
 
-    ``read`` and ``read_addr`` come one cycle before the read port is used, ``load`` two cycles
+    ``read`` and ``read_addr`` come two cycles before the read port is used, ``load`` two cycles
     after them: the psums that earlier passes left. ``clear`` comes instead, once in a pass that
     starts from 0. ``add`` comes with the psum, ``write`` and ``write_addr`` one cycle after the
     last psum of a word.
@@ -45,7 +46,9 @@ class GLBBank(Block):
         Who reads: one of them at most, and neither while the accumulator does.
     read_addr : In
         Word to read.
-    feed_data, drain_data : Out(bank_bits)
+    feed_sub : In
+        The part of the bank word that the feed reads.
+    feed_data, drain_data : Out(bus_bits), Out(bank_bits)
         The word for whom it was read, three cycles later; else 0, so that those of all banks are
         or-ed.
     write, write_addr, write_data, write_mask : In
@@ -62,7 +65,8 @@ class GLBBank(Block):
             "psum": In(signed(config.psum_bits)),
             "control": In(psum_control(config)),
             "feed_read": In(1), "drain_read": In(1), "read_addr": In(depth),
-            "feed_data": Out(config.bank_bits), "drain_data": Out(config.bank_bits),
+            "feed_sub": In(range(config.subwords)),
+            "feed_data": Out(config.bus_bits), "drain_data": Out(config.bank_bits),
             "write": In(1), "write_addr": In(depth), "write_sub": In(range(config.subwords)),
             "write_data": In(config.bus_bits), "write_mask": In(config.bus_bytes),
         })
@@ -83,11 +87,14 @@ class GLBBank(Block):
         address = Signal(range(config.bank_depth), reset_less=True)
         m.d.sync += address.eq(Mux(control.read, control.read_addr, self.read_addr))
         m.d.comb += reader.addr.eq(address)
-        for user in ("feed", "drain"):
-            word = Signal(config.bank_bits, name=f"{user}_word", reset_less=True)
+        sub = delay(m, self.feed_sub, 2, "sub", reset_less=True)
+        part = reader.data.word_select(sub, config.bus_bits)
+        for user, read in (("feed", part), ("drain", reader.data)):
+            word = Signal(len(read), name=f"{user}_word", reset_less=True)
             m.d.comb += getattr(self, f"{user}_data").eq(word)
-            with m.If(_along(m, getattr(self, f"{user}_read"), 2)):
-                m.d.sync += word.eq(reader.data)
+            asked = getattr(self, f"{user}_read")
+            with m.If(delay(m, asked, 2, f"{user}_asked", reset_less=True)):
+                m.d.sync += word.eq(read)
             with m.Else():
                 m.d.sync += word.eq(0)
 
@@ -196,7 +203,7 @@ class GlobalBuffer(Block):
                 bank.psum.eq(self.psum.word_select(i, config.psum_bits)),
                 bank.control.eq(self.control),
                 bank.read_addr.eq(Mux(wanted, feed.off, self.drain.p.off)),
-                bank.feed_read.eq(wanted & ~reading),
+                bank.feed_read.eq(wanted & ~reading), bank.feed_sub.eq(feed.sub),
                 bank.drain_read.eq(drain_go & (self.drain.p.bank == i)),
                 bank.write.eq(load_go & (load.bank == i)),
                 bank.write_addr.eq(load.off),
@@ -205,24 +212,13 @@ class GlobalBuffer(Block):
                 bank.write_mask.eq(self.load.p.mask),
             ]
 
-        feed_sub = Signal(range(config.subwords))
-        m.d.comb += feed_sub.eq(feed.sub)
-        feed_word = reduce(or_, (bank.feed_data for bank in banks))
-        loaded = _along(m, load_go, 1)       # written one cycle after it was accepted
+        loaded = Signal()                    # written one cycle after it was accepted
         m.d.sync += [
-            self.feed_data.eq(feed_word.word_select(_along(m, feed_sub, 3), config.bus_bits)),
+            loaded.eq(load_go),
+            self.feed_data.eq(reduce(or_, (bank.feed_data for bank in banks))),
             self.drain_data.eq(reduce(or_, (bank.drain_data for bank in banks))),
-            self.drain_valid.eq(_along(m, drain_go, 3)),
+            self.drain_valid.eq(delay(m, drain_go, 3, "drained", reset_less=True)),
             self.reads.eq(Mux(reading, config.cols, feed_go + drain_go)),
             self.writes.eq(Mux(writing, config.cols, loaded)),
         ]
         return m
-
-
-def _along(m, signal, cycles):
-    """``signal``, some cycles later; reset if ``signal`` is, for some cycles."""
-    for _ in range(cycles):
-        later = Signal.like(signal, name=f"{signal.name}_d", reset_less=True)
-        m.d.sync += later.eq(signal)
-        signal = later
-    return signal

@@ -23,10 +23,10 @@ def _order(name):
 
 
 def floorplan(cells, sites):
-    """Fix the multipliers and block RAMs of the array and of the GLB to sites of the device.
+    """Fix the multipliers and block RAMs to sites of the device.
 
-    The middle of a line is left to those of the output stage, the DMAs and the controller, whose
-    logic then has the array on one side and the GLB on the other.
+    Those of the output stage, the DMAs and the controller come in the middle of a line, where
+    their logic has the array on one side and the GLB on the other.
 
     Parameters
     ----------
@@ -43,5 +43,5 @@ def floorplan(cells, sites):
         reserved = lines[middle][first:first + others]
         path = [site for i, line in enumerate(lines) for site in line[::-1 if i % 2 else 1]
                 if site not in reserved]
-        for (*_, name), site in zip(order[others:], path, strict=False):
+        for (*_, name), site in zip(order, reserved + path, strict=False):
             cells[name]["attributes"]["BEL"] = site

@@ -9,7 +9,8 @@ __all__ = ["Target", "TARGETS", "RESOURCES", "KEPT", "target"]
 #: What is counted, in the order of the tables.
 RESOURCES = ("logic_cells", "ff", "bram", "dsp")
 
-#: Modules that are instantiated often: each is synthesised once.
+#: Modules that are instantiated often: each is synthesised once. Registers of resets, lest those of
+#: several blocks become one.
 KEPT = ("pe", "array_row", "glb_bank", "requant", "reset_register")
 
 

@@ -20,7 +20,7 @@ _FLOWS = {
 }
 
 # With a floorplan logic may be spread thinner, timing weighed more, and the faster router ends.
-_PLANNED = ("--placer-heap-beta", "0.7", "--placer-heap-timingweight", "20", "--router", "router2")
+_PLANNED = ("--placer-heap-beta", "0.7", "--placer-heap-timingweight", "30", "--router", "router2")
 
 # Rounds of that router without fewer wires in double use after which it is stopped: it has no end
 # of its own, and has been seen to take 30 and to end after all.

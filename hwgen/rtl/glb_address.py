@@ -1,6 +1,6 @@
 """Arithmetic on GLB addresses, which are mixed-radix numbers (see ``hwgen.isa``)."""
 
-from amaranth import Const, Mux, Signal
+from amaranth import Cat, Const, Mux, Signal
 from amaranth.lib import data
 from amaranth.utils import ceil_log2, exact_log2
 
@@ -43,10 +43,16 @@ def add(m, config, a, b, carry=0):
     partial = a.bank ^ b.bank ^ cols
     carries = (a.bank & b.bank) | (cols & (a.bank | b.bank))
     wrap = ~wrapped[-1]
+    # So are both sums of the words, of which the bank's tells which one holds.
+    bits = ceil_log2(config.bank_depth)
+    one = Const(1, 1)
+    off, next_off = Signal(bits), Signal(bits)
     m.d.comb += [
         bank.eq(a.bank + b.bank + carry),
         wrapped.eq(partial + (carries << 1) + carry),
         total.bank.eq(Mux(wrap, wrapped, bank)),
-        total.off.eq((a.off + b.off + wrap)[:ceil_log2(config.bank_depth)]),
+        off.eq(a.off + b.off),
+        next_off.eq((Cat(one, a.off) + Cat(one, b.off))[1:]),
+        total.off.eq(Mux(wrap, next_off, off)),
     ]
     return total

@@ -17,6 +17,7 @@ from ..runtime.bench import layer_network
 from ..runtime.hardware import built, generated
 from ..synth import estimate as model
 from ..synth.flow import synthesise
+from ..synth.nextpnr import PLACERS
 from ..synth.report import Report
 from ..synth.targets import TARGETS, target
 from ..tools import find_nextpnr, find_yosys
@@ -38,10 +39,12 @@ __all__ = ["command"]
               help="Clock to reach.  [default: the configuration's]")
 @click.option("--seed", type=click.IntRange(1), default=1, show_default=True,
               help="Of the placement.")
+@click.option("--placer", type=click.Choice(PLACERS), default=PLACERS[0], show_default=True,
+              help="Of nextpnr; static spreads the logic evenly, for arrays that fill a device.")
 @click.option("--estimate", is_flag=True, help="Answer at once, from a fitted model.")
 @click.option("--out", metavar="DIR", help="Keep netlist, logs and bitstream in a folder.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON.")
-def command(pe, preset, settings, folder, name, pnr, freq, seed, estimate, out, json_file):
+def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimate, out, json_file):
     """Synthesise an accelerator, and place and route it.
 
     Prints resources by block, what each memory became, the clock and the critical path. Exit code
@@ -73,7 +76,8 @@ def command(pe, preset, settings, folder, name, pnr, freq, seed, estimate, out, 
         with notes.status("generating the Verilog") as status:
             design = design or generated(config)
             result = synthesise(config, design.verilog, device, place=pnr, clock_mhz=clock,
-                                seed=seed, keep=out is not None, progress=status.update)
+                                seed=seed, placer=placer, keep=out is not None,
+                                progress=status.update)
     report = Report(config, device, result, clock, _utilisation(config, notes))
     if out is not None:
         _keep(Path(out), report)

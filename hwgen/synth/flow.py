@@ -66,8 +66,8 @@ class Result:
             every[resource] <= target.capacity[resource] for resource in RESOURCES)
 
 
-def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1, keep=False,
-               progress=None):
+def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1,
+               placer="heap", keep=False, progress=None):
     """Synthesise a design, and place and route it if ``place`` is true.
 
     Parameters
@@ -82,6 +82,8 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1, 
         Clock to aim at; the configuration's by default.
     seed : int
         Of the placer.
+    placer : str
+        One of :data:`~hwgen.synth.nextpnr.PLACERS`.
     keep : bool
         Return the files as well.
     progress : callable
@@ -130,7 +132,7 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1, 
             (folder / "netlist.json").write_text(json.dumps(netlist))
             del netlist
             report = nextpnr.run(folder, target, clock_mhz or config.clock_mhz, seed,
-                                 progress=lambda text: progress(f"nextpnr: {text}"))
+                                 placer=placer, progress=lambda text: progress(f"nextpnr: {text}"))
             result.fmax_mhz = round(nextpnr.fmax(report), 2)
             used = nextpnr.utilisation(report)
             result.routed = {resource: used[cell]

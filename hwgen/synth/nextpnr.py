@@ -7,7 +7,7 @@ from ..errors import HwgenError
 from ..tools import find_nextpnr, find_packer
 from .resources import signal
 
-__all__ = ["run", "fmax", "critical_path", "utilisation", "bitstream"]
+__all__ = ["PLACERS", "run", "fmax", "critical_path", "utilisation", "bitstream"]
 
 # Of each family: arguments beside the device's, the packer and its arguments, the bitstream.
 _FLOWS = {
@@ -19,6 +19,9 @@ _FLOWS = {
               "gowin_pack", ("-d", "{device}", "-o", "hwgen.fs", "routed.json"), "hwgen.fs"),
 }
 
+#: nextpnr's placers; the second spreads the logic evenly over the device.
+PLACERS = ("heap", "static")
+
 # With a floorplan logic may be spread thinner, timing weighed more, and the faster router ends.
 _PLANNED = ("--placer-heap-beta", "0.7", "--placer-heap-timingweight", "30", "--router", "router2")
 
@@ -27,7 +30,7 @@ _PLANNED = ("--placer-heap-beta", "0.7", "--placer-heap-timingweight", "30", "--
 _PATIENCE = 60
 
 
-def run(folder, target, clock_mhz, seed, *, progress=None):
+def run(folder, target, clock_mhz, seed, *, placer="heap", progress=None):
     """Place and route ``netlist.json`` in ``folder``; returns nextpnr's report.
 
     Parameters
@@ -39,6 +42,8 @@ def run(folder, target, clock_mhz, seed, *, progress=None):
         Clock to aim at; missing it is no error here.
     seed : int
         Of the placer.
+    placer : str
+        One of :data:`PLACERS`.
     progress : callable
         Called with what nextpnr says it does.
 
@@ -49,8 +54,8 @@ def run(folder, target, clock_mhz, seed, *, progress=None):
     """
     tool = find_nextpnr(target.nextpnr)
     arguments = (*target.arguments, *_FLOWS[target.family][0], "--json", "netlist.json", "--freq",
-                 f"{clock_mhz:g}", "--seed", str(seed), "--timing-allow-fail", "--report",
-                 "report.json")
+                 f"{clock_mhz:g}", "--seed", str(seed), "--placer", placer, "--timing-allow-fail",
+                 "--report", "report.json")
     if target.sites:
         arguments += _PLANNED
     errors = []

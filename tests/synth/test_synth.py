@@ -138,6 +138,15 @@ def test_a_router_that_gets_no_further_is_stopped(monkeypatch, tmp_path):
     assert "iter=62 " in (tmp_path / "nextpnr.log").read_text()
 
 
+@pytest.mark.parametrize("placer", nextpnr.PLACERS)
+def test_the_placer_is_told(monkeypatch, tmp_path, placer):
+    tool = tools.Tool((sys.executable, "-c", "import sys; print(sys.argv[1:]); "
+                       "open('report.json', 'w').write('[7]')"), "nextpnr 1")
+    monkeypatch.setattr(nextpnr, "find_nextpnr", lambda program: tool)
+    assert nextpnr.run(tmp_path, target("ecp5-85f"), 75, 1, placer=placer) == [7]
+    assert f"'--placer', '{placer}'" in (tmp_path / "nextpnr.log").read_text()
+
+
 def test_blocks_follow_the_drivers_of_wires():
     places = Places(_VERILOG, wrapped=True)
     for name, block in (("hwgen.core.array.row_1.pe_0.sum_TRELLIS_FF_Q", "PEs"),

@@ -43,7 +43,7 @@ def add(m, config, a, b, carry=0):
     partial = a.bank ^ b.bank ^ cols
     carries = (a.bank & b.bank) | (cols & (a.bank | b.bank))
     wrap = ~wrapped[-1]
-    # So are both sums of the words, of which the bank's tells which one holds.
+    # So are both sums of the offsets, without and with the carry that the bank gives.
     bits = ceil_log2(config.bank_depth)
     one = Const(1, 1)
     off, next_off = Signal(bits), Signal(bits)

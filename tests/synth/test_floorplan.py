@@ -64,13 +64,3 @@ def test_a_device_without_sites_has_no_floorplan():
     cells = _cells(2, 2, 1, 1)
     floorplan(cells, TARGETS["up5k"].sites)
     assert not any(cell["attributes"] for cell in cells.values())
-
-
-def test_banks_stand_among_a_last_row_without_multipliers():
-    cells = _cells(12, 14, 2, 11)
-    floorplan(cells, target("ecp5-85f").sites)
-    for col in range(14):
-        x, y = _at(cells, f"core.array.row_11.pe_{col}.xDP16KD")
-        for i in range(2):
-            bank = _at(cells, f"core.glb.bank_{col}.memory.0.{i}DP16KD")
-            assert abs(bank[0] - x) <= 6 and bank[1] == y == 82, col

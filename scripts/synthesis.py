@@ -24,8 +24,8 @@ PAGE = ROOT / "docs" / "synthesis.md"
 DESIGNS = {
     "ecp5-85f": "--target ecp5-85f --pnr",
     "12x12": "--target ecp5-85f --pe 12x12 --freq 65 --placer static --pnr",
-    "12x14": "--target ecp5-85f --pe 12x14 --set glb_kib=60 --set bus_bits=32 --freq 50 "
-             "--placer static --pnr",
+    "12x14": "--target ecp5-85f --pe 12x14 --set glb_kib=60 --set bus_bits=32 --set lanes=1 "
+             "--freq 50 --placer static --pnr",
     "ecp5-25f": "--target ecp5-25f --pnr",
     "xc7": "--target xc7",
     "gates": "--target gates",

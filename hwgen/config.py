@@ -27,6 +27,11 @@ def _param_words(lanes, params_depth, elementwise):
     return (max(words, 256),) * tables + (words,) * (lanes - tables)
 
 
+# What a compact accelerator leaves no choice of.
+_COMPACT = {"lanes": 1, "bus_bits": 32, "xbus_bytes": 1, "elementwise": False, "zero_gate": False,
+            "addr_bits": 32}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Elaboration-time parameters of one accelerator.
@@ -63,6 +68,10 @@ class Config:
         Longest AXI burst, in beats.
     zero_gate : bool
         Hold the multiplier's operands while the ifmap value is zero.
+    compact : bool
+        For small devices: a microcoded engine runs the commands one after the other, in place of
+        the units that run side by side, and the GLB is one memory with one port. It runs the same
+        programs' commands, in more cycles; see docs/compact.md.
     clock_mhz : int
         Clock that peak figures are quoted at; the RTL does not depend on it.
     """
@@ -80,6 +89,7 @@ class Config:
     addr_bits: int = 32
     burst: int = 32
     zero_gate: bool = False
+    compact: bool = False
     clock_mhz: int = 200
 
     def __post_init__(self):
@@ -118,10 +128,22 @@ class Config:
             raise HwgenError(f"ifmap_spad = {self.ifmap_spad} is too small for bus_bits = "
                              f"{self.bus_bits}: it needs {self.bus_bytes} values for a bus word "
                              f"and 8 for a window.")
+        if self.compact:
+            self._check_compact()
         if self.bank_depth < 32 or self.bank_depth > 32768:
             raise HwgenError(f"glb_kib = {self.glb_kib} gives each of {self.cols} banks "
                              f"{max(self.bank_depth, 0)} words of {self.bank_bits} bits; between "
                              f"32 and 32768 are allowed: change glb_kib, lanes or params_depth.")
+
+    def _check_compact(self):
+        """The engine's words and addresses have fixed sizes."""
+        for name, value in _COMPACT.items():
+            if getattr(self, name) != value:
+                raise HwgenError(f"{name} = {json.dumps(getattr(self, name))} is not allowed with "
+                                 f"compact: set it to {json.dumps(value)}, or compact to false.")
+        if self.glb_kib > 64:
+            raise HwgenError(f"glb_kib = {self.glb_kib} is not allowed with compact, whose GLB has "
+                             f"16-bit addresses: set it to at most 64, or compact to false.")
 
     def _range(self, name, low, high):
         value = getattr(self, name)
@@ -164,8 +186,9 @@ class Config:
 
     @property
     def bank_depth(self):
-        """Words of a GLB bank."""
-        return (self.glb_kib * 1024 - self.params_bytes) // (self.cols * self.bank_bits // 8)
+        """Words of a GLB bank. A compact accelerator keeps a word of zero points beside them."""
+        room = self.glb_kib * 1024 - self.params_bytes - 4 * self.compact
+        return room // (self.cols * self.bank_bits // 8)
 
     @property
     def subwords(self):
@@ -195,8 +218,11 @@ class Config:
 
     @property
     def hash(self):
-        """32-bit identity of the hardware: every parameter but the name and the quoted clock."""
+        """32-bit identity of the hardware: every parameter but the name and the quoted clock, and
+        ``compact`` if it is set."""
         body = {k: v for k, v in self.to_dict().items() if k not in ("name", "clock_mhz")}
+        if not self.compact:
+            del body["compact"]
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
         return int.from_bytes(digest[:4], "little")
 
@@ -223,9 +249,9 @@ PRESETS = {
                        clock_mhz=75),
     "ecp5-25f": Config(name="ecp5-25f", rows=4, cols=6, glb_kib=28, lanes=2, params_depth=512,
                        burst=16, clock_mhz=65),
-    "up5k": Config(name="up5k", rows=2, cols=3, filter_spad=128, ifmap_spad=16, glb_kib=50, lanes=1,
-                   bus_bits=32, xbus_bytes=1, params_depth=128, elementwise=False, burst=16,
-                   clock_mhz=18),
+    "up5k": Config(name="up5k", rows=5, cols=2, filter_spad=256, ifmap_spad=64, glb_kib=64, lanes=1,
+                   bus_bits=32, xbus_bytes=1, params_depth=256, elementwise=False, burst=128,
+                   compact=True, clock_mhz=18),
 }
 
 
@@ -278,7 +304,8 @@ def resolve(*, preset_name=None, path=None, pe=None, settings=()):
         The base: a preset (``eyeriss`` if neither is given) or a TOML file.
     pe : str
         ``RxC`` in place of the base's shape. Unless set as well, the name gets the shape as a
-        suffix; the widths of a preset's buses double as often as its PEs do (256 bits at most),
+        suffix; unless the preset is compact, the widths of its buses double as often as its PEs do
+        (256 bits at most),
         with them its lanes (8 at most) and, from the second time on, its ifmap spads (128 at
         most); and its GLB grows or shrinks so that a bank keeps its number of bus words.
     settings : sequence of str
@@ -300,6 +327,8 @@ def resolve(*, preset_name=None, path=None, pe=None, settings=()):
 
 def _grown(base, rows, cols):
     """What follows for a preset whose array becomes ``rows`` x ``cols``."""
+    if base.compact:
+        return {}
     factor = 1
     while 2 * factor ** 2 * base.rows ** 2 * base.cols ** 2 < (rows * cols) ** 2:
         factor *= 2         # the nearest power of two

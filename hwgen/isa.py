@@ -14,6 +14,8 @@ a bank word), ``bank`` (column) and ``off`` (bank word), where ``sub`` counts to
 ``bank`` to ``cols``, and ifmap word ``a`` has ``sub = a % subwords``,
 ``bank = a // subwords % cols``, ``off = a // subwords // cols``. Strides are written the same way.
 Psum addresses are plain bank words: a psum word stands in every bank at once, one for each column.
+A compact accelerator's GLB is one memory: ifmap word ``a`` has ``off = a``, and psum word ``o`` of
+column ``j`` stands at ``off = o * cols + j``.
 """
 
 from dataclasses import dataclass
@@ -40,13 +42,14 @@ class Field:
     """One field of a command.
 
     ``derive`` is None, or makes the field's value, modulo its width, of the command's other fields:
-    what the hardware would otherwise need a multiplier for.
+    what the hardware would otherwise need a multiplier for. ``glb`` marks what counts GLB words.
     """
     name: str
     bits: int
     doc: str
     signed: bool = False
     derive: object = None
+    glb: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,11 @@ class Command:
 
 _WAIT = Field("wait", 8, "semaphores to take one from before the command starts")
 _SIGNAL = Field("signal", 8, "semaphores to add one to when the command is done")
-_GLB = 24                    # off 16, bank 5, sub 3
+
+
+def _glb(name, doc):
+    """An address or a stride in the GLB: off 16, bank 5, sub 3."""
+    return Field(name, 24, doc, glb=True)
 
 
 def _group_step(rows):
@@ -102,7 +109,7 @@ COMMANDS = {c.name: c for c in (
             "stream ``(n // q, h + tpad)`` at byte ``(w / wstep + lpad) * q + n % q``; columns "
             "with ``w % wstep`` not 0 are skipped. Rows above (``tpad``) and below (``bpad``), and "
             "columns left (``lpad``) and right (``rpad``) are written with ``pad``.", (
-                (_WAIT, _SIGNAL, Field("dst", _GLB, "GLB address of stream (0, 0)"),
+                (_WAIT, _SIGNAL, _glb("dst", "GLB address of stream (0, 0)"),
                  Field("pad", 8, "value of the padding: the zero point"),
                  Field("wstep", 3, "column step: every wstep-th column is kept, from the first")),
                 (Field("addr", 32, "byte address in DRAM of the first row; any alignment"),
@@ -116,8 +123,8 @@ COMMANDS = {c.name: c for c in (
                  Field("lpad", 6, "padding columns left"),
                  Field("rpad", 6, "padding columns right"),
                  ),
-                (Field("glb_row_stride", _GLB, "GLB words from a row's stream to the next"),
-                 Field("glb_cg_stride", _GLB,
+                (_glb("glb_row_stride", "GLB words from a row's stream to the next"),
+                 _glb("glb_cg_stride",
                        "GLB words from a channel group's stream to the next"),
                  Field("q", 8, "channels of a GLB group, 1 or more"),
                  Field("off0", 8, "channel of the first byte within GLB group 0, below q")),
@@ -128,9 +135,9 @@ COMMANDS = {c.name: c for c in (
                                    "wstep is 1",
                        derive=lambda f: f["g"] == f["q"] and f["off0"] == 0 and f["wstep"] == 1)),
                 (Field("g_last", 16, "g less one", derive=lambda f: f["g"] - 1),
-                 Field("start", _GLB, "GLB address of the first byte: off0 bytes, in whole GLB "
+                 _glb("start", "GLB address of the first byte: off0 bytes, in whole GLB "
                                       "words, after dst"),
-                 Field("glb_col_stride", _GLB, "GLB words in q bytes, rounded down")),
+                 _glb("glb_col_stride", "GLB words in q bytes, rounded down")),
             )),
     Command("PARAMS", 4, "load",
             "Copies bias and scale of ``count`` parameter words (``lanes`` channels each, 8 bytes "
@@ -169,11 +176,11 @@ COMMANDS = {c.name: c for c in (
                  Field("feed_signal", 8, "semaphores given when the last ifmap word has been read"),
                  Field("psum_wait", 8, "semaphores taken before the first psum is written"),
                  Field("psum_signal", 8, "semaphores given when the last psum has been written"),
-                 Field("ifmap", _GLB, "GLB address of the tile's stream (0, 0)")),
-                (Field("row_stride", _GLB, "GLB words from an ifmap row's stream to the next"),
-                 Field("cg_stride", _GLB, "GLB words from a channel group's stream to the next"),
+                 _glb("ifmap", "GLB address of the tile's stream (0, 0)")),
+                (_glb("row_stride", "GLB words from an ifmap row's stream to the next"),
+                 _glb("cg_stride", "GLB words from a channel group's stream to the next"),
                  Field("rounds", 12, "GLB words of a stream that a strip reads, 1 or more")),
-                (Field("strip_stride", _GLB, "GLB words from a strip's first row to the next's"),
+                (_glb("strip_stride", "GLB words from a strip's first row to the next's"),
                  Field("pairs", 16, "(channel group, filter row) pairs, 1 or more"),
                  Field("r", 6, "filter rows R, 1 or more"),
                  Field("n_h", 10, "ifmap rows of a strip that are sent: (e-1)*u + (r-1)*dil + 1"),
@@ -311,6 +318,8 @@ def unpack(data):
 
 def glb_address(config, word):
     """The 24-bit GLB address of ifmap word ``word``, counted from the start of the GLB."""
+    if config.compact:
+        return word << 8
     rest, sub = divmod(word, config.subwords)
     off, bank = divmod(rest, config.cols)
     return off << 8 | bank << 3 | sub

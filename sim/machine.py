@@ -3,10 +3,12 @@
 Written from the text of ``hwgen/isa.py`` alone, it knows nothing of the compiler. Numbers are
 exact; time is not modelled, but order is: commands are dispatched in program order to four queues
 of four, and the load, filter, feed, psum and store units run them in whatever order the semaphores
-allow, chosen at random. Every unit holds the GLB words that it reads or writes from its start to
-its end. A program that locks up, uses a word that another unit holds, drains psums that are not
-complete, or breaks a rule of the command set raises :exc:`MachineError`. The GLB starts as random
-bytes, so that what is used without having been written gives wrong results.
+allow, chosen at random. (A compact accelerator runs a command when the one before it has ended,
+whatever the semaphores would allow, but its filters come as they are needed.) Every unit holds the
+GLB words that it reads or writes from its start to its end. A program that locks up, uses a word
+that another unit holds, drains psums that are not complete, or breaks a rule of the command set
+raises :exc:`MachineError`. The GLB starts as random bytes, so that what is used without having been
+written gives wrong results.
 """
 
 from collections import deque
@@ -71,7 +73,7 @@ class Machine:
 
         Returns the number of commands.
         """
-        self.count, self.ended, self.busy = 0, False, 0
+        self.count, self.ended, self.busy, self.filtering = 0, False, 0, 0
         self.semaphores = [0] * isa.SEMAPHORES
         self.queues = {name: deque() for name in _QUEUES}
         self.psum_queue = deque()
@@ -109,10 +111,15 @@ class Machine:
                     yield False
             else:
                 queue = self.queues[isa.COMMANDS[name].queue]
-                while len(queue) == _DEPTH:
+                while len(queue) == _DEPTH or (self.config.compact and self._runs()):
                     yield False
                 queue.append((name, fields))
             yield True
+
+    def _runs(self):
+        """Whether a command other than FILTER waits or runs."""
+        return self.busy > self.filtering or any(
+            queue for name, queue in self.queues.items() if name != "filter")
 
     def _take(self, mask):
         wanted = [n for n in range(isa.SEMAPHORES) if mask >> n & 1]
@@ -209,8 +216,11 @@ class Machine:
         return at.reshape(-1), values.reshape(-1)
 
     def _words(self, address):
-        """A mixed-radix GLB address or stride in ifmap words."""
+        """A GLB address or stride, which is a mixed-radix number, in ifmap words."""
         sub, bank, off = address & 7, address >> 3 & 31, address >> 8
+        if self.config.compact:
+            _require(sub == bank == 0, f"GLB address {address:#x} is not a word's")
+            return off
         _require(sub < self.config.subwords and bank < self.config.cols,
                  f"GLB address {address:#x} is not a mixed-radix number")
         return (off * self.config.cols + bank) * self.config.subwords + sub
@@ -226,6 +236,7 @@ class Machine:
         word = self.config.bus_bytes
         while True:
             _, c = yield from self._commands(self.queues["filter"])
+            self.filtering = 1
             _require(c["addr"] % word == 0 and c["size"] % word == 0, "FILTER is not aligned")
             data, at, packets = self._dram(c["addr"], np.arange(c["size"])), 0, []
             while at < len(data):
@@ -249,6 +260,7 @@ class Machine:
                     yield True
             _require(not packets, "a FILTER ends within a pass")
             self.busy -= 1
+            self.filtering = 0
             yield True
 
     # COMPUTE, in two units: the feed reads ifmaps, the psum unit writes psums behind it.

@@ -43,6 +43,20 @@ def test_refused(changes, message):
         Config().replace(**changes)
 
 
+@pytest.mark.parametrize("changes, message", [
+    ({"lanes": 2}, "lanes = 2 is not allowed with compact: set it to 1, or compact to false."),
+    ({"bus_bits": 64, "lanes": 2}, "lanes = 2 is not allowed with compact"),
+    ({"xbus_bytes": 2}, "xbus_bytes = 2 is not allowed with compact: set it to 1"),
+    ({"elementwise": True}, "elementwise = true is not allowed with compact: set it to false"),
+    ({"addr_bits": 40}, "addr_bits = 40 is not allowed with compact: set it to 32"),
+    ({"glb_kib": 65}, "glb_kib = 65 is not allowed with compact, whose GLB has 16-bit addresses: "
+                      "set it to at most 64, or compact to false."),
+])
+def test_refused_with_compact(changes, message):
+    with pytest.raises(HwgenError, match=re.escape(message)):
+        preset("up5k").replace(**changes)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets(name):
     config = preset(name)
@@ -125,6 +139,8 @@ def test_resolve():
     assert resolve(pe="8x8", settings=["glb_kib=50"]).glb_kib == 50
     assert resolve(preset_name="up5k", settings=["cols=2"]).cols == 2
     assert resolve(preset_name="up5k", pe="1x1").name == "up5k-1x1"
+    assert resolve(preset_name="up5k", pe="8x8") == preset("up5k").replace(
+        name="up5k-8x8", rows=8, cols=8)
 
 
 def test_settings_count_together():
@@ -154,3 +170,5 @@ def test_resolve_from_a_file(tmp_path):
 def test_hash():
     assert Config().hash == Config(name="other", clock_mhz=1).hash
     assert Config().hash != Config(burst=16).hash
+    compact = preset("up5k")
+    assert compact.hash != compact.replace(compact=False).hash

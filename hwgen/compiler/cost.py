@@ -54,7 +54,7 @@ def ceildiv(a, b):
     return -(-a // b)
 
 
-def _shapes(folds):
+def fold_shapes(folds):
     """Distinct fold shapes with the number of folds of each."""
     shapes = {}
     for fold in folds:
@@ -79,16 +79,16 @@ def array_slots(config, layer, folds, q, p, t, e):
     """Cycles in which the array of the mappings holds work, however they are tiled: its MAC slots,
     those of idle PEs and of filters and channels beyond the last included."""
     need_rows, need_cols = layer.needed()
-    _, blocks = _blocks(layer, q, p, t)
+    _, blocks = filter_blocks(layer, q, p, t)
     slots = 0
-    for fold, count in _shapes(folds):
-        passes, _, taps = _array_passes(config, layer, fold, q)
+    for fold, count in fold_shapes(folds):
+        passes, _, taps = array_passes(config, layer, fold, q)
         slots += count * blocks * passes * p * np.where(taps > 1, taps, 2) \
             * ceildiv(need_rows, e) * need_cols
     return slots * len(layer.parts) * layer.sets
 
 
-def _array_passes(config, layer, fold, q):
+def array_passes(config, layer, fold, q):
     """Passes over the array, (channel group, filter row) pairs in them, and taps of a PE."""
     r, s = fold.rows.taps, fold.cols.taps
     pairs = r if layer.depthwise else ceildiv(layer.channels, q) * r
@@ -98,10 +98,10 @@ def _array_passes(config, layer, fold, q):
 def lower_bound(config, layer, folds, q, p, t, e):
     """Cycles and DRAM traffic, weighed and added up, that no tiling of the mappings can
     undercut."""
-    groups, _ = _blocks(layer, q, p, t)
+    groups, _ = filter_blocks(layer, q, p, t)
     filters = 0
-    for fold, count in _shapes(folds):
-        _, pairs, taps = _array_passes(config, layer, fold, q)
+    for fold, count in fold_shapes(folds):
+        _, pairs, taps = array_passes(config, layer, fold, q)
         filters += count * groups * pairs * ceildiv(p * taps, config.bus_bytes)
     _, out_rows, out_cols = layer.y.shape
     drain = groups * out_rows * out_cols * _reads(config, layer, p) \
@@ -109,7 +109,7 @@ def lower_bound(config, layer, folds, q, p, t, e):
     filters *= len(layer.parts) * layer.sets
     cycles = np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e), filters),
                         drain * layer.sets)
-    moved = filters * config.bus_bytes + _least_input(layer) + int(np.prod(layer.y.shape))
+    moved = filters * config.bus_bytes + least_input(layer) + int(np.prod(layer.y.shape))
     return cycles + byte_weight(config) * moved
 
 
@@ -121,7 +121,7 @@ def _reads(config, layer, p):
     return ceildiv(p, config.table_lanes if looked_up else config.lanes)
 
 
-def _least_input(layer):
+def least_input(layer):
     """Input values that no tiling can leave out."""
     conv, (need_rows, need_cols) = layer.conv, layer.needed()
     (channels, height, width), (_, _, rows, cols) = conv.x.shape, conv.weight.shape
@@ -136,7 +136,7 @@ def _least_input(layer):
     return channels * reads * cols
 
 
-def _blocks(layer, q, p, t):
+def filter_blocks(layer, q, p, t):
     """Filter groups and blocks of a set."""
     groups = ceildiv(layer.channels, q) if layer.depthwise else ceildiv(layer.filters, p)
     return groups, ceildiv(groups, t)
@@ -151,7 +151,7 @@ def _tiles(outputs, tile, kernel, stride, pad, size, need):
     return count, whole, last, np.minimum(np.minimum(first, last), whole)
 
 
-def _cut(layer, c):
+def cut_tiles(layer, c):
     """Tiles of both directions, see :func:`_tiles`."""
     pool = layer.pooling
     (_, height, width), (_, out_rows, out_cols) = layer.conv.y.shape, layer.y.shape
@@ -160,7 +160,7 @@ def _cut(layer, c):
             _tiles(out_cols, c["tile_cols"], pool.s, pool.v, pool.left, width, need_cols))
 
 
-def _shifted(layer, s, q, g, tile_cols, ncol, word):
+def shifted_tiles(layer, s, q, g, tile_cols, ncol, word):
     """Shares of the whole and of the last tiles of a row of tiles that begin at another byte of a
     bus word in DRAM than in the GLB, and whether the first tile does."""
     conv, pool = layer.conv, layer.pooling
@@ -230,15 +230,15 @@ def fit(config, layer, folds, g, c):
     q, p, e, t = c["q"], c["p"], c["e"], c["t"]
     g = np.minimum(q, layer.conv.x.shape[0]) if g is None else np.full_like(q, g)
     parts, sets, nfolds = len(layer.parts), layer.sets, len(folds)
-    shapes = _shapes(folds)
+    shapes = fold_shapes(folds)
 
     # Tiles, in convolution outputs.
-    (nrow, whole_rows, _, _), (ncol, whole_cols, _, least_cols) = _cut(layer, c)
+    (nrow, whole_rows, _, _), (ncol, whole_cols, _, least_cols) = cut_tiles(layer, c)
     tiles = nrow * ncol
 
     # Channels, filters, passes.
     ncg = ceildiv(layer.channels, q)
-    _, blocks = _blocks(layer, q, p, t)
+    _, blocks = filter_blocks(layer, q, p, t)
     taps_least, taps_most = (pick(f.cols.taps for f in folds) * (1 if dw else q)
                              for pick in (min, max))
     pairs = max(f.rows.taps for f in folds) * (1 if dw else ncg)
@@ -324,11 +324,11 @@ def estimate(config, layer, folds, m, timing):
     q, p, e, t, g = (m[key] for key in ("q", "p", "e", "t", "g"))
     pw, chunk, resident = (m[key] for key in ("pw", "chunk", "resident"))
     parts, sets, nfolds = len(layer.parts), layer.sets, len(folds)
-    shapes = _shapes(folds)
+    shapes = fold_shapes(folds)
     _, out_rows, out_cols = layer.y.shape
-    (nrow, whole_rows, last_rows, _), (ncol, whole_cols, last_cols, _) = _cut(layer, m)
+    (nrow, whole_rows, last_rows, _), (ncol, whole_cols, last_cols, _) = cut_tiles(layer, m)
     tiles = nrow * ncol
-    groups, blocks = _blocks(layer, q, p, t)
+    groups, blocks = filter_blocks(layer, q, p, t)
     total_blocks = blocks * tiles * sets
 
     # Steps.
@@ -431,7 +431,7 @@ def estimate(config, layer, folds, m, timing):
                 row_words = ceildiv(real_cols * s.step * g, word) + (ncol > 1)
                 words = dram_groups * real_rows * row_words
                 # Runs of bytes that the loader moves; aligned rows of whole groups go by words.
-                shifted, first_shifted = _shifted(layer, s, q, g, m["tile_cols"], ncol, word)
+                shifted, first_shifted = shifted_tiles(layer, s, q, g, m["tile_cols"], ncol, word)
                 split = sum(np.where((n % word != 0) & (word % n != 0), ceildiv(g, word), 0)
                             for n in (g, q))
                 runs = np.maximum(ceildiv(g, q), ceildiv(g, word)) + split + astray

@@ -198,8 +198,8 @@ class _Lowering:
                                         tuple(blocks[s][b:b + resident]), i == 0,
                                         i == len(parts) - 1)
 
-    # The order of the commands is one in which each could run to its end before the next starts;
-    # so no order of dispatch can lock up.
+    # The order of the commands is one that no order of dispatch can lock up. For a compact
+    # accelerator it is one in which each can run to its end before the next starts.
 
     def run(self):
         m, config = self.mapping, self.config
@@ -273,8 +273,11 @@ class _Lowering:
 
     def tile_of(self, step, index, only):
         m = self.mapping
+        base = self.base + index % m.buffers * m.tile_words
         height, _, words = self.shape(step)
         groups, ends = ceildiv(step.channels, m.q), []
+        if self.config.compact:         # nothing could overlap
+            return _Tile(step, base, (groups,))
         if not self.layer.depthwise and len(self.sources) == 1:
             x, = self.sources
             start = step.set.c0 + step.c0
@@ -283,7 +286,6 @@ class _Lowering:
                                      groups * height * words)
                 units = ceildiv(groups, unit)
                 ends = [int(unit * (units * n // count)) for n in range(1, count)]
-        base = self.base + index % m.buffers * m.tile_words
         size, count = strip_pieces(self.strips(step), groups * height * words)
         # Strips do not come in the place of others one by one: not where channel groups do.
         alone = len(self.sources) == 1 and (m.buffers > 1 or only or not ends)
@@ -414,8 +416,9 @@ class _Lowering:
         if reused and not in_turn:
             begin = len(self.commands)
             self.load_all(following)
-            self.later = self.commands[begin + _AHEAD:]
-            del self.commands[begin + _AHEAD:]
+            if not self.config.compact:
+                self.later = self.commands[begin + _AHEAD:]
+                del self.commands[begin + _AHEAD:]
 
     def load_all(self, index):
         for piece in range(self.loads(index)):
@@ -425,7 +428,7 @@ class _Lowering:
         """How a block leaves: its strips, their columns, and the strips of a STORE (0: all)."""
         strips, steps = self.strips(step), step.cols.b - step.cols.a
         pooled = self.layer.pooling != Pooling()
-        if (self.mapping.slots > 1 and not last) or pooled \
+        if (self.mapping.slots > 1 and not last) or pooled or self.config.compact \
                 or strips != ceildiv(step.rows.b - step.rows.a, self.mapping.e):
             return strips, steps, 0
         size, count = strip_pieces(strips)

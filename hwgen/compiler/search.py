@@ -11,8 +11,9 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import HwgenError
-from . import override
-from .cost import array_slots, byte_weight, ceildiv, estimate, fit, lower_bound
+from . import cost_compact, override
+from .cost import array_slots, byte_weight, ceildiv, fit
+from . import cost
 from .mapping import Estimate, Mapping
 
 __all__ = ["search"]
@@ -148,7 +149,8 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
         tuples = override.candidates(config, layer, tuples, fixed)
     if tuples.size == 0:
         return None
-    bounds = lower_bound(config, layer, folds, *tuples)
+    model = cost_compact if config.compact else cost
+    bounds = model.lower_bound(config, layer, folds, *tuples)
     order = np.argsort(bounds, kind="stable")
     tuples, bounds = tuples[:, order], bounds[order]
     cuts, tile_cols = _cuts(layer.y.shape[1]), _distinct(layer.y.shape[2], 8)
@@ -174,12 +176,12 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
             mappings = {key: value[ok] for key, value in mappings.items()}
             if not ok.any():
                 continue
-        cost = estimate(config, layer, folds, mappings, timing)
-        considered += len(cost["cycles"])
-        score = cost["cycles"] + weight * cost["bytes"]
+        costs = model.estimate(config, layer, folds, mappings, timing)
+        considered += len(costs["cycles"])
+        score = costs["cycles"] + weight * costs["bytes"]
         i = int(np.argmin(score))
         if best is None or score[i] < best[0]:
-            best = score[i], {k: int(v[i]) for k, v in {**mappings, **cost}.items()}
+            best = score[i], {k: int(v[i]) for k, v in {**mappings, **costs}.items()}
     if best is None:
         return None
     picked = best[1]

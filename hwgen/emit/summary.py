@@ -9,7 +9,7 @@ __all__ = ["figures", "table"]
 
 #: Kinds of memories, by module and memory; all others are FIFOs and tables.
 _KINDS = {("pe", "filter_spad"): "filter spads", ("pe", "ifmap_spad"): "ifmap spads",
-          ("glb_bank", "memory"): "GLB banks",
+          ("glb_bank", "memory"): "GLB banks", ("global_buffer", "memory"): "GLB banks",
           **{(module, memory): "parameter memory" for memory in ("biases", "scales")
              for module in ("parameters", "parameters_with_tables")}}
 _OTHER = "FIFOs and tables"

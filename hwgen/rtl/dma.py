@@ -13,7 +13,8 @@ from .. import isa
 from .block import Block
 from .fifo import Fifo
 
-__all__ = ["REQUEST", "SEGMENT", "OUTSTANDING", "words", "transfer", "fetch_beats", "ReadDma",
+__all__ = ["REQUEST", "SEGMENT", "OUTSTANDING", "words", "transfer", "fetch_beats",
+           "address_channel", "constants", "burst_beats", "ReadDma",
            "WriteDma", "read_dma", "write_dma"]
 
 #: A read request: byte offset, a multiple of the bus word, and number of words, 1 or more.
@@ -43,14 +44,14 @@ def fetch_beats(config):
     return min(isa.COMMAND_BYTES // config.bus_bytes, config.burst)
 
 
-def _address_channel(config, x):
+def address_channel(config, x):
     """Members of an AXI address channel; ``x`` is "ar" or "aw"."""
     return {f"axi_{x}id": Out(1), f"axi_{x}addr": Out(config.addr_bits), f"axi_{x}len": Out(8),
             f"axi_{x}size": Out(3), f"axi_{x}burst": Out(2), f"axi_{x}cache": Out(4),
             f"axi_{x}prot": Out(3), f"axi_{x}valid": Out(1), f"axi_{x}ready": In(1)}
 
 
-def _constants(m, config, dma, x):
+def constants(m, config, dma, x):
     """Drive what is the same in every burst: INCR, whole words, normal non-cacheable bufferable."""
     m.d.comb += [
         getattr(dma, f"axi_{x}id").eq(0),
@@ -61,7 +62,7 @@ def _constants(m, config, dma, x):
     ]
 
 
-def _beats(config, position, left):
+def burst_beats(config, position, left):
     """Beats of the next burst, from word ``position`` of a page: the ``left`` words, at most
     ``burst``, to the end of the page."""
     low = exact_log2(config.burst)
@@ -119,7 +120,7 @@ class ReadDma(Block):
             "idle": Out(1),
             "error": Out(1),
             "error_addr": Out(config.addr_bits),
-            **_address_channel(config, "ar"),
+            **address_channel(config, "ar"),
             "axi_rid": In(1), "axi_rdata": In(config.bus_bits), "axi_rresp": In(2),
             "axi_rlast": In(1), "axi_rvalid": In(1), "axi_rready": Out(1),
         })
@@ -130,7 +131,7 @@ class ReadDma(Block):
         word_bits = exact_log2(config.bus_bytes)
         limits = (fetch_beats(config), config.burst, config.burst)
         depths = (2 * limits[0], *2 * (max(128, 2 * config.burst),))
-        _constants(m, config, self, "ar")
+        constants(m, config, self, "ar")
 
         # What is left of each client's request, and the words that its FIFO has room for. Client
         # 0 keeps its request itself.
@@ -220,7 +221,7 @@ class ReadDma(Block):
                     m.next = "Cut"
             with m.State("Cut"):
                 position = now.address[:exact_log2(_PAGE) - word_bits]
-                m.d.sync += length.eq(_beats(config, position, now.beats))
+                m.d.sync += length.eq(burst_beats(config, position, now.beats))
                 m.next = "Issue"
             with m.State("Issue"):
                 with m.If(self.halt):
@@ -300,7 +301,7 @@ class WriteDma(Block):
             "idle": Out(1),
             "error": Out(1),
             "error_addr": Out(config.addr_bits),
-            **_address_channel(config, "aw"),
+            **address_channel(config, "aw"),
             "axi_wdata": Out(config.bus_bits), "axi_wstrb": Out(config.bus_bytes),
             "axi_wlast": Out(1), "axi_wvalid": Out(1), "axi_wready": In(1),
             "axi_bid": In(1), "axi_bresp": In(2), "axi_bvalid": In(1), "axi_bready": Out(1),
@@ -310,7 +311,7 @@ class WriteDma(Block):
         m = Module()
         config = self._config
         word_bits = exact_log2(config.bus_bytes)
-        _constants(m, config, self, "aw")
+        constants(m, config, self, "aw")
         word = data.StructLayout({"data": config.bus_bits, "strb": config.bus_bytes})
         m.submodules.buffer = buffer = Fifo(word, 2 * config.burst)
 

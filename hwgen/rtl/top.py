@@ -4,6 +4,7 @@ from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSigna
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .compact.core import CompactCore
 from .core import Core, axi_members
 from .csr import CSR
 
@@ -31,7 +32,7 @@ class Top(Block):
     own_clock = True
 
     def __init__(self, config):
-        self._core = Core(config)
+        self._core = CompactCore(config) if config.compact else Core(config)
         self._csr = CSR(config)
         super().__init__({
             "aclk": In(1), "aresetn": In(1),

@@ -230,7 +230,7 @@ def random_network(rng, most=24):
 
 
 def random_config(rng, elementwise=False):
-    """Any configuration: arrays from 1x1, tiny spads and buffers, every bus width."""
+    """Any configuration: arrays from 1x1, tiny spads and buffers, every bus width, compact ones."""
     def pick(*values):
         return int(rng.choice(values))
     lanes = pick(1, 2, 4, 8)
@@ -239,9 +239,12 @@ def random_config(rng, elementwise=False):
     spads = [n for n in (16, 32, 64) if n >= bus_bits // 8 + 8]
     params = 256 * lanes if elementwise else pick(32, 64)
     least = -(-(8 * params + 32 * cols * 4 * lanes) // 1024)
-    return Config(rows=rows, cols=cols, lanes=lanes, bus_bits=bus_bits, ifmap_spad=pick(*spads),
-                  filter_spad=pick(8, 16, 64, 224), glb_kib=max(least, pick(2, 4, 8, 27, 108)),
-                  xbus_bytes=pick(1, 2, 4), params_depth=params, elementwise=elementwise)
+    config = Config(rows=rows, cols=cols, lanes=lanes, bus_bits=bus_bits, ifmap_spad=pick(*spads),
+                    filter_spad=pick(8, 16, 64, 224), glb_kib=max(least, pick(2, 4, 8, 27, 108)),
+                    xbus_bytes=pick(1, 2, 4), params_depth=params, elementwise=elementwise)
+    if lanes == 1 and not elementwise and rng.integers(2):
+        return config.replace(compact=True, xbus_bytes=1, glb_kib=min(config.glb_kib + 1, 64))
+    return config
 
 
 def random_graph(rng, config, most=6):

@@ -5,10 +5,10 @@ import pytest
 
 from hwgen import isa
 from hwgen.compiler import compile_network
-from hwgen.config import Config
+from hwgen.config import Config, preset
 from sim.machine import Machine, MachineError
 
-from .layers import conv, load, network, tensor
+from .layers import check, conv, load, network, tensor
 
 CONFIG = Config(rows=3, cols=4, glb_kib=3, params_depth=32, elementwise=False, lanes=2)
 
@@ -65,3 +65,14 @@ def test_an_unspoiled_program_runs():
 def test_a_spoiled_program_is_caught(command, field, value, words):
     found = spoiled(setter(command, field, value))
     assert found and words in found
+
+
+@pytest.mark.parametrize("shape, filters, kernel, options", [
+    ((3, 115, 115), 32, (11, 11), dict(stride=(4, 4))),
+    ((64, 56, 56), 32, (3, 3), dict(pads=(1, 1, 1, 1))),
+    ((512, 14, 14), 64, (1, 1), {}),
+])
+def test_commands_of_a_compact_program_run_one_after_the_other(shape, filters, kernel, options):
+    rng = np.random.default_rng(3)
+    net = network(conv(rng, tensor("x", shape, rng), filters, kernel, **options))
+    check(net, compile_network(net, preset("up5k")), rng)

@@ -27,8 +27,14 @@ from sim.runner import run_block
 
 _LENET = Path(__file__).parents[2] / "examples" / "lenet5"
 _SMALL = Config(name="small", rows=2, cols=3, glb_kib=24)
+_COMPACT = Config(name="compact", rows=2, cols=3, filter_spad=96, ifmap_spad=32, glb_kib=16,
+                  lanes=1, bus_bits=32, xbus_bytes=1, params_depth=64, elementwise=False, burst=8,
+                  compact=True)
 _CONFIGS = {
     "2x3": _SMALL,
+    "2x3, compact": _COMPACT,
+    "3x1, compact": _COMPACT.replace(rows=3, cols=1, glb_kib=8, filter_spad=37),
+    "1x18, compact": _COMPACT.replace(rows=1, cols=18, glb_kib=64, burst=256),
     "1x1, 32-bit bus, 1 lane": Config(name="tiny", rows=1, cols=1, glb_kib=8, lanes=1, bus_bits=32,
                                       xbus_bytes=1, ifmap_spad=32, params_depth=64,
                                       elementwise=False, burst=8),
@@ -145,12 +151,13 @@ def test_run_reports_a_stop(folder, capfd, monkeypatch):
 
 # A stop with an error, then a soft reset, then a program that runs right.
 
-@pytest.fixture
-def device():
+@pytest.fixture(params=(_SMALL, _COMPACT), ids=lambda config: config.name)
+def device(request):
     """``(bus, driver, layer)``: the layer's program is in memory, and nothing has run."""
-    layer = _Prepared(_SMALL, 5, 50_000)
-    with VerilatedBus(_library(_SMALL), layer.program.memory_bytes + 4096) as bus:
-        driver = Driver(bus, _SMALL)
+    config = request.param
+    layer = _Prepared(config, 5, 50_000)
+    with VerilatedBus(_library(config), layer.program.memory_bytes + 4096) as bus:
+        driver = Driver(bus, config)
         driver.load(layer.program.image)
         yield bus, driver, layer
 
@@ -162,8 +169,16 @@ def _stopped(driver, program, code):
     return caught.value
 
 
-def _begin(**changes):
-    return isa.pack("BEGIN", **{"magic": isa.MAGIC, "hash": _SMALL.hash, **changes})
+def _begin(config, change=0):
+    return isa.pack("BEGIN", magic=isa.MAGIC, hash=config.hash ^ change)
+
+
+def _write(bus, commands):
+    """Write a program to the end of the memory; returns its place."""
+    place = len(bus.memory) - 4096
+    place -= place % 64
+    bus.write(place, b"".join(commands))
+    return place
 
 
 @pytest.mark.parametrize("fault", ("fail_read", "fail_write"))
@@ -190,21 +205,62 @@ def test_an_address_outside_of_the_memory(device):
     layer.check(driver)
 
 
-@pytest.mark.parametrize("commands, code, info, index", [
-    ([isa.pack("END")], ErrorCode.MAGIC, None, 0),
-    ([_begin(hash=_SMALL.hash ^ 1)], ErrorCode.HASH, _SMALL.hash ^ 1, 0),
-    ([_begin(), b"\xEE".ljust(64, b"\0")], ErrorCode.OPCODE, 0xEE, 1),
-    ([_begin(), isa.pack("LOAD", wait=1, q=1, g=1, groups=1, cols=1, wstep=1), isa.pack("END")],
-     ErrorCode.WATCHDOG, 0, None),
+@pytest.mark.parametrize("change, commands, code, info, index", [
+    (None, [isa.pack("END")], ErrorCode.MAGIC, 0, 0),
+    (None, [b"\x01\x12\x34\x56\x78\x9a".ljust(64, b"\0")], ErrorCode.MAGIC, 0x78563412, 0),
+    (1, [], ErrorCode.HASH, None, 0),
+    (1 << 31, [], ErrorCode.HASH, None, 0),
+    (0, [b"\xEE".ljust(64, b"\0")], ErrorCode.OPCODE, 0xEE, 1),
+    (0, [isa.pack("PARAMS", count=1), _begin(_SMALL)], ErrorCode.OPCODE, 1, 2),
 ])
-def test_bad_programs(device, commands, code, info, index):
+def test_bad_programs(device, change, commands, code, info, index):
     bus, driver, layer = device
-    place = len(bus.memory) - 4096
-    place -= place % 64
-    bus.write(place, b"".join(commands))
-    error = _stopped(driver, place, code)
-    assert info is None or error.info == info
-    assert index is None or error.command == index
+    config = driver.config
+    if change is not None:
+        commands = [_begin(config, change), *commands]
+    error = _stopped(driver, _write(bus, commands), code)
+    assert error.info == (config.hash ^ change if info is None else info)
+    assert error.command == index
+    driver.recover()
+    layer.check(driver)
+
+
+@pytest.mark.parametrize("compute", (False, True))
+def test_what_waits_for_ever(device, compute):
+    """A command for a semaphore, or the array for ifmap values."""
+    bus, driver, layer = device
+    stuck = [isa.pack("LOAD", wait=1, q=1, g=1, groups=1, cols=1, wstep=1)]
+    if compute:
+        stuck = [isa.pack("FILTER", addr=0, size=16), isa.pack(
+            "COMPUTE", rounds=1, pairs=1, r=1, e=1, u=1, dil=1, tg=1, nc=1, ns=1, window=32, p=1,
+            steps=1, strips=1, n_h=1, colpat=1, active_cols=1)]
+        bus.write(0, isa.filter_header(mask=1, size=1, row0=1, last=True) + bytes(8))
+    place = _write(bus, [_begin(driver.config), *stuck, isa.pack("END")])
+    assert _stopped(driver, place, ErrorCode.WATCHDOG).info == 0
+    driver.recover()
+    driver.load(layer.program.image)
+    layer.check(driver)
+
+
+def test_a_filter_stream_without_marks(device):
+    bus, driver, layer = device
+    place = _write(bus, [_begin(driver.config), isa.pack("FILTER", addr=0, size=64), isa.pack(
+        "COMPUTE", rounds=1, pairs=1, r=1, e=1, u=1, dil=1, tg=1, nc=1, ns=1, window=1, p=1,
+        steps=1, strips=1), isa.pack("END")])
+    bus.write(0, bytes(64))
+    assert _stopped(driver, place, ErrorCode.FILTER).info == 0
+    driver.recover()
+    driver.load(layer.program.image)
+    layer.check(driver)
+
+
+def test_a_mode_without_tables(device):
+    bus, driver, layer = device
+    if driver.config.elementwise:
+        pytest.skip("this one has tables")
+    place = _write(bus, [_begin(driver.config), isa.pack("STORE", mode=isa.StoreMode.PRODUCT),
+                         isa.pack("END")])
+    assert _stopped(driver, place, ErrorCode.MODE).info == isa.StoreMode.PRODUCT
     driver.recover()
     layer.check(driver)
 

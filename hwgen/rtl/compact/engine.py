@@ -1,0 +1,183 @@
+"""The engine: a microcoded sequencer that runs the commands of a program one after the other."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..block import Block
+from . import firmware
+from .microcode import REGISTERS, Input, Op, When
+
+__all__ = ["Engine"]
+
+_WIDTH = 16
+_LEVELS = 2                  # of calls
+_BLOCK = 256                 # instructions in the smallest block RAM that there is
+
+
+class Engine(Block):
+    """Runs the firmware: instructions of :mod:`.microcode`.
+
+    Three stages: an instruction is fetched, its register is read, it is executed. Throughput is an
+    instruction a cycle; a conditional branch that is taken costs one more, GET 15 more, and a port
+    that is not ready holds all stages.
+
+    Members
+    -------
+    port : Out(5), value : Out(16), give : Out(1)
+        The port that is given ``value``; it takes it if it is ``ready``.
+    ready : In(1)
+        The addressed port takes what it is given in this cycle; may depend on ``port``, ``value``.
+    hold : In(1)
+        Nothing is executed.
+    word, word_valid, word_taken : In(32), In(1), Out(1)
+        The stream that GET reads bits from, lowest bit first; and IN its halves.
+    program, base : In(32)
+    """
+
+    module_name = "engine"
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "port": Out(5), "value": Out(_WIDTH), "give": Out(1), "ready": In(1), "hold": In(1),
+            "word": In(32), "word_valid": In(1), "word_taken": Out(1),
+            "program": In(32), "base": In(32),
+        })
+
+    def body(self, platform):
+        m = Module()
+        code, registers = firmware.build(self._config).words()
+        m.submodules.code = code_memory = Memory(shape=16, depth=-(-len(code) // _BLOCK) * _BLOCK,
+                                                 init=code, attrs={"ram_style": "block"})
+        m.submodules.registers = register_memory = Memory(
+            shape=_WIDTH, depth=REGISTERS, init=registers,
+            attrs={"no_rw_check": 1, "ram_style": "block"})
+        fetch = code_memory.read_port()
+        read, write = register_memory.read_port(), register_memory.write_port()
+        address = fetch.addr.shape()
+
+        # Fetched: the instruction whose register is read. Executed: the one before it.
+        pc = Signal(address)                       # of the one after the fetched one
+        fetched = fetch.data
+        fetched_valid, valid = Signal(), Signal()
+        now = Signal(16, reset_less=True)
+        go = Signal()                              # no port and no bit holds it
+        links = [Signal(address, name=f"link_{level}", reset_less=True)
+                 for level in range(_LEVELS)]
+        next_address = Signal(address)
+        m.d.comb += [
+            fetch.addr.eq(next_address), fetch.en.eq(go),
+            read.addr.eq(fetched[:8]), read.en.eq(go),
+        ]
+
+        # Calls and jumps go on elsewhere at once, branches when they are executed.
+        branch = fetched[15] & fetched_valid
+        when = fetched[12:15]
+        back = (fetched[13:16] == 3) & fetched_valid
+        taken = Signal()
+        m.d.comb += next_address.eq(pc)
+        with m.If(taken):
+            m.d.comb += next_address.eq(now[:len(pc)])
+        with m.Elif(branch & ((when == When.ALWAYS) | (when == When.CALL))):
+            m.d.comb += next_address.eq(fetched[:len(pc)])
+        with m.Elif(back):
+            m.d.comb += next_address.eq(links[0])
+        with m.If(go):
+            m.d.sync += [
+                pc.eq(next_address + 1), fetched_valid.eq(1), now.eq(fetched),
+                valid.eq(fetched_valid & ~taken),
+            ]
+            with m.If(branch & (when == When.CALL) & ~taken):
+                m.d.sync += [links[0].eq(pc), links[1].eq(links[0])]
+            with m.If(back & ~taken):
+                m.d.sync += links[0].eq(links[1])
+
+        # The instruction.
+        is_op, is_out, is_get = (valid & (now[13:16] == kind) for kind in range(3))
+        op = now[8:13]
+        is_word = is_op & (op == Op.IN) & now[2]   # an input that is the stream's word
+        acc = Signal(_WIDTH, reset_less=True)
+        zero, negative, carry = (Signal(name=name, reset_less=True)
+                                 for name in ("zero", "negative", "carry"))
+        get_done = Signal()
+        m.d.comb += [
+            self.port.eq(now[8:13]), self.value.eq(read.data), self.give.eq(is_out & ~self.hold),
+            go.eq(~self.hold & ~(is_out & ~self.ready) & ~(is_get & ~get_done)
+                  & ~(is_word & ~self.word_valid)),
+        ]
+        flag = Signal()
+        with m.Switch(now[13:15]):
+            with m.Case(When.ZERO >> 1):
+                m.d.comb += flag.eq(zero)
+            with m.Case(When.CARRY >> 1):
+                m.d.comb += flag.eq(carry)
+            with m.Case(When.NEGATIVE >> 1):
+                m.d.comb += flag.eq(negative)
+        m.d.comb += taken.eq(valid & now[15] & now[13:15].any() & (flag ^ now[12]))
+
+        # One adder does all sums: of the accumulator or 0, and the register or its inverse.
+        outside = Signal(_WIDTH)
+        with m.Switch(now[:3]):
+            for number, half in ((Input.PROGRAM_LO, self.program[:16]),
+                                 (Input.PROGRAM_HI, self.program[16:]),
+                                 (Input.BASE_LO, self.base[:16]), (Input.BASE_HI, self.base[16:]),
+                                 (Input.WORD_LO, self.word[:16]), (Input.WORD_HI, self.word[16:])):
+                with m.Case(number):
+                    m.d.comb += outside.eq(half)
+        register = read.data
+        invert = op == Op.SUB
+        alone = (op == Op.LD) | (op == Op.INC) | (op == Op.DEC)
+        left, right = Signal(_WIDTH), Signal(_WIDTH)
+        total = Signal(_WIDTH + 1)
+        result = Signal(_WIDTH)
+        m.d.comb += [
+            left.eq(Mux(alone, (op == Op.DEC).replicate(_WIDTH), acc)),
+            right.eq(register ^ invert.replicate(_WIDTH)),
+            total.eq(left + right + (invert | (op == Op.INC) | ((op == Op.ADC) & carry))),
+        ]
+        with m.Switch(op):
+            with m.Case(Op.ST):
+                m.d.comb += result.eq(acc)
+            with m.Case(Op.AND):
+                m.d.comb += result.eq(acc & register)
+            with m.Case(Op.SHR):
+                m.d.comb += result.eq(register[1:])
+            with m.Case(Op.IN):
+                m.d.comb += result.eq(outside)
+            with m.Default():
+                m.d.comb += result.eq(total)
+        def among(*ops):
+            return Cat(op == which for which in ops).any()
+
+        with m.If(is_op & go & ~among(Op.NOP, Op.ST)):
+            m.d.sync += [zero.eq(result == 0), negative.eq(result[-1])]
+            with m.If(~among(Op.DEC, Op.ADDR)):
+                m.d.sync += acc.eq(result)
+            with m.If(~among(Op.LD, Op.AND, Op.SHR, Op.IN)):
+                m.d.sync += carry.eq(total[-1])
+
+        # GET: sixteen cycles, in the first of which bits come in; behind them zeros.
+        position = Signal(5)                       # of the bit in the word
+        count = Signal(range(_WIDTH))
+        wanted = count <= op[:4]
+        shifted = Signal(_WIDTH)
+        step = Signal()
+        m.d.comb += [
+            step.eq(is_get & ~self.hold & (~wanted | self.word_valid)),
+            shifted.eq(Cat(acc[1:], wanted & self.word.bit_select(position, 1))),
+            get_done.eq(step & (count == _WIDTH - 1)),
+            self.word_taken.eq((step & wanted & position.all()) | (is_word & go & now[0])),
+        ]
+        with m.If(step):
+            m.d.sync += [acc.eq(shifted), count.eq(count + 1)]
+            with m.If(wanted):
+                m.d.sync += position.eq(position + 1)
+
+        writes = among(Op.ST, Op.ADDM, Op.INC, Op.DEC, Op.ADDR)
+        m.d.comb += [
+            write.addr.eq(now[:8]),
+            write.data.eq(Mux(is_get, shifted, result)),
+            write.en.eq((is_op & writes & go) | get_done),
+        ]
+        return m

@@ -27,6 +27,7 @@ DESIGNS = {
     "12x14": "--target ecp5-85f --pe 12x14 --set glb_kib=60 --set bus_bits=32 --set lanes=1 "
              "--freq 50 --placer static --pnr",
     "ecp5-25f": "--target ecp5-25f --pnr",
+    "up5k": "--target up5k --pnr",
     "xc7": "--target xc7",
     "gates": "--target gates",
 }

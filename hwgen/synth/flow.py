@@ -106,9 +106,9 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1,
         tools.append(find_nextpnr(target.nextpnr).version)
     with tempfile.TemporaryDirectory(prefix="hwgen-synth-") as name:
         folder = Path(name)
-        (folder / "hwgen.v").write_text(verilog)
+        (folder / "hwgen.v").write_text(yosys.source(verilog, config, target))
         if place:
-            (folder / "wrapper.v").write_text(wrapper(verilog))
+            (folder / "wrapper.v").write_text(wrapper(verilog, slices=target.family != "ice40"))
         top = NAME if place else yosys.TOP
         log = yosys.run(folder, yosys.script(config, target, NAME if place else None),
                         progress=lambda text: progress(f"Yosys: {text.lower()}"))
@@ -121,6 +121,7 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1,
             yosys.run(folder, yosys.VERILOG, name="verilog")
         places = Places(verilog, wrapped=place)
         resources = Resources(netlist, top, target, places)
+        _check_limits(resources.cells, target)
         found = yosys.memories((folder / "memories.txt").read_text(), log)
         result = Result(resources.total, resources.by_block,
                         _memories(found, resources.memories, config, target, Places(verilog)),
@@ -145,6 +146,14 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1,
     return result
 
 
+def _check_limits(cells, target):
+    """Refuse more of a kind of cells than the device has, unless it is one of the resources."""
+    for kind, limit in target.limits.items():
+        if cells[kind] > limit:
+            raise HwgenError(f"the design needs {cells[kind]} {kind} and {target.title} has "
+                             f"{limit}: choose a smaller GLB, or a larger device.")
+
+
 def _refuse_excess(result, target):
     """Refuse to place what the device cannot hold, by what it lacks."""
     for resource in RESOURCES:
@@ -165,19 +174,19 @@ def _disconnect(netlist, top):
             cell["connections"]["COUT"] = ["x"]
 
 
-# Modules that are synthesised once: the path of one instance, and how many there are.
-_REPLICATED = {
-    "pe": ("core.array.row_0.pe_0.", lambda config: config.rows * config.cols),
-    "array_row": ("core.array.row_0.", lambda config: config.rows),
-    "glb_bank": ("core.glb.bank_0.", lambda config: config.cols),
-}
+def _replicated(config):
+    """Modules that are synthesised once: the path of one instance, and how many there are."""
+    pe = "core.array.pe_0_0." if config.compact else "core.array.row_0.pe_0."
+    return {"pe": (pe, config.rows * config.cols), "array_row": ("core.array.row_0.", config.rows),
+            "glb_bank": ("core.glb.bank_0.", config.cols)}
 
 
 def _memories(found, cells, config, target, places):
     """Each memory of the design, those of equal instances together, and what it became."""
     result, fallen = [], []
+    replicated = _replicated(config)
     for memory in found:
-        prefix, count = _REPLICATED.get(memory.module, ("", lambda config: 1))
+        prefix, count = replicated.get(memory.module, ("", 1))
         path = prefix + memory.name
         if target.family == "gates":
             became = "memory, not counted"
@@ -187,8 +196,8 @@ def _memories(found, cells, config, target, places):
                 fallen.append(f"{path} ({memory.depth} x {memory.width})")
         else:
             became = " + ".join(f"{number} {kind}" for kind, number in sorted(cells[path].items()))
-        result.append({"memory": re.sub(r"_0(?=\.)", "", path) if prefix else path,
-                       "block": places.block(path), "count": count(config), "depth": memory.depth,
+        result.append({"memory": re.sub(r"(_0)+(?=\.)", "", path) if prefix else path,
+                       "block": places.block(path), "count": count, "depth": memory.depth,
                        "width": memory.width, "became": became})
     if fallen:
         raise HwgenError(f"memories fell to flip-flops on {target.title}: {', '.join(fallen)}; "

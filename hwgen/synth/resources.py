@@ -25,6 +25,18 @@ _PATHS = (
     ("controller", r"core\.controller\b"),
     ("CSRs", r"csr\b|s_axi_|irq|core\.(base|program|watchdog|events|progress)\b"),
 )
+# Those of a compact accelerator.
+_COMPACT_PATHS = (
+    ("PEs", r"core\.array\.pe_\d"),
+    ("array rows", r"core\.array\b"),
+    ("NoC", r"core\.writer\b"),
+    ("GLB", r"core\.glb\b"),
+    ("output stage", r"core\.output\b"),
+    ("loader", r"core\.mover\b"),
+    ("DMA", r"core\.stream\b|(core\.)?m_axi_"),
+    ("CSRs", r"csr\b|s_axi_|irq|core\.(base|program|watchdog)\b"),
+    ("controller", r"core\b"),
+)
 _REST = "wiring"
 
 #: Every block, in the order of the tables.
@@ -54,6 +66,7 @@ class Places:
         modules = dict(re.findall(r"^module (\w+)(.*?)^endmodule", verilog, re.M | re.S))
         outputs = {name: set(re.findall(r"^  output (?:reg )?(?:\[\d+:0\] )?(\w+);", text, re.M))
                    for name, text in modules.items()}
+        self._paths = _COMPACT_PATHS if "engine" in modules else _PATHS
         self._drivers = {}
         for module, path in ((TOP, ""), ("core", "core.")):
             for kind, name, ports in re.findall(r"^  (\w+) (\w+) \((.*?)^  \);",
@@ -74,7 +87,7 @@ class Places:
         if self._wrapped and not name.startswith(f"{TOP}."):
             return WRAPPER
         inside = f"{self.path(name)}.{signal(name)}".lstrip(".")
-        return next((label for label, pattern in _PATHS if re.match(pattern, inside)), _REST)
+        return next((label for label, pattern in self._paths if re.match(pattern, inside)), _REST)
 
 
 def load(path):

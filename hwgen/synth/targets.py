@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ..errors import HwgenError
 
-__all__ = ["Target", "TARGETS", "RESOURCES", "KEPT", "target"]
+__all__ = ["Target", "TARGETS", "RESOURCES", "KEPT", "COMPACT_KEPT", "target"]
 
 #: What is counted, in the order of the tables.
 RESOURCES = ("logic_cells", "ff", "bram", "dsp")
@@ -12,6 +12,11 @@ RESOURCES = ("logic_cells", "ff", "bram", "dsp")
 #: Modules that are instantiated often: each is synthesised once. Registers of resets, lest those of
 #: several blocks become one.
 KEPT = ("pe", "array_row", "glb_bank", "requant", "reset_register")
+
+#: Those of a compact accelerator. On iCE40 its PEs must keep their boundaries: where two products
+#: are added, Yosys 0.70 (ice40_dsp) packs the register of one twice, as the product's into its own
+#: SB_MAC16 and as an addend's into the other's. Its driver is disconnected, and the product lost.
+COMPACT_KEPT = ("pe",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,8 @@ class Target:
         ``(resource, amount)`` of a cell by type, amounts as place and route counts them.
     memories : frozenset of str
         Cell types that a memory becomes.
+    limits : dict of str to int
+        How many the device has of cells that are none of the resources.
     register_bits : int
         Memories of up to so many bits may become flip-flops, where there is no small RAM.
     logic_multipliers : bool
@@ -60,6 +67,7 @@ class Target:
     memory_step: str = "map_ram"
     cells: dict
     memories: frozenset = frozenset()
+    limits: dict = field(default_factory=dict)
     register_bits: int = 0
     logic_multipliers: bool = False
     nextpnr: str = None
@@ -75,8 +83,11 @@ class Target:
 
     def output_dsps(self, config):
         """Multiplier blocks of the output stage: in each lane four for the requantisation (two of
-        AMD's, which are wider), one more in those that have tables.
+        AMD's, which are wider), one more in those that have tables. A compact accelerator
+        multiplies bit by bit there.
         """
+        if config.compact:
+            return 0
         return (2 if self.family == "xc7" else 4) * config.lanes + config.table_lanes
 
 
@@ -115,6 +126,9 @@ _GOWIN = dict(
     memories=frozenset(("RAM16SDP1", "RAM16SDP2", "RAM16SDP4", "SP", "SPX9", "SDPB", "SDPX9B",
                         "DPB", "DPX9B")))
 
+# Block RAMs of iCE40 by the edges of their clocks.
+_SB_RAM = tuple(f"SB_RAM40_4K{edges}" for edges in ("", "NR", "NW", "NRNW"))
+
 # Areas in the X1 cells of the Nangate 45 nm open cell library, over that of its NAND2.
 _NAND2 = {"$_NOT_": 0.67, "$_NAND_": 1, "$_NOR_": 1, "$_AND_": 1.33, "$_OR_": 1.33,
           "$_XOR_": 2, "$_XNOR_": 2, "$_MUX_": 2.33, "$_AOI3_": 1.33, "$_OAI3_": 1.33,
@@ -132,11 +146,10 @@ _TARGETS = (
            capacity={"logic_cells": 5280, "ff": 5280, "bram": 30, "dsp": 8},
            units={"logic_cells": "LC (a LUT4 and its flip-flop)", "ff": "SB_DFF",
                   "bram": "SB_RAM40 (4 kbit)", "dsp": "SB_MAC16"},
-           synth="synth_ice40 -dsp -device u",
-           cells=_cells(bram={f"SB_RAM40_4K{clock}": 1 for clock in ("", "NR", "NW", "NRNW")},
-                        dsp={"SB_MAC16": 1}),
-           memories=frozenset(f"SB_RAM40_4K{clock}" for clock in ("", "NR", "NW", "NRNW")),
-           register_bits=64, nextpnr="nextpnr-ice40",
+           synth="synth_ice40 -dsp -device u -spram",
+           cells=_cells(bram={kind: 1 for kind in _SB_RAM}, dsp={"SB_MAC16": 1}),
+           memories=frozenset((*_SB_RAM, "SB_SPRAM256KA")), limits={"SB_SPRAM256KA": 4},
+           register_bits=64, logic_multipliers=True, nextpnr="nextpnr-ice40",
            arguments=("--up5k", "--package", "sg48")),
     Target(name="gowin-gw2a-18", title="Gowin GW2A-18", preset="ecp5-25f",
            capacity={"logic_cells": 20736, "ff": 15552, "bram": 46, "dsp": 48},

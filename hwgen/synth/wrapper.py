@@ -11,13 +11,14 @@ NAME = "hwgen_pins"
 _FOLD = 3
 
 
-def wrapper(verilog):
+def wrapper(verilog, slices=True):
     """The Verilog of a top with the pins ``clk``, ``shift_in`` and ``shift_out``.
 
     Every input of the accelerator but the clock is a bit of a shift register, every output goes
     through one LUT into another, so that synthesis can remove nothing. Between the ports and both
-    lies a register for each port's bit, which may stand where the port is: a register slice, as
-    between an accelerator and its bus.
+    lies, with ``slices``, a register for each port's bit, which may stand where the port is: a
+    register slice, as between an accelerator and its bus. Without, inputs come from the shift
+    register and outputs go to the LUTs at once, for devices with few cells.
     """
     connections, outputs, inputs = [], [], 0
     for port in Netlist(verilog).ports:
@@ -35,19 +36,23 @@ def wrapper(verilog):
     wires = "".join(f"  wire [{width - 1}:0] {name};\n" for name, width in outputs)
     every = ", ".join(name for name, _ in outputs)
     spare = f"{stages * _FOLD - observed}'d0, " if stages * _FOLD > observed else ""
+    given, fold = f"[{inputs - 1}:0]", f"  reg [{stages - 1}:0] fold;\n"
+    width, outward = f"[{stages * _FOLD - 1}:0]", f"{{{spare}{every}}}"
+    if slices:
+        registers = f"  reg {given} drive, given;\n{fold}  reg {width} observed;\n"
+        moved = f"    given <= drive;\n    observed <= {outward};\n"
+    else:
+        registers = (f"  reg {given} drive;\n  wire {given} given = drive;\n{fold}"
+                     f"  wire {width} observed = {outward};\n")
+        moved = ""
     return f"""\
 module {NAME}(clk, shift_in, shift_out);
   input clk, shift_in;
   output shift_out;
-{wires}  reg [{inputs - 1}:0] drive, given;
-  reg [{stages - 1}:0] fold;
-  reg [{stages * _FOLD - 1}:0] observed;
-  integer i;
+{wires}{registers}  integer i;
   always @(posedge clk) begin
     drive <= {{drive, shift_in}};
-    given <= drive;
-    observed <= {{{spare}{every}}};
-    for (i = 0; i < {stages}; i = i + 1)
+{moved}    for (i = 0; i < {stages}; i = i + 1)
       fold[i] <= ^observed[{_FOLD} * i +: {_FOLD}] ^ (i == 0 ? 1'b0 : fold[i == 0 ? 0 : i - 1]);
   end
   assign shift_out = fold[{stages - 1}];

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from ..errors import HwgenError
 from ..tools import find_yosys
-from .targets import KEPT
+from .targets import COMPACT_KEPT, KEPT
 
-__all__ = ["Memory", "TOP", "VERILOG", "script", "run", "memories", "complaints"]
+__all__ = ["Memory", "TOP", "VERILOG", "source", "script", "run", "memories", "complaints"]
 
 #: The accelerator, and the top that place and route sees.
 TOP = "hwgen"
@@ -20,6 +20,26 @@ _HARMLESS = (
     r"Warning: Wire (pe\.product|requant\.(low|high)) has an unprocessed 'init' attribute",
 )
 _DEFECTS = r"[Ll]atch inferred|combinational loop|logic loop|multiple conflicting drivers"
+
+# The GLB of a compact accelerator becomes the single-port RAM of iCE40, however small it is.
+_SINGLE_PORT = 'setattr -set ram_style "huge" global_buffer/m:memory'
+
+
+def source(verilog, config, target):
+    """The Verilog that Yosys reads.
+
+    Single-port RAM of iCE40 begins with undefined words, so Yosys takes it only for a memory
+    without initial values. No command of Yosys takes those of the GLB away in little time: reading
+    them takes minutes. A compact accelerator reads no word of it that it has not written.
+    """
+    if not _has_single_port(config, target):
+        return verilog
+    return re.sub(r"^  initial begin\n    for \(start_word .*\n      memory\[start_word\] = .*\n"
+                  r"  end\n", "", verilog, flags=re.M)
+
+
+def _has_single_port(config, target):
+    return config.compact and target.family == "ice40"
 
 
 def _logic_multipliers(config, target):
@@ -34,6 +54,10 @@ def _logic_multipliers(config, target):
         return [], []
     lines = ["proc pe", "copy pe pe_logic", "booth pe_logic"]
     modules = ["pe_logic"]
+    if config.compact:
+        pes = [f"pe_{row}_{column}" for row in range(config.rows) for column in range(config.cols)]
+        lines += [f"chtype -set pe_logic pe_array/{pe}" for pe in pes[-excess:]]
+        return lines, modules
     for row in range(config.rows - 1, -1, -1):
         count = min(excess, config.cols)
         if not count:
@@ -66,8 +90,11 @@ def script(config, target, wrapper=None):
     lines = ["read_verilog hwgen.v"]
     if wrapper:
         lines.append("read_verilog wrapper.v")
+    if _has_single_port(config, target):
+        lines.append(_SINGLE_PORT)
     replacing, made = _logic_multipliers(config, target)
-    kept = " ".join((*KEPT, *made, *([TOP] if wrapper else ())))
+    modules = COMPACT_KEPT if config.compact else KEPT
+    kept = " ".join((*modules, *made, *([TOP] if wrapper else ())))
     lines += [*replacing, f"setattr -mod -set keep_hierarchy 1 {kept}"]
     options = "" if wrapper or target.family != "gowin" else " -noiopads"
     lines += [f"{target.synth}{options} -top {top} -run begin:{target.memory_step}",

@@ -8,10 +8,12 @@ from hwgen.synth.flow import synthesise
 from hwgen.synth.targets import TARGETS
 
 
-@pytest.mark.parametrize("name", ["gates", "xc7"])
-def test_every_cell_has_a_block(name):
-    config = resolve(preset_name="up5k", pe="1x1")
+@pytest.mark.parametrize("name, compact, registers", [
+    ("gates", False, 4000), ("xc7", False, 4000), ("gates", True, 1000)])
+def test_every_cell_has_a_block(name, compact, registers):
+    config = resolve(preset_name="up5k", pe="1x1", settings=(
+        "glb_kib=4", "params_depth=64", f"compact={compact}"))
     result = synthesise(config, generate(config), TARGETS[name])
-    assert result.total["ff"] > 4000
+    assert result.total["ff"] > registers
     assert result.by_block["wiring"]["logic_cells"] < 0.01 * result.total["logic_cells"]
     assert all(memory["block"] != "wiring" for memory in result.memories)

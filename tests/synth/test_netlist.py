@@ -21,17 +21,20 @@ pytest.importorskip("pyosys")
 
 _CONFIG = Config(name="netlist", rows=2, cols=1, glb_kib=8, lanes=1, bus_bits=32, xbus_bytes=1,
                  ifmap_spad=16, params_depth=64, burst=8, elementwise=False)
-_CELLS = Path(__file__).with_name("ecp5_cells.v")
+_COMPACT = _CONFIG.replace(compact=True, cols=2)
 _MACS = 4000
 
 
-@pytest.fixture(scope="module")
-def designs():
-    """Simulators of the RTL and of the netlist, and the result of the synthesis."""
-    verilog = generate(_CONFIG)
-    result = synthesise(_CONFIG, verilog, TARGETS["ecp5-25f"], keep=True)
-    netlist = result.files["netlist.v"].decode() + _CELLS.read_text()
-    return verilated.build(verilog), verilated.build(netlist), result
+@pytest.fixture(scope="module", params=((_CONFIG, "ecp5-25f"), (_COMPACT, "up5k")),
+                ids=lambda param: param[1])
+def designs(request):
+    """The configuration, simulators of the RTL and of the netlist, the result of the synthesis."""
+    config, name = request.param
+    verilog = generate(config)
+    result = synthesise(config, verilog, TARGETS[name], keep=True)
+    cells = Path(__file__).with_name(f"{TARGETS[name].family}_cells.v")
+    netlist = result.files["netlist.v"].decode() + cells.read_text()
+    return config, verilated.build(verilog), verilated.build(netlist), result
 
 
 def _case(kind):
@@ -46,11 +49,12 @@ def test_layer(designs, kind):
     case = _case(kind)
     network = onnx_import.load(case.model)
     expected = golden.run(network, case.inputs)
-    program = compile_network(network, _CONFIG)
+    config, *libraries, _ = designs
+    program = compile_network(network, config)
     cycles = []
-    for library in designs[:2]:
+    for library in libraries:
         with VerilatedBus(library, program.memory_bytes, dram=case.dram) as bus:
-            layers = list(execute(network, program, Driver(bus, _CONFIG), case.inputs))
+            layers = list(execute(network, program, Driver(bus, config), case.inputs))
         for layer in layers:
             np.testing.assert_array_equal(layer.value, expected[layer.tensor], case.text)
         cycles.append([layer.cycles for layer in layers])
@@ -58,18 +62,23 @@ def test_layer(designs, kind):
 
 
 def test_memories(designs):
-    result = designs[2]
+    config, *_, result = designs
     found = {entry["memory"]: entry for entry in result.memories}
-    filters = found["core.array.row.pe.filter_spad"]
-    assert (filters["count"], filters["depth"], filters["width"]) == (2, 448, 8)
-    assert filters["became"] == "1 DP16KD" and filters["block"] == "PEs"
-    assert "TRELLIS_DPR16X4" in found["core.array.row.pe.ifmap_spad"]["became"]
+    filters = found[f"core.array{'' if config.compact else '.row'}.pe.filter_spad"]
+    assert (filters["count"], filters["depth"], filters["width"]) == (
+        config.rows * config.cols, 448, 8)
+    assert filters["became"] == f"1 {'SB_RAM40_4K' if config.compact else 'DP16KD'}"
+    assert filters["block"] == "PEs"
+    if config.compact:
+        assert found["core.glb.memory"]["became"] == "2 SB_SPRAM256KA"
+    else:
+        assert "TRELLIS_DPR16X4" in found["core.array.row.pe.ifmap_spad"]["became"]
     assert not result.warnings
 
 
 def test_resources(designs):
-    result = designs[2]
-    assert result.by_block["PEs"]["dsp"] == 2
+    config, *_, result = designs
+    assert result.by_block["PEs"]["dsp"] == config.rows * config.cols
     assert result.total["dsp"] == sum(row["dsp"] for row in result.by_block.values())
     assert result.by_block["wiring"]["logic_cells"] < result.total["logic_cells"] / 50
-    assert result.fits(TARGETS["ecp5-25f"])
+    assert result.fits(TARGETS["up5k" if config.compact else "ecp5-25f"])

@@ -2,13 +2,14 @@
 
 import json
 import sys
+from collections import Counter
 
 import pytest
 
 from hwgen import tools
 from hwgen.cli import main
 from hwgen.commands import synth
-from hwgen.config import Config, preset
+from hwgen.config import Config, preset, resolve
 from hwgen.errors import HwgenError
 from hwgen.synth import estimate, flow, nextpnr, yosys
 from hwgen.synth.resources import Places, Resources
@@ -103,7 +104,7 @@ def test_clock(quick, tmp_path, capsys, clock, code):
 
 @pytest.mark.parametrize("arguments, message", [
     (["--target", "ice41"], "--target 'ice41' is unknown: choose one of ecp5-85f, "),
-    (["--target", "up5k", "--pe", "12x14"], "12x14 PEs with 1838 KiB of GLB cannot fit"),
+    (["--target", "up5k", "--pe", "12x14"], "12x14 PEs with 64 KiB of GLB cannot fit"),
     (["--target", "xc7", "--pnr"], "--pnr: there is no place and route for xc7; leave it out."),
     (["--target", "up5k", "--estimate", "--pnr"], "--estimate runs no tool: leave out --pnr"),
     (["--target", "xc7", "--build", "b", "--pe", "2x2"], "--build excludes --pe, --preset and"),
@@ -226,7 +227,52 @@ def test_multipliers_beyond_the_device_are_logic():
     assert text.count("chtype -set array_row_14_logic pe_array/row_11\n") == 1
     assert text.count("chtype -set pe_logic array_row_6_logic/pe_") == 6
     assert "chtype -set array_row_6_logic pe_array/row_10\n" in text
-    assert "pe_logic" not in yosys.script(preset("up5k"), TARGETS["up5k"])
+    up5k, device = preset("up5k"), TARGETS["up5k"]
+    assert "pe_logic" not in yosys.script(up5k.replace(rows=4, cols=2), device)
+    # Ten PEs, eight multipliers, of which a compact output unit takes none.
+    text = yosys.script(up5k.replace(rows=5, cols=2), device)
+    assert [line for line in text.splitlines() if line.startswith("chtype")] == [
+        f"chtype -set pe_logic pe_array/pe_4_{col}" for col in range(2)]
+
+
+@pytest.mark.parametrize("rows, kept", [(4, "pe"), (5, "pe pe_logic")])
+def test_pes_keep_their_boundaries(rows, kept):
+    """Without them Yosys loses products."""
+    text = yosys.script(preset("up5k").replace(rows=rows, cols=2), TARGETS["up5k"])
+    assert text.index(f"keep_hierarchy 1 {kept}\n") < text.index("synth_")
+
+
+def test_blocks_of_a_compact_accelerator():
+    places = Places(_VERILOG.replace("module unit(", "module engine(clk);\nendmodule\n\n"
+                                                     "module unit("))
+    for name, block in (("core.array.pe_1_0.product_SB_MAC16_O", "PEs"),
+                        ("core.array.running_0_SB_LUT4_O", "array rows"),
+                        ("core.writer.word_SB_DFFE_Q", "NoC"),
+                        ("core.mover.left_SB_LUT4_O", "loader"),
+                        ("core.stream.left_SB_LUT4_O", "DMA"),
+                        ("core.output.acc_SB_LUT4_O", "output stage"),
+                        ("core.engine.pc_SB_LUT4_O", "controller"),
+                        ("core.give_move_SB_LUT4_O", "controller"),
+                        ("core.read_data_SB_LUT4_O", "GLB"),
+                        ("csr.timer_SB_LUT4_O", "CSRs")):
+        assert places.block(name) == block
+
+
+def test_only_the_glb_of_a_compact_accelerator_loses_its_initial_values():
+    start = ("  reg [{0}:0] {1} [{2}:0];\n  initial begin\n    for (start_word = 0; start_word < "
+             "{2}; start_word = start_word + 1)\n      {1}[start_word] = {0}'d0;\n  end\n")
+    spad, memory = start.format(8, "ifmap_spad", 64), start.format(32, "memory", 16384)
+    for name, config, left in (
+            ("up5k", preset("up5k"), spad + memory.split("\n")[0] + "\n"),
+            ("up5k", Config(), spad + memory), ("ecp5-25f", preset("up5k"), spad + memory)):
+        assert yosys.source(spad + memory, config, TARGETS[name]) == left
+
+
+def test_more_single_port_rams_than_the_device_has():
+    flow._check_limits(Counter(SB_SPRAM256KA=4), TARGETS["up5k"])
+    with pytest.raises(HwgenError, match="the design needs 5 SB_SPRAM256KA and Lattice iCE40 UP5K "
+                                         "has 4: choose a smaller GLB"):
+        flow._check_limits(Counter(SB_SPRAM256KA=5), TARGETS["up5k"])
 
 
 def test_wrapper_uses_every_port():
@@ -234,6 +280,9 @@ def test_wrapper_uses_every_port():
     assert "hwgen hwgen(.aclk(clk), .aresetn(given[0:0]), .irq(irq));" in text
     assert "given <= drive;" in text
     assert "observed <= {2'd0, irq};" in text
+    text = wrapper(_VERILOG, slices=False)
+    assert "wire [0:0] given = drive;" in text and "wire [2:0] observed = {2'd0, irq};" in text
+    assert "<= drive;" not in text and "observed <=" not in text
 
 
 def test_estimate_of_every_target():
@@ -244,6 +293,41 @@ def test_estimate_of_every_target():
             assert found.total["dsp"] <= config.rows * config.cols + 5 * config.lanes
             assert all(found.total[name] >= 0 for name in RESOURCES)
             assert found.total["logic_cells"] > 100 * config.rows * config.cols
+
+
+def test_estimate_of_compact_accelerators():
+    device = TARGETS["up5k"]
+    totals = {}
+    for pe in ("2x3", "3x3"):
+        config = resolve(preset_name="up5k", pe=pe)
+        estimate.refuse(config, device)
+        totals[pe] = estimate.estimate(config, device).total
+    assert totals["2x3"]["dsp"] == 6 and totals["3x3"]["dsp"] == 8
+    assert totals["3x3"]["bram"] - totals["2x3"]["bram"] == 6
+    assert totals["3x3"]["logic_cells"] > totals["2x3"]["logic_cells"] + 200
+    with pytest.raises(HwgenError, match=r"4x4 PEs .* about .* of 5,280 LC .*, 4\d of 30 SB_RAM40"):
+        estimate.refuse(resolve(preset_name="up5k", pe="4x4"), device)
+    with pytest.raises(HwgenError, match="no model of compact accelerators on ecp5-25f; leave"):
+        estimate.estimate(config, TARGETS["ecp5-25f"])
+
+
+def test_a_model_is_fitted_to_designs_of_its_kind():
+    reports = []
+    for pes, pe in ((1, "1x1"), (6, "2x3"), (8, "4x2"), (9, "3x3")):
+        config = resolve(preset_name="up5k", pe=pe)
+        logic = max(pes - 8, 0)
+        reports.append({"target": "up5k", "parameters": config.to_dict(), "by_block": {
+            "PEs": {"logic_cells": 3 * pes + 214 * logic, "ff": 34 * logic},
+            "NoC": {"logic_cells": 60 + 4 * pes, "ff": 40},
+            "GLB": {"logic_cells": 200, "ff": 0}}})
+    model = estimate.fit(reports)
+    assert list(model) == ["compact"]
+    found = model["compact"]["ice40"]
+    assert found["logic_cells"]["PEs"] == pytest.approx([3])
+    assert found["logic_cells"]["NoC"] == pytest.approx([60, 4])
+    assert found["logic_cells"]["GLB"] == pytest.approx([200])
+    assert found["ff"]["PEs"] == pytest.approx([0]) and found["ff"]["NoC"][0] == pytest.approx(40)
+    assert set(found["ff"]) == set(estimate._model()["compact"]["ice40"]["ff"])
 
 
 def test_gates_without_an_area_are_refused():

@@ -9,8 +9,16 @@ while it loads the weights of the next pass.
 import numpy as np
 
 from ..isa import COMMAND_BYTES, StoreMode
-from .cost import (array_passes, ceildiv, byte_weight, cut_tiles, filter_blocks, fold_shapes,
-                   least_input, shifted_tiles)
+from .cost import (
+    array_passes,
+    byte_weight,
+    ceildiv,
+    cut_tiles,
+    filter_blocks,
+    fold_shapes,
+    least_input,
+    shifted_tiles,
+)
 
 __all__ = ["estimate", "lower_bound"]
 

@@ -11,9 +11,8 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import HwgenError
-from . import cost_compact, override
+from . import cost, cost_compact, override
 from .cost import array_slots, byte_weight, ceildiv, fit
-from . import cost
 from .mapping import Estimate, Mapping
 
 __all__ = ["search"]

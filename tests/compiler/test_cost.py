@@ -70,7 +70,10 @@ def test_rows_that_wait_for_the_last_one(channels, filters, e, p, t, cycles, rng
     ("eyeriss", (512, 7, 7), 512, (1, 1), {}, 0.9, 1.1),
     ("eyeriss", (3, 227, 227), 96, (11, 11), dict(stride=(4, 4)), 0.85, 1.6),
     ("ecp5-25f", (64, 28, 28), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.96, 3.4),
-    ("up5k", (16, 14, 14), 32, (3, 3), dict(pads=(1, 1, 1, 1)), 0.9, 1.8),
+    ("up5k compact=false rows=2 cols=3 filter_spad=128 ifmap_spad=16", (16, 14, 14), 32, (3, 3),
+     dict(pads=(1, 1, 1, 1)), 0.9, 1.8),
+    ("up5k", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.86, 2.1),
+    ("up5k", (64, 28, 28), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.6, 1.8),
 ])
 def test_predicted_utilisation_and_traffic(name, shape, filters, kernel, options, least, most,
                                            rng):

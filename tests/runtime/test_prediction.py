@@ -54,6 +54,18 @@ def test_random_layers(small, number):
     assert sum(result.causes.values()) == result.cycles
 
 
+@pytest.mark.parametrize("number", range(LAYERS))
+def test_random_layers_of_a_compact_accelerator(number):
+    """It adds up what its engine does, of which a small layer has many kinds."""
+    print(f"HWGEN_SEED={SEED}")
+    config = resolve(preset_name="up5k")
+    shape = random_shape(np.random.default_rng((SEED, number)))
+    result = bench_layer("random", shape, config, simulator(config), sparsity=0.4, seed=SEED)
+    assert result.mismatches == 0
+    assert result.predicted == pytest.approx(result.cycles, rel=0.08), f"{shape}: {result.causes}"
+    assert sum(result.causes.values()) == result.cycles
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["alexnet", "mobilenet-v1", "resnet50", "vgg16"])
 def test_networks(name):

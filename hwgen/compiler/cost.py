@@ -274,6 +274,8 @@ def fit(config, layer, folds, g, c):
         ok &= np.maximum(window, adv) + word <= config.ifmap_spad
         ok &= (adv < 128) & (s.d * q < 128) & (rounds <= 4095) & (height <= 4095)
         ok &= (r.span(e) <= 1023) & (r.taps <= 63) & (r.u <= 15) & (r.d <= 63)
+        if config.compact:              # a row in DRAM is one run of words, which 16 bits count
+            ok &= s.span(steps) * s.step * g < 1 << 18
         group_words = np.maximum(group_words, height * rounds)
     loads_once = c["whole"] & (sets * tiles * nfolds == 1)
     buffers = np.where(loads_once, 1, c["buffers"])

@@ -228,14 +228,16 @@ class Nest:
         config, cost, word = self.config, self.estimate, self.config.bus_bytes
         read = cost.dram_read * word
         columns = self.mapping.e * self.mapping.t
+        compact = config.compact        # whose spads take a value a cycle, and whose GLB has a port
         return {
             "DRAM, read": (read / cost.cycles, word),
             "DRAM, write": (max(cost.bytes - read, 0) / cost.cycles, word),
-            "filter network": (self.weight_bytes / cost.cycles, word),
-            "Y-bus": (word * cost.ybus / cost.cycles, word),
+            "filter network": (self.weight_bytes / cost.cycles, 1 if compact else word),
+            "Y-bus": (cost.xbus / cost.cycles, 1) if compact else (word * cost.ybus / cost.cycles,
+                                                                   word),
             "X-bus of a row": (config.xbus_bytes * cost.xbus / cost.cycles, config.xbus_bytes),
             "psums, GLB": (8 * columns / max(self.taps, 2) * cost.array / cost.cycles,
-                           2 * config.cols * config.bank_bits // 8),
+                           word if compact else 2 * config.cols * config.bank_bits // 8),
             "spads": (2 * self.layer.conv.macs / cost.cycles, 2 * config.rows * config.cols),
         }
 

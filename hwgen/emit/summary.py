@@ -40,6 +40,9 @@ def figures(config, netlist):
         "X-buses": config.rows * config.xbus_bytes,
         "filter network": config.bus_bytes,
     }
+    if config.compact:          # one port, and one value a cycle into the spads
+        bandwidths |= {"GLB, read": 4, "GLB, write": 4, "Y-bus": 1, "X-buses": 1,
+                       "filter network": 1}
     return {
         "pes": config.rows * config.cols,
         "rows": config.rows,

@@ -6,6 +6,8 @@ is computed: the array works on what stands in the ifmap spads while the engine 
 while it loads the weights of the next pass.
 """
 
+from functools import cache
+
 import numpy as np
 
 from ..isa import COMMAND_BYTES, StoreMode
@@ -22,39 +24,40 @@ from .cost import (
 
 __all__ = ["estimate", "lower_bound"]
 
-# Cycles, measured on the RTL; those of DRAM come on top, its latency once for each burst.
+# Cycles, measured on the RTL; where DRAM is read, its latency comes on top.
 _BURST = 2                  # from a burst's last word to the next one's address
-_ENDS = 170                 # BEGIN and END
+_ENDS = 240                 # START, BEGIN and END
 
 # A command, from its fetching on.
-_LOAD = 620
-_PARAMS = 200
-_FILTER = 152
-_COMPUTE = 745
-_STORE = 890
+_LOAD, _PARAMS, _FILTER, _COMPUTE, _STORE = 705, 273, 151, 996, 971
 
-# LOAD: of a DRAM group, a row read, one of padding; of a column that is regrouped, each further
-# channel group in it, and a column that is skipped.
-_GROUP, _HOP = 24, 8
-_ROW, _PAD_ROW = 61, 23
-_COLUMN, _PIECE, _SKIP = 34, 16, 12
+# LOAD: of a DRAM group; of each channel group that it goes to; of a row read, one of padding.
+_GROUP, _HOP, _ROW, _PAD_ROW = 24, 8, 63, 23
+# Where columns are regrouped: of a row, which waits for DRAM less; of a column, of one read, of
+# each further channel group in it, of one that is skipped.
+_REGROUPED, _COLUMN, _READ, _PIECE, _SKIP = 34, 27, 6, 16, 12
 
-# COMPUTE: of a pass; of a packet, which is read in two bursts, and of a word of it.
-_PASS = 50
-_PACKET, _WEIGHTS = 86, 4
-# Ifmap words: of a strip, and for each array row in it; of a round; of an array row in a round,
-# with idle ones possible or not; of a word, and of each further group of columns.
-_STRIP, _STRIP_ROW = 14, 4
-_ROUND, _FED, _TEST, _IDLE = 5, 13, 3, 5
+# Weights: of a pass, and for each array row in it; of a packet, which is read in two runs, and for
+# each array row in it; of a word.
+_PASS, _PASS_ROW = 22, 13
+_PACKET, _PACKET_ROW, _WEIGHTS = 76, 5, 4
+
+# Ifmap words: of a strip, and for each array row; of a round, and for each array row that takes
+# part, or does not, or might not; of a word in each row, and of each further group of columns.
+_STRIP, _STRIP_ROW = 15, 1
+_ROUND, _FED, _IDLE, _TEST = 5, 13, 9, 3
 _WORD, _STREAM = 5, 8
-_SHORT = 3                  # the last array row waits for the idle one before it
 
-# STORE: of a filter group, an output row, an output column; of a psum that is stored, and of an
-# output of pooled ones, each of their rows and each of them.
-_FILTERS, _OUT_ROW, _OUT_COLUMN = 27, 90, 19
-_PSUM = 26
-_RAW = 20
-_POOLED, _POOLED_COLUMN, _POOLED_ROW, _POOLED_PSUM = 20, 18, 16, 18
+_ROUNDS = 20                # in which words and psums meet often enough to tell
+
+# STORE: of a filter group, an output row, an output column; of a psum that is stored, as it is or
+# requantised; of a column of pooled outputs; of a pooled output, each further row of its window and
+# each further psum of a row, the least and beside requantising.
+_FILTERS, _OUT_ROW, _OUT_COLUMN = 21, 84, 18
+_RAW, _PSUM = 19, 9
+_POOLED_COLUMN = 18
+_POOLED, _POOLED_ROW, _POOLED_PSUM = (30, 17), (22, 3), (8, 3)
+_EXPONENT = 126             # of a float32 between a half and 1
 
 
 def _interval(config, taps, accumulate):
@@ -68,15 +71,52 @@ def _round(config, active, e, streams):
     others being idle."""
     rows = config.rows
     return (_ROUND + (rows - 1) * _TEST + active * (_FED + _WORD * e)
-            + active * (streams - 1) * (_STREAM + _WORD * e) + (rows - active) * _IDLE
-            + np.where(active < rows, _SHORT, 0))
+            + active * (streams - 1) * (_STREAM + _WORD * e) + (rows - active) * _IDLE)
+
+
+@cache
+def _wait(rows, cols, psum, e, streams):
+    """Cycles that an ifmap word waits for the GLB's port, in the mean, which psums have to
+    themselves for a while every ``psum`` cycles: words come as regularly, and may meet them each
+    time."""
+    others = [_WORD] * (e - 1)
+    row = [_FED + _TEST + _WORD, *others] + [_STREAM + _WORD, *others] * (streams - 1)
+    gaps = ([row[0] + _ROUND, *row[1:]] + row * (rows - 1)) * _ROUNDS
+    now = waited = 0
+    for gap in gaps:
+        now += gap
+        wait = max(2 * cols - now % psum, 0)
+        now, waited = now + wait, waited + wait
+    return waited / len(gaps)
+
+
+def _waits(config, psum, e, streams):
+    """:func:`_wait`, element by element."""
+    kinds, where = np.unique(np.stack(np.broadcast_arrays(psum, e, streams)), axis=1,
+                             return_inverse=True)
+    found = np.array([_wait(config.rows, config.cols, *kind) for kind in kinds.T.tolist()])
+    return found[where.reshape(-1)]
 
 
 def _read(config, timing, words, each):
-    """Cycles of ``words`` words from DRAM that are taken ``each`` cycles one after the other."""
+    """Cycles of ``words`` words from DRAM that are taken ``each`` cycles one after the other, from
+    the first one's coming on."""
     if timing.bytes_per_cycle:
         each = np.maximum(each, config.bus_bytes / timing.bytes_per_cycle)
-    return words * each + (ceildiv(words, config.burst) - 1) * (timing.latency + _BURST - each + 1)
+    burst = np.maximum(timing.latency + _BURST + 1 - each, 0)
+    return words * each + (ceildiv(words, config.burst) - 1) * burst
+
+
+def _requantising(conv):
+    """Cycles of the output unit in the mean: the smaller the scale, the more."""
+    exponents = np.frexp(conv.scale)[1] + _EXPONENT
+    return float(np.mean(np.maximum(68 - exponents // 2, 0))) + 4
+
+
+def _window(size, stride, pad, limit, outputs):
+    """Rows, or columns, of a pooling window that there are, in the mean."""
+    first = np.arange(outputs) * stride - pad
+    return float(np.mean(np.minimum(first + size, limit) - np.maximum(first, 0)))
 
 
 def _outputs(layer, p):
@@ -84,9 +124,15 @@ def _outputs(layer, p):
     pool = layer.pooling
     if layer.mode == StoreMode.RAW:
         return _RAW * p
+    busy = _requantising(layer.conv)
     if pool.r * pool.s == 1:
-        return _PSUM * p
-    return _POOLED_COLUMN + p * (_POOLED + pool.r * (_POOLED_ROW + pool.s * _POOLED_PSUM))
+        return (_PSUM + busy) * p
+    (_, height, width), (_, rows, cols) = layer.conv.y.shape, layer.y.shape
+    r = _window(pool.r, pool.u, pool.top, height, rows)
+    s = _window(pool.s, pool.v, pool.left, width, cols)
+    output, row, psum = (max(least, busy + more) for least, more in (
+        _POOLED, _POOLED_ROW, _POOLED_PSUM))
+    return _POOLED_COLUMN + p * (output + (r - 1) * row + r * (s - 1) * psum)
 
 
 def lower_bound(config, layer, folds, q, p, t, e):
@@ -160,11 +206,12 @@ class _Estimate:
                 count = row_count * col_count * sets
                 for n, (fold, alike) in enumerate(self.shapes):
                     self.compute(count, alike, fold, strips, cols, n == 0)
-                    self.load(count * alike, fold, strips, cols,
-                              _real(fold.rows, "tile_rows", nrow, last_row, fold.rows.span(
-                                  strips * m["e"]), m, pool.u, pool.top),
-                              _real(fold.cols, "tile_cols", ncol, last_col, fold.cols.span(cols),
-                                    m, pool.v, pool.left), (ncol, last_col))
+                    real_rows = _real(fold.rows, fold.rows.span(strips * m["e"]), nrow, last_row,
+                                      m["tile_rows"] * pool.u, pool.top)
+                    real_cols = _real(fold.cols, fold.cols.span(cols), ncol, last_col,
+                                      m["tile_cols"] * pool.v, pool.left)
+                    self.load(count * alike, fold, strips, cols, real_rows, real_cols,
+                              (ncol, last_col))
                 self.store(count, pooled_rows, pooled_cols)
         return self.total(tiles)
 
@@ -194,25 +241,33 @@ class _Estimate:
         ring, strip_adv = config.ifmap_spad, rounds * word - (steps - 1) * adv
         missing = np.maximum(ceildiv(window, word) - np.maximum((ring - strip_adv) // word, 0), 0)
         between = np.maximum(window + adv - ring, 0) / word
-        left = np.minimum(1 + np.maximum((ring - strip_adv) // adv, 0), strips * steps)
+        # The first pass of a block adds nothing.
+        added = _interval(config, taps, True)
+        psum = added - (added - _interval(config, taps, False)) * first \
+            / (alike * len(layer.parts) * (full + ended))
+        held, rest = ring // (rounds * word), ring % (rounds * word)
+        left = held * steps + np.where(rest < strip_adv, 0, 1 + (rest - strip_adv) // adv)
+        waits = _waits(config, added, e, ceildiv(self.groups, self.blocks)
+                       if layer.depthwise else 1)
         many = count * alike * len(layer.parts) * self.blocks
         self.commands(many * commands, _FILTER)
         self.commands(many * commands, _COMPUTE)
         for number, ends, of_rows in ((full, commands - ended, rows), (ended, ended, active)):
             words = groups * of_rows * ceildiv(p * taps, word)
-            weights = groups * (_PACKET + 2 * timing.latency + _read(
-                config, timing, words / groups, _WEIGHTS)) + _PASS
-            psum = _interval(config, taps, True)
+            weights = groups * (_PACKET + _PACKET_ROW * of_rows + 2 * timing.latency + _read(
+                config, timing, words / groups, _WEIGHTS)) + _PASS + _PASS_ROW * of_rows
             array = strips * steps * p * psum
             a_round = _round(config, of_rows, e, streams)
             start = _STRIP + rows * _STRIP_ROW + ceildiv(window, word) * a_round
             fed = strips * rounds * of_rows * e * streams
             feed = strips * (rounds * a_round + _STRIP + rows * _STRIP_ROW)
-            # Psums go to the GLB before ifmap words come from it.
-            feed = feed + fed * strips * steps * p / np.maximum(feed, array) \
-                * config.cols * (2 * config.cols + 1)
+            # Words wait for psums as long as the array works.
+            feed = feed + fed * waits * np.minimum(array / (feed + fed * waits), 1)
             refill = a_round * ((strips - 1) * missing + strips * (steps - 1) * between)
-            tail = left * p * psum
+            # The engine is ahead by what the ring holds; it may begin to feed a strip when the
+            # one before it has begun.
+            tail = np.minimum(np.minimum(left, strips * steps) * p * psum - a_round, np.where(
+                strips > 2, 2 * array / strips - feed / strips, array))
             busy = np.maximum(weights + feed, array + refill
                               + np.maximum(weights + start - tail, 0))
             end = np.maximum(weights + feed + p * psum, array + refill + weights + start) - busy
@@ -224,36 +279,37 @@ class _Estimate:
             self.add("compute", many * (number * busy + ends * end))
             self.add("dram_read", many * number * (words + 2 * groups))
 
-    def load(self, count, fold, strips, steps, real_rows, real_cols, cols):
-        """LOADs of ``count`` tiles."""
+    def load(self, count, fold, strips, steps, real_rows, real_cols, tiles):
+        """LOADs of ``count`` tiles; ``tiles``: how many there are side by side, and whether these
+        are the last of them."""
         config, layer, timing, m = self.config, self.layer, self.timing, self.m
         word, q, g, r, s = config.bus_bytes, self.q, m["g"], fold.rows, fold.cols
-        ncol, last = cols
-        sets = layer.sets
+        sets, (ncol, last) = layer.sets, tiles
         height, kept = r.span(strips * m["e"]), s.span(steps)
         rounds = ceildiv(((steps - 1) * s.u + (s.taps - 1) * s.d + 1) * q, word)
-        groups = ceildiv(layer.channels, g) if sets == 1 or layer.channels == 1 \
-            else ceildiv(layer.channels + g - 1, g)
-        # Steps that begin within a group read it once more.
-        groups = groups + (self.chunks - 1) - (self.chunks - 1) // (g // np.gcd(g, m["chunk"] * q))
-        astray = (sets > 1) & (layer.channels % g != 0)
-        (whole, last_share), _ = shifted_tiles(layer, s, q, g, m["tile_cols"], ncol, word)
-        shifted = last_share if last else whole
-        row_words = ceildiv(((real_cols - 1) * s.step + 1) * g, word)
-        words = _read(config, timing, row_words, 1)
-        by_words = (timing.latency + _ROW + words + rounds - row_words + shifted * row_words,
-                    _PAD_ROW + rounds)
-        column = _COLUMN + _PIECE * (np.maximum(ceildiv(g, q), 1) + astray - 1)
-        by_columns = (timing.latency + _ROW + words - row_words + kept * column
-                      + real_cols * (s.step - 1) * (_SKIP + g / word), _PAD_ROW + kept * column)
-        row, padding = (np.where((g == q) & (s.step == 1) & ~astray, *both)
-                        for both in zip(by_words, by_columns, strict=True))
+        # Sets and steps that begin within a group read it once more.
+        common = np.gcd(layer.channels, g)
+        astray = 1 - ceildiv(sets, g // common) / sets          # share of the sets
+        groups = (layer.channels + g - common) / g if sets > 1 else ceildiv(layer.channels, g)
+        again = self.chunks - 1
+        groups = groups + again - (1 - astray) * (again // (g // np.gcd(g, m["chunk"] * q)))
+        # Rows move as a whole, or column by column.
+        whole = (1 - astray) * ((g == q) & (s.step == 1))
+        shifted = shifted_tiles(layer, s, q, g, m["tile_cols"], ncol, word)[0][last]
+        words = np.maximum(ceildiv(((real_cols - 1) * s.step + 1) * g, word), 1)
+        columns = kept * (_COLUMN + _PIECE * (np.maximum(ceildiv(g, q), 1) + (astray > 0) - 1)) \
+            + real_cols * _READ
+        skipped = np.maximum(real_cols - 1, 0) * (s.step - 1) * (_SKIP + ceildiv(g, word))
+        row = timing.latency \
+            + whole * (_ROW + _read(config, timing, words, rounds / words + shifted)) \
+            + (1 - whole) * (_REGROUPED + _read(config, timing, words, (columns + skipped) / words))
+        padding = _PAD_ROW + whole * rounds + (1 - whole) * columns
         many = count * self.repeats
         self.add("loader", many * (
             groups * (_GROUP + real_rows * row + (height - real_rows) * padding)
             + self.channel_groups * _HOP))
         self.commands(many * self.chunks * layer.sources, _LOAD)
-        self.add("dram_read", many * groups * real_rows * row_words)
+        self.add("dram_read", many * groups * real_rows * words)
 
     def store(self, count, rows, cols):
         """STOREs of all blocks of ``count`` tiles."""
@@ -283,14 +339,14 @@ class _Estimate:
                 "startup": startup, "bytes": moved, "dram": timing.cycles(moved), **found}
 
 
-def _real(axis, tile, count, last, positions, m, stride, pad):
+def _real(axis, positions, tiles, last, stride, pad):
     """Of the ``positions`` of a tile those that exist: of the last tile, or of the others in the
     mean."""
     def real(index):
-        first = np.maximum(index * m[tile] * stride - pad, 0)
+        first = np.maximum(index * stride - pad, 0)
         origin = first * axis.stride + axis.first * axis.dilation - axis.pad
         low = np.clip(ceildiv(-origin, axis.step), 0, positions)
         return np.clip((axis.size - 1 - origin) // axis.step + 1, low, positions) - low
     if last:
-        return real(count - 1)
-    return (real(0) + np.maximum(count - 2, 0) * real(1)) / np.maximum(count - 1, 1)
+        return real(tiles - 1)
+    return (real(0) + np.maximum(tiles - 2, 0) * real(1)) / np.maximum(tiles - 1, 1)

@@ -22,6 +22,7 @@ _REQUANTISE = Store()
 _RUN = 128                  # most channels of a matrix that are read in one run, where rows ...
 _RUNS = (8, 16, 32, 64)     # ... are long; shorter ones may be faster
 _START = 400                # cycles that a program more costs before and after its work
+_COPY = 30                  # cycles that a compact accelerator copies a value in
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +213,8 @@ class Planner:
         found = self.search(layer, sources, fixed=fixed)
         # A copy, or half of what that costs.
         values = int(np.prod(y.shape))
-        spare = values // min(self.config.lanes, self.config.bus_bytes) + _START
+        spare = _START + (_COPY * values if self.config.compact else
+                          values // min(self.config.lanes, self.config.bus_bytes))
         groups = moves.wanted(self, y)
         if not groups:
             groups, spare = elementwise.wanted(self, y), spare // 2

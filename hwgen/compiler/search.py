@@ -22,6 +22,8 @@ _BATCH = 60_000             # elements evaluated at once
 # Wanted psum slots and ifmap buffers, all channels in a step, all blocks resident.
 _VARIANTS = np.array([(2, 2, 1, 0), (1, 2, 1, 0), (2, 1, 1, 0), (1, 1, 1, 0), (2, 2, 0, 0),
                       (1, 2, 0, 0), (1, 1, 0, 0), (1, 2, 0, 1), (1, 2, 1, 1)])
+# Where nothing overlaps, more slots and buffers gain nothing.
+_COMPACT_VARIANTS = np.array([(1, 1, 1, 0), (1, 1, 0, 0), (1, 1, 0, 1), (1, 1, 1, 1)])
 
 
 def search(config, layer, g, timing, fixed=None):
@@ -153,20 +155,22 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
     order = np.argsort(bounds, kind="stable")
     tuples, bounds = tuples[:, order], bounds[order]
     cuts, tile_cols = _cuts(layer.y.shape[1]), _distinct(layer.y.shape[2], 8)
-    per_tuple = len(cuts) * len(tile_cols) * len(_VARIANTS)
+    variants = _COMPACT_VARIANTS if config.compact else _VARIANTS
+    per_tuple = len(cuts) * len(tile_cols) * len(variants)
     batch = max(_BATCH // per_tuple, 1)
     best, considered = None, 0
     weight = byte_weight(config)
     for start in range(0, tuples.shape[1], batch):
         if best is not None and bounds[start] > best[0]:
             break
-        c = _expand(layer, tuples[:, start:start + batch], cuts, tile_cols)
+        c = _expand(layer, tuples[:, start:start + batch], cuts, tile_cols, variants)
         if fixed:
             c = override.impose(layer, c, fixed)
         ok, mappings = fit(config, layer, folds, g, c)
         ok &= ~c["repeated"]
-        by_variant = ok.reshape(-1, len(_VARIANTS))
-        by_variant[:, 1:4] &= ~by_variant[:, :1]        # buffers cost nothing if there is room
+        if not config.compact:          # buffers cost nothing if there is room
+            by_variant = ok.reshape(-1, len(variants))
+            by_variant[:, 1:4] &= ~by_variant[:, :1]
         if not ok.any():
             continue
         mappings = {key: value[ok] for key, value in mappings.items()}
@@ -197,17 +201,17 @@ def _cuts(rows):
     return sorted({1, rows} | {k for n in range(24) for k in (round(2 ** (n / 2)),) if k < rows})
 
 
-def _expand(layer, tuples, cuts, tile_cols):
+def _expand(layer, tuples, cuts, tile_cols, variants):
     """Every combination of the tuples, tiles and variants, flattened; ``repeated`` marks those
     that are there already."""
-    shape = (tuples.shape[1], len(cuts), len(tile_cols), len(_VARIANTS))
+    shape = (tuples.shape[1], len(cuts), len(tile_cols), len(variants))
 
     def flat(values, axis):
         values = np.asarray(values, np.int64)
         index = [None] * 4
         index[axis] = slice(None)
         return np.broadcast_to(values[tuple(index)], shape).reshape(-1)
-    slots, buffers, whole, together = (flat(_VARIANTS[:, k], 3) for k in range(4))
+    slots, buffers, whole, together = (flat(variants[:, k], 3) for k in range(4))
     q, p, t, e = (flat(row, 0) for row in tuples)
     # Tiles are cut at strips: as many outputs as a whole number of strips allows.
     need_rows, _ = layer.needed()

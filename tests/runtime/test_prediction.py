@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from hwgen.compiler import compile_network
 from hwgen.config import resolve
+from hwgen.errors import HwgenError
 from hwgen.model.networks import NETWORKS, LayerShape
 from hwgen.runtime.bench import bench_layer, totals
+from hwgen.runtime.dram import Dram
+from hwgen.runtime.driver import Driver
 from hwgen.runtime.hardware import generated
 from hwgen.runtime.simulators import prepare
+from tests.compiler.layers import accumulation, conv, dense, network, pool, tensor
 
 SEED = int(os.environ.get("HWGEN_SEED", 1))
 LAYERS = 8
@@ -54,16 +59,68 @@ def test_random_layers(small, number):
     assert sum(result.causes.values()) == result.cycles
 
 
-@pytest.mark.parametrize("number", range(LAYERS))
-def test_random_layers_of_a_compact_accelerator(number):
-    """It adds up what its engine does, of which a small layer has many kinds."""
-    print(f"HWGEN_SEED={SEED}")
+@pytest.fixture(scope="module")
+def compact():
     config = resolve(preset_name="up5k")
-    shape = random_shape(np.random.default_rng((SEED, number)))
-    result = bench_layer("random", shape, config, simulator(config), sparsity=0.4, seed=SEED)
+    return config, simulator(config)
+
+
+def given(rng, shape):
+    """Some fields of a mapping, as bad as they may be."""
+    fields = {"q": min(shape.c // shape.groups, 8), "p": min(shape.m // shape.groups, 8),
+              "e": 2, "t": 2, "tile_rows": shape.e, "tile_cols": shape.f, "chunk": 8}
+    return {name: int(rng.integers(1, most + 1)) for name, most in fields.items()
+            if rng.random() < 0.3}
+
+
+@pytest.mark.parametrize("mapped", [False, True], ids=["searched", "given"])
+@pytest.mark.parametrize("number", range(LAYERS))
+def test_random_layers_of_a_compact_accelerator(compact, number, mapped):
+    print(f"HWGEN_SEED={SEED}")
+    config, start = compact
+    rng = np.random.default_rng((SEED, number))
+    shape = random_shape(rng)
+    while True:
+        mappings = {"X": given(rng, shape)} if mapped else None
+        try:
+            result = bench_layer("random", shape, config, start, sparsity=0.4, seed=SEED,
+                                 mappings=mappings)
+            break
+        except HwgenError:              # such a mapping does not fit
+            assert mapped
     assert result.mismatches == 0
-    assert result.predicted == pytest.approx(result.cycles, rel=0.08), f"{shape}: {result.causes}"
+    assert result.predicted == pytest.approx(result.cycles, rel=0.08 if mapped else 0.03), \
+        f"{shape} {mappings}: {result.causes}"
     assert sum(result.causes.values()) == result.cycles
+
+
+@pytest.mark.parametrize("dram", [Dram(read_latency=200), Dram(total_bytes=0.5)],
+                         ids=["late", "slow"])
+def test_memories_of_a_compact_accelerator(compact, dram):
+    config, start = compact
+    shape = LayerShape("X", 32, 28, 28, 48, 3, 3, 1, 1)
+    result = bench_layer("memory", shape, config, start, sparsity=0.4, seed=SEED, dram=dram)
+    assert result.predicted == pytest.approx(result.cycles, rel=0.03), result.causes
+
+
+def test_programs_of_a_compact_accelerator(compact):
+    """Poolings, fused and apart, channels that are regrouped, columns that are skipped, sums."""
+    rng = np.random.default_rng(SEED)
+    config, start = compact
+    first = conv(rng, tensor("x", (16, 30, 30), rng), 24, (3, 3), name="first", pads=(1, 1, 1, 1))
+    small = pool(first.y, (3, 3), (2, 2), (1, 1, 1, 1), name="small")
+    apart = pool(small.y, (2, 2), (1, 1), name="apart")
+    wide = conv(rng, apart.y, 40, (5, 5), name="wide", pads=(2, 2, 2, 2))
+    every = conv(rng, wide.y, 30, (1, 1), name="every", stride=(2, 2))
+    sums = accumulation(dense(rng, every.y, 20, name="sums"))
+    program = compile_network(network(first, small, apart, wide, every, sums), config)
+    with start(program.memory_bytes) as bus:
+        driver = Driver(bus, config)
+        driver.load(program.image, program.memory_bytes)
+        for run in program.runs:
+            cycles = driver.run(run[0].offset).cycles
+            assert sum(segment.cycles for segment in run) == pytest.approx(cycles, rel=0.03), \
+                [segment.name for segment in run]
 
 
 @pytest.mark.long

@@ -108,7 +108,8 @@ def _read(config, timing, words, each):
 
 
 def _requantising(conv):
-    """Cycles of the output unit in the mean: the smaller the scale, the more."""
+    """Cycles of the output unit in the mean: the smaller the scale, the more. Layers of equal
+    measures take those of the first, which are off by a cycle or two at most."""
     exponents = np.frexp(conv.scale)[1] + _EXPONENT
     return float(np.mean(np.maximum(68 - exponents // 2, 0))) + 4
 
@@ -287,29 +288,31 @@ class _Estimate:
         sets, (ncol, last) = layer.sets, tiles
         height, kept = r.span(strips * m["e"]), s.span(steps)
         rounds = ceildiv(((steps - 1) * s.u + (s.taps - 1) * s.d + 1) * q, word)
-        # Sets and steps that begin within a group read it once more.
-        common = np.gcd(layer.channels, g)
-        astray = 1 - ceildiv(sets, g // common) / sets          # share of the sets
-        groups = (layer.channels + g - common) / g if sets > 1 else ceildiv(layer.channels, g)
-        again = self.chunks - 1
-        groups = groups + again - (1 - astray) * (again // (g // np.gcd(g, m["chunk"] * q)))
-        # Rows move as a whole, or column by column.
-        whole = (1 - astray) * ((g == q) & (s.step == 1))
         shifted = shifted_tiles(layer, s, q, g, m["tile_cols"], ncol, word)[0][last]
         words = np.maximum(ceildiv(((real_cols - 1) * s.step + 1) * g, word), 1)
-        columns = kept * (_COLUMN + _PIECE * (np.maximum(ceildiv(g, q), 1) + (astray > 0) - 1)) \
-            + real_cols * _READ
         skipped = np.maximum(real_cols - 1, 0) * (s.step - 1) * (_SKIP + ceildiv(g, word))
-        row = timing.latency \
-            + whole * (_ROW + _read(config, timing, words, rounds / words + shifted)) \
-            + (1 - whole) * (_REGROUPED + _read(config, timing, words, (columns + skipped) / words))
-        padding = _PAD_ROW + whole * rounds + (1 - whole) * columns
+        # Sets that begin at a group, and those that begin within one. Steps that do read it again.
+        starts = g // np.gcd(layer.channels, g)
+        astray = 1 - ceildiv(sets, starts) / sets
+        groups = ceildiv(layer.channels, g)
+        within = (layer.channels + g - g // starts) / g         # of all sets, in the mean
+        within = (starts * within - groups) / np.maximum(starts - 1, 1)
+        again = self.chunks - 1
+        aligned = again // (g // np.gcd(g, m["chunk"] * q))
         many = count * self.repeats
-        self.add("loader", many * (
-            groups * (_GROUP + real_rows * row + (height - real_rows) * padding)
-            + self.channel_groups * _HOP))
+        for share, begun, pieces, whole in (
+                (1 - astray, groups + again - aligned, ceildiv(g, q), (g == q) & (s.step == 1)),
+                (astray, within + again, ceildiv(g, q) + 1, False)):
+            columns = kept * (_COLUMN + _PIECE * (pieces - 1)) + real_cols * _READ
+            row = timing.latency + np.where(whole, _ROW, _REGROUPED) + _read(
+                config, timing, words, np.where(whole, rounds + shifted * words,
+                                                columns + skipped) / words)
+            padding = _PAD_ROW + np.where(whole, rounds, columns)
+            self.add("loader", many * share * begun * (
+                _GROUP + real_rows * row + (height - real_rows) * padding))
+            self.add("dram_read", many * share * begun * real_rows * words)
+        self.add("loader", many * self.channel_groups * _HOP)
         self.commands(many * self.chunks * layer.sources, _LOAD)
-        self.add("dram_read", many * groups * real_rows * words)
 
     def store(self, count, rows, cols):
         """STOREs of all blocks of ``count`` tiles."""

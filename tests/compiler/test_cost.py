@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwgen import isa
-from hwgen.compiler import compile_network
+from hwgen.compiler import compile_network, cost, cost_compact
 from hwgen.compiler.cost import Timing
 from hwgen.config import Config, resolve
 
@@ -55,6 +55,23 @@ def test_array_and_filter_cycles_are_those_of_the_commands(number):
     assert segment.estimate.array == pytest.approx(array, rel=0, abs=int(config.compact))
     assert segment.estimate.filter >= filters
     assert segment.estimate.cycles >= max(array, filters)
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("number", range(20))
+def test_no_mapping_undercuts_the_bound(number, compact):
+    """The search leaves out what cannot be better by the bound."""
+    rng = np.random.default_rng((SEED, number))
+    config = resolve(preset_name="up5k").replace(compact=compact, rows=int(rng.integers(1, 6)),
+                                                 cols=int(rng.integers(1, 6)))
+    layer = random_conv(rng, tensor("x", tuple(int(n) for n in rng.integers(2, 24, 3)), rng))
+    layers = [layer, pool(layer.y, (2, 2), (2, 2))] if min(layer.y.shape[1:]) > 3 else [layer]
+    program = compile_network(network(*layers), config, timing=Timing(latency=0))
+    segment, mapping = program.segments[0], program.segments[0].mapping
+    folds = segment.layer.folds(mapping.fold_r, mapping.fold_s)
+    bound, = (cost_compact if compact else cost).lower_bound(
+        config, segment.layer, folds, *(np.array([getattr(mapping, name)]) for name in "qpte"))
+    assert bound <= segment.cycles + cost.byte_weight(config) * segment.estimate.bytes
 
 
 @pytest.mark.parametrize("channels, filters, e, p, t, cycles", [

@@ -4,13 +4,13 @@ from amaranth import Module
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hwgen.rtl.array import Array
 from hwgen.rtl.block import Block
-from hwgen.rtl.command import COMMAND, Take
-from hwgen.rtl.feed import Feed
-from hwgen.rtl.filters import FilterDistributor
-from hwgen.rtl.glb import GlobalBuffer
-from hwgen.rtl.psums import PsumController
+from hwgen.rtl.common.command import COMMAND, Take
+from hwgen.rtl.parallel.array.pe_array import Array
+from hwgen.rtl.parallel.feed import Feed
+from hwgen.rtl.parallel.filter_distributor import FilterDistributor
+from hwgen.rtl.parallel.glb.glb_bank import GlobalBuffer
+from hwgen.rtl.parallel.glb.psum_controller import PsumController
 
 __all__ = ["Datapath"]
 

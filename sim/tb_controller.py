@@ -11,9 +11,9 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen import isa
 from hwgen.config import Config
-from hwgen.registers import ErrorCode
-from hwgen.rtl.controller import DEPTH, GIVERS, QUEUES, TAKERS
-from hwgen.rtl.dma import fetch_beats
+from hwgen.isa.registers import ErrorCode
+from hwgen.rtl.parallel.controller import DEPTH, GIVERS, QUEUES, TAKERS
+from hwgen.rtl.parallel.dma import fetch_beats
 
 CONFIG = Config(**json.loads(os.environ["TB_CONFIG"]))
 PROGRAMS = 6

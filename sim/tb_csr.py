@@ -10,7 +10,7 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from hwgen.config import Config
-from hwgen.registers import COUNTERS, REGISTERS, Access, ErrorCode
+from hwgen.isa.registers import COUNTERS, REGISTERS, Access, ErrorCode
 
 CONFIG = Config(rows=32, cols=32, addr_bits=int(os.environ.get("CSR_ADDR_BITS", 32)))
 LATE = 16                    # cycles after the end in which events count

@@ -12,7 +12,7 @@ from cocotbext.axi import AxiReadBus, AxiWriteBus
 from cocotbext.axi.axi_ram import AxiRamRead, AxiRamWrite
 
 from hwgen.config import Config
-from hwgen.rtl.dma import fetch_beats
+from hwgen.rtl.parallel.dma import fetch_beats
 from sim.streams import receive, send, start, watch
 
 CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))

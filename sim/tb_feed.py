@@ -9,8 +9,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 from hwgen import isa
-from hwgen.rtl.messages import RowProgram, Tag, YKind, program_words, ymessage
-from hwgen.rtl.psums import PASS
+from hwgen.rtl.parallel.array.messages import RowProgram, Tag, YKind, program_words, ymessage
+from hwgen.rtl.parallel.glb.psum_controller import PASS
 from sim.tb_datapath import COMMANDS, CONFIG, Case
 
 #: Cycles from a request to its message.

@@ -13,7 +13,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from hwgen.config import Config
-from hwgen.rtl.compact.microcode import Setting
+from hwgen.rtl.microcoded.microcode import Setting
 
 CONFIG = Config(**json.loads(os.environ["HWGEN_CONFIG"]))
 ROWS, COLS, RING = CONFIG.rows, CONFIG.cols, CONFIG.ifmap_spad

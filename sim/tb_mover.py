@@ -7,7 +7,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from hwgen.rtl.compact.microcode import Move
+from hwgen.rtl.microcoded.microcode import Move
 
 MOVES = 150
 _BYTES = 1 << 16

@@ -10,7 +10,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen.config import Config
-from hwgen.rtl.pe import PE
+from hwgen.rtl.parallel.array.pe import PE
 
 CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
 COUNT = int(os.environ.get("TB_COUNT", "2000"))

@@ -8,7 +8,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from hwgen.rtl.requant import Requant
+from hwgen.rtl.parallel.store.requant import Requant
 
 __all__ = ["VECTOR", "vectors", "reference", "compare"]
 

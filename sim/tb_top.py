@@ -13,11 +13,12 @@ from cocotb.task import bridge, resume
 
 from hwgen.compiler import compile_network
 from hwgen.config import Config
-from hwgen.model import golden, onnx_import
-from hwgen.runtime.cocotb_bus import CocotbBus
-from hwgen.runtime.driver import Driver
-from hwgen.runtime.fuzz import random_case
-from hwgen.runtime.session import execute
+from hwgen.host.driver import Driver
+from hwgen.host.network_runner import execute
+from hwgen.importer import onnx_import
+from hwgen.network import golden
+from hwgen.simulate.cocotb_bus import CocotbBus
+from hwgen.verify.random_layers import random_case
 
 
 class _Blocking:

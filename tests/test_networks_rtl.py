@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 from hwgen.cli import main
-from hwgen.zoo import NETWORKS, architecture
+from hwgen.network.zoo import NETWORKS, architecture
 
 pytestmark = [
     pytest.mark.long,

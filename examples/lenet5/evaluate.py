@@ -15,13 +15,14 @@ from rich.progress import track
 
 from hwgen.compiler import compile_network
 from hwgen.config import resolve
-from hwgen.model import golden, onnx_import
-from hwgen.model.reference import Reference
-from hwgen.model.session import session
-from hwgen.runtime.driver import Driver
-from hwgen.runtime.hardware import generated
-from hwgen.runtime.session import difference, execute
-from hwgen.runtime.simulators import prepare
+from hwgen.host.driver import Driver
+from hwgen.host.network_runner import difference, execute
+from hwgen.importer import onnx_import
+from hwgen.importer.reference import Reference
+from hwgen.network import golden
+from hwgen.network.ort_session import session
+from hwgen.simulate.hardware import generated
+from hwgen.simulate.simulators import prepare
 
 HERE = Path(__file__).parent
 

@@ -26,8 +26,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from rich.console import Console
 
-from hwgen.model.session import evaluate
-from hwgen.zoo import photographs
+from hwgen.network.ort_session import evaluate
+from hwgen.network.zoo import photographs
 
 HERE = Path(__file__).parent
 OPSET = 17

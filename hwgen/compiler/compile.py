@@ -3,13 +3,13 @@
 from dataclasses import replace
 from itertools import accumulate, groupby
 
+from ..cost.parallel import Timing
 from ..errors import HwgenError
 from ..isa import COMMAND_BYTES, MAGIC, READ_AHEAD, pack
-from ..model.graph import Host
-from .cost import Timing
-from .layout import align
-from .lower import lower
-from .planner import Planner
+from ..network.graph import Host
+from .layout.dram import align
+from .lower.lower import lower
+from .plan.planner import Planner
 from .program import Program, Segment
 
 __all__ = ["compile_network"]
@@ -26,7 +26,7 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
 
     Parameters
     ----------
-    network : hwgen.model.graph.Network
+    network : hwgen.network.graph.Network
     config : Config
     mappings : dict of str to dict of str to int, optional
         Fields of the mapping that are given, by layer name; see :mod:`.override`.

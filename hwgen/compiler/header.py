@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from ..model.graph import Host
+from ..network.graph import Host
 
 __all__ = ["c_header"]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from ..config import Config
-from .geometry import Layer
-from .mapping import Estimate, Mapping
+from ..cost.geometry import Layer
+from .map.mapping import Estimate, Mapping
 
 __all__ = ["Program", "Segment"]
 

@@ -11,11 +11,11 @@ from .. import __version__
 from ..config import Config
 from ..errors import HwgenError
 from ..files import replacing
-from ..model.graph import Host
-from . import explain
+from ..isa.disassemble import listing
+from ..network.graph import Host
 from .header import c_header
-from .listing import listing
-from .nest import Nest
+from .map import explain
+from .map.loop_nest import Nest
 
 __all__ = ["IMAGE", "MANIFEST", "save", "load"]
 

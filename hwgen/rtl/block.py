@@ -23,7 +23,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .tidy import tidy
+from ..verilog.tidy import tidy
 
 __all__ = ["Block", "Emitter"]
 

@@ -1,11 +1,11 @@
-"""The control and status registers: an AXI4-Lite slave over :mod:`hwgen.registers`."""
+"""The control and status registers: an AXI4-Lite slave over :mod:`hwgen.isa.registers`."""
 
 from amaranth import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..registers import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Access
+from ..isa.registers import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Access
 from .block import Block
 
 __all__ = ["CSR", "EVENTS"]

@@ -4,9 +4,9 @@ from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSigna
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .compact.core import CompactCore
-from .core import Core, axi_members
 from .csr import CSR
+from .microcoded.core import CompactCore
+from .parallel.core import Core, axi_members
 
 __all__ = ["Top"]
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from ..config import Config
 from ..errors import HwgenError
-from ..rtl.compact import firmware
-from ..rtl.dma import fetch_beats
-from ..rtl.fifo import LARGE
+from ..rtl.common.fifo import LARGE
+from ..rtl.microcoded import firmware
+from ..rtl.parallel.dma import fetch_beats
 from .flow import Result
 from .resources import BLOCKS, WRAPPER
 from .targets import RESOURCES, TARGETS

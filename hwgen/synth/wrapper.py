@@ -1,6 +1,6 @@
 """The top for place and route: three pins, behind which every port of the accelerator is used."""
 
-from ..emit.netlist import Netlist
+from ..verilog.contents import Netlist
 from .yosys import TOP
 
 __all__ = ["NAME", "wrapper"]

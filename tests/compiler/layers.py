@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from hwgen.config import Config
-from hwgen.model import golden
-from hwgen.model.graph import Conv, Elementwise, MaxPool, Move, Network, Piece, Tensor
-from sim.machine import Machine
+from hwgen.isa.functional import Machine
+from hwgen.network import golden
+from hwgen.network.graph import Conv, Elementwise, MaxPool, Move, Network, Piece, Tensor
 
 __all__ = ["tensor", "conv", "pool", "rescaled", "dense", "product", "accumulation", "elementwise",
            "concat", "cut", "pad", "enlarge", "network", "load", "check", "random_conv",

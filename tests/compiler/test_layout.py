@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hwgen.compiler import Placement
-from hwgen.model.graph import Tensor
+from hwgen.network.graph import Tensor
 
 
 @pytest.mark.parametrize("shape, g, dtype", [

@@ -9,7 +9,7 @@ import pytest
 from hwgen.compiler import compile_network
 from hwgen.config import Config
 from hwgen.errors import HwgenError
-from hwgen.model.graph import Move, Piece
+from hwgen.network.graph import Move, Piece
 
 from .layers import (
     accumulation,

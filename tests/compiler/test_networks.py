@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hwgen.compiler.lower.lower import WRITTEN
 
 from hwgen.compiler import compile_network
-from hwgen.compiler.listing import commands
-from hwgen.compiler.lower import WRITTEN
-from hwgen.compiler.search import search
+from hwgen.compiler.map.search import search
 from hwgen.config import PRESETS, Config
 from hwgen.isa import COMMAND_BYTES, pack, unpack
-from sim.machine import Machine, MachineError
+from hwgen.isa.disassemble import commands
+from hwgen.isa.functional import Machine, MachineError
 
 from .layers import (
     check,
@@ -223,7 +223,7 @@ def test_equal_layers_are_searched_once(rng, monkeypatch):
     def counted(config, layer, *rest):
         searched.append(layer.conv.name)
         return search(config, layer, *rest)
-    monkeypatch.setattr("hwgen.compiler.planner.search", counted)
+    monkeypatch.setattr("hwgen.compiler.plan.planner.search", counted)
     layers = [conv(rng, tensor("x", (12, 9, 9), rng), 12, (3, 3), name="c0", pads=(1, 1, 1, 1))]
     for n in range(1, 5):
         layers.append(conv(rng, layers[-1].y, 12, (3, 3), name=f"c{n}", pads=(1, 1, 1, 1)))

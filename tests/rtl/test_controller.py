@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.controller import Controller
+from hwgen.rtl.parallel.controller import Controller
 from sim.runner import SIMULATORS, run_block
 
 

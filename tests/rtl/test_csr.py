@@ -3,7 +3,7 @@
 import pytest
 
 from hwgen.config import Config
-from hwgen.registers import REGISTERS
+from hwgen.isa.registers import REGISTERS
 from hwgen.rtl.csr import CSR
 from sim.runner import SIMULATORS, run_block
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.dma import read_dma, write_dma
+from hwgen.rtl.parallel.dma import read_dma, write_dma
 from sim.runner import run_block
 
 CONFIGS = {

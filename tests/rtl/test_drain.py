@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.drain import Drain
+from hwgen.rtl.parallel.store.drain import Drain
 from sim.runner import run_block
 
 CONFIGS = {

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hwgen.config import preset
-from hwgen.rtl.compact.engine import Engine
-from hwgen.rtl.compact.microcode import Input, Op, Port, Program, When
+from hwgen.rtl.microcoded.engine import Engine
+from hwgen.rtl.microcoded.microcode import Input, Op, Port, Program, When
 from sim.runner import SIMULATORS, run_block
 from sim.tb_engine import BASE, PROGRAM
 
@@ -145,7 +145,7 @@ def run(program, words, simulator):
     interpreter = Interpreter(program, words)
     expected = interpreter.run()
     assert len(expected) > 4
-    with mock.patch("hwgen.rtl.compact.engine.firmware.build", return_value=program):
+    with mock.patch("hwgen.rtl.microcoded.engine.firmware.build", return_value=program):
         run_block(Engine(preset("up5k")), "sim.tb_engine", simulator=simulator, env={
             "HWGEN_EXPECTED": json.dumps(expected),
             "HWGEN_WORDS": json.dumps(words), "HWGEN_TAKEN": str(interpreter.taken)})

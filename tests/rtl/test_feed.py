@@ -6,7 +6,7 @@ import json
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.feed import Feed
+from hwgen.rtl.parallel.feed import Feed
 from sim.runner import SIMULATORS, run_block
 
 

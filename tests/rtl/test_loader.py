@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.loader import loader
+from hwgen.rtl.parallel.load.loader import loader
 from sim.runner import SIMULATORS, run_block
 
 CONFIGS = {

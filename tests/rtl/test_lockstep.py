@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hwgen.config import preset
-from hwgen.rtl.compact.array import LockstepArray
+from hwgen.rtl.microcoded.array import LockstepArray
 from sim.runner import SIMULATORS, run_block
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hwgen.rtl.compact.mover import Mover
+from hwgen.rtl.microcoded.mover import Mover
 from sim.runner import SIMULATORS, run_block
 
 

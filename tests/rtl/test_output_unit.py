@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwgen.rtl.block import Emitter
-from hwgen.rtl.compact.output import OutputUnit
+from hwgen.rtl.microcoded.output import OutputUnit
 from hwgen.tools import find_verilator
 from sim.runner import SIMULATORS, run_block
 from sim.tb_output_unit import cycles, vectors

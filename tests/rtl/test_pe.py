@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.pe import PE
+from hwgen.rtl.parallel.array.pe import PE
 from sim.runner import SIMULATORS, run_block
 
 CONFIGS = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwgen.rtl.block import Emitter
-from hwgen.rtl.requant import Requant
+from hwgen.rtl.parallel.store.requant import Requant
 from hwgen.tools import find_verilator
 from sim.runner import SIMULATORS, run_block
 from sim.tb_requant import compare, vectors

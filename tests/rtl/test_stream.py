@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.compact.stream import Stream
+from hwgen.rtl.microcoded.stream import Stream
 from sim.runner import SIMULATORS, run_block
 
 

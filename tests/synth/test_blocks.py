@@ -3,9 +3,9 @@
 import pytest
 
 from hwgen.config import resolve
-from hwgen.emit.verilog import generate
 from hwgen.synth.flow import synthesise
 from hwgen.synth.targets import TARGETS
+from hwgen.verilog.accelerator import generate
 
 
 @pytest.mark.parametrize("name, compact, registers", [

@@ -7,15 +7,16 @@ import pytest
 
 from hwgen.compiler import compile_network
 from hwgen.config import Config
-from hwgen.emit.verilog import generate
-from hwgen.model import golden, onnx_import
-from hwgen.runtime import verilated
-from hwgen.runtime.driver import Driver
-from hwgen.runtime.fuzz import random_case
-from hwgen.runtime.session import execute
-from hwgen.runtime.verilated import VerilatedBus
+from hwgen.host.driver import Driver
+from hwgen.host.network_runner import execute
+from hwgen.importer import onnx_import
+from hwgen.network import golden
+from hwgen.simulate import verilated
+from hwgen.simulate.verilated import VerilatedBus
 from hwgen.synth.flow import synthesise
 from hwgen.synth.targets import TARGETS
+from hwgen.verify.random_layers import random_case
+from hwgen.verilog.accelerator import generate
 
 pytest.importorskip("pyosys")
 

@@ -8,7 +8,7 @@ import pytest
 
 from hwgen import tools
 from hwgen.cli import main
-from hwgen.commands import synth
+from hwgen.cli.commands import synth
 from hwgen.config import Config, preset, resolve
 from hwgen.errors import HwgenError
 from hwgen.synth import estimate, flow, nextpnr, yosys

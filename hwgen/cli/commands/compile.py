@@ -1,0 +1,66 @@
+"""``hwgen compile``: a network's program for an accelerator, as files."""
+
+import json
+
+import click
+from rich.console import Console
+
+from ...compiler import save
+from ...compiler.map import explain
+from ...compiler.map import given_mappings as override
+from ...compiler.map.loop_nest import Nest
+from ...config import resolve
+from ...errors import HwgenError
+from ...files import check_target, write_whole
+from ...importer import onnx_import
+from ...simulate.hardware import built
+from ..options import memory, shapes
+from ..progress import compiled
+
+__all__ = ["command"]
+
+_WIDTH = 130                # of the table; a narrower terminal wraps it
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.option("--pe", metavar="RxC", help="Shape of the PE array.  [default: 12x14]")
+@click.option("--build", "build_folder", metavar="DIR",
+              help="For the accelerator that 'hwgen build' wrote there.")
+@click.option("--mapping", "--override", "mappings", metavar="FILE.toml", multiple=True,
+              help="Fields of the mappings that are given; may be repeated, the last wins.")
+@click.option("--joined", is_flag=True,
+              help="One program for all layers between two host parts: faster, counted together.")
+@memory
+@shapes
+@click.option("--out", required=True, metavar="DIR", help="Where to write.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the manifest there, too.")
+def command(model, pe, build_folder, mappings, joined, memory, shapes, out, json_file):
+    """Compile a quantised ONNX network for an accelerator.
+
+    Writes program.bin (the memory image), manifest.json (placement of tensors and programs),
+    program.h (the same for the driver in C), listing.txt (the commands, disassembled), mappings.txt
+    (how each layer is mapped, and why) and mapping.toml (the same, for --mapping) into a folder,
+    whole or not at all.
+    """
+    console, notes = Console(), Console(stderr=True)
+    console.width = max(console.width, _WIDTH)
+    if pe and build_folder:
+        raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
+    check_target("--json", json_file)
+    config = built(build_folder).config if build_folder else resolve(pe=pe)
+    with notes.status("reading the model"):
+        network = onnx_import.load(model, shapes, elementwise=config.elementwise)
+        fixed = override.gather(mappings, config, layers=network.layers)
+    program = compiled(network, config, notes, mappings=fixed, joined=joined, memory=memory)
+    with notes.status("writing"):
+        manifest = save.save(network, program, out)
+    if program.segments:
+        console.print(explain.overview(f"{network.name} on {config.name}", [
+            Nest.of(segment, config) for segment in program.segments]))
+    console.print(f"{len(program.runs)} programs, image {len(program.image):,} bytes, DRAM "
+                  f"{program.memory_bytes:,} bytes; written to {out}", highlight=False,
+                  soft_wrap=True)
+    if json_file:
+        write_whole(json_file, lambda file: file.write(json.dumps(manifest, indent=1).encode()
+                                                       + b"\n"))

@@ -1,0 +1,45 @@
+"""``hwgen disassemble``: the commands of a compiled network as text."""
+
+import json
+
+import click
+
+from ...compiler import save
+from ...errors import HwgenError
+from ...files import check_target, write_whole
+from ...isa import disassemble as listing
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("program", type=click.Path(), metavar="DIR|IMAGE.bin")
+@click.option("--layer", metavar="NAME", help="Only this layer's program, of a folder.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the commands as JSON.")
+def command(program, layer, json_file):
+    """Print the commands of a network that 'hwgen compile' wrote into DIR, or of a memory image.
+
+    A line is an address, a command and its fields that are not zero.
+    """
+    check_target("--json", json_file)
+    image, manifest, config = save.load(program)
+    if manifest:
+        programs = [(segment["name"], segment["offset"]) for segment in manifest["segments"]
+                    if not segment["joined"]]
+    else:
+        programs = [(f"program at 0x{at:08x}", at) for at, _ in listing.programs(image)]
+    chosen = [one for one in programs if layer in (None, one[0])]
+    if layer is not None and not chosen:
+        raise HwgenError(f"--layer {layer!r} is not in {program}, which has "
+                         f"{', '.join(name for name, _ in programs)}.")
+    for name, at in chosen:
+        click.echo(f"; {name}")
+        for line in listing.listing(image, at, config):
+            click.echo(line)
+    if json_file:
+        report = [{"name": name, "offset": at,
+                   "commands": [{"address": address, "command": command, "fields": fields}
+                                for address, command, fields in listing.commands(image, at)]}
+                  for name, at in chosen]
+        write_whole(json_file, lambda file: file.write(json.dumps(report, indent=1).encode()
+                                                       + b"\n"))

@@ -1,0 +1,124 @@
+"""``hwgen map``: how layers are laid over the array, the memories and time, and why."""
+
+import fnmatch
+import json
+import re
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from ...compiler import compile_network
+from ...compiler.map import array_picture as picture
+from ...compiler.map import explain
+from ...compiler.map import given_mappings as override
+from ...compiler.map.loop_nest import Nest
+from ...config import resolve
+from ...errors import HwgenError
+from ...files import check_target, replacing, write_whole
+from ...host.layer_bench import layer_network
+from ...importer import onnx_import
+from ...network.shapes import NETWORKS
+from ..options import configuration, shapes
+
+__all__ = ["command"]
+
+_WIDTH = 130                # of the tables; a narrower terminal wraps them
+
+
+@click.command()
+@click.argument("network", metavar="NETWORK|MODEL.onnx")
+@configuration
+@click.option("--layers", default="*", show_default=True, metavar="PATTERN",
+              help="Layers by name, with * and ?; several separated by commas.")
+@click.option("--mapping", "--override", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
+              help="Fields of the mappings that are given; may be repeated, the last wins.")
+@shapes
+@click.option("--brief", is_flag=True, help="Only the table, a line for each layer.")
+@click.option("--out", metavar="DIR", help="Write the report, a picture of each layer as SVG, and "
+                                           "the mappings as a file for --mapping.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the mappings as JSON.")
+def command(network, pe, preset, path, settings, layers, mappings, shapes, brief, out,
+            json_file):
+    """Show the mapping of each layer of a known NETWORK, or of an ONNX model.
+
+    For each layer: the loop nest from DRAM to the taps of a PE, what is in use of each memory and
+    bus, predicted cycles with their bound, and which PE works on what.
+    """
+    console, notes = Console(), Console(stderr=True)
+    console.width = max(console.width, _WIDTH)
+    check_target("--json", json_file)
+    config = resolve(preset_name=preset, path=path, pe=pe, settings=settings)
+    name, fixed, count, parts = _parts(network, config, mappings, layers, shapes)
+    nests = []
+    with Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
+                  TimeElapsedColumn(), console=notes, transient=True,
+                  disable=not notes.is_terminal) as bar:
+        task = bar.add_task(f"mapping {name}", total=count)
+        for done, (part, times) in enumerate(parts):
+            def planning(layer, index, layers, done=done):
+                bar.update(task, description=f"mapping {layer.name}",
+                           completed=done + index / layers)
+            program = compile_network(part, config, mappings=fixed, planning=planning)
+            nests += [Nest.of(segment, config, times) for segment in program.segments]
+    chosen = _chosen(nests, layers, name)
+    details = [explain.detail(nest) for nest in chosen]
+    table = explain.overview(f"{name} on {config.name}, {config.rows} x {config.cols} PEs", chosen)
+    for part in [] if brief else details:
+        console.print(part, highlight=False)
+    console.print(table)
+    if out:
+        _write(out, name, chosen, explain.text(*details, table))
+        console.print(f"written to {out}", highlight=False, soft_wrap=True)
+    if json_file:
+        report = {"network": name, "config": config.name, "config_hash": f"0x{config.hash:08X}",
+                  "pe": f"{config.rows}x{config.cols}",
+                  "layers": [nest.to_dict() for nest in chosen]}
+        write_whole(json_file, lambda file: file.write(json.dumps(report, indent=1).encode()
+                                                       + b"\n"))
+
+
+def _chosen(named, layers, network):
+    """Those of layers with a name that ``--layers`` asks for."""
+    chosen = [one for one in named if any(fnmatch.fnmatchcase(one.name, pattern)
+                                          for pattern in layers.split(","))]
+    if not chosen:
+        raise HwgenError(f"--layers {layers!r} matches no layer of {network}; its layers are "
+                         f"{', '.join(one.name for one in named) or 'none'}.")
+    return chosen
+
+
+def _parts(network, config, mappings, layers, open_shapes):
+    """The name of a network, the fields that are given for its layers, and how many and which
+    ``(network, how often it occurs)`` are to be compiled: a model as a whole, the layers of a
+    known network one by one."""
+    if network in NETWORKS:
+        fixed = override.gather(mappings, config, shapes=NETWORKS[network], network=network)
+        shapes = _chosen(NETWORKS[network], layers, network)
+        rng = np.random.default_rng(1)
+        return network, fixed, len(shapes), ((layer_network(shape, 0, rng)[0], shape.count)
+                                             for shape in shapes)
+    if not Path(network).is_file():
+        raise HwgenError(f"{network!r} is neither a known network nor a file: name an ONNX model "
+                         f"or one of {', '.join(NETWORKS)}.")
+    model = onnx_import.load(network, open_shapes, elementwise=config.elementwise)
+    fixed = override.gather(mappings, config, layers=model.layers)
+    return model.name, fixed, 1, iter([(model, 1)])
+
+
+def _write(folder, name, nests, report):
+    with replacing(folder, "mapping.toml") as new:
+        (new / "report.txt").write_text(report)
+        (new / "mapping.toml").write_text(explain.toml(nests))
+        for number, nest in enumerate(nests, 1):
+            file = re.sub(r"[^A-Za-z0-9_.-]+", "_", nest.name).strip("._")
+            (new / f"{number:02}-{file}.svg").write_text(
+                picture.svg(f"{name}, {nest.name}", nest.pictures))

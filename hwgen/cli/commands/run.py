@@ -1,0 +1,155 @@
+"""``hwgen run``: a network on a simulated accelerator, every tensor compared."""
+
+import json
+import math
+import time
+
+import click
+import numpy as np
+from rich.console import Console
+
+from ...config import resolve
+from ...errors import HwgenError
+from ...files import check_target, write_whole
+from ...host import inputs as input_files
+from ...host.checkpoint import Checkpoint
+from ...host.driver import SimulationError
+from ...host.network_runner import golden_layers
+from ...importer import onnx_import
+from ...importer.reference import Reference
+from ...network import golden
+from ...report.console import Report
+from ...simulate.hardware import built, generated
+from ...simulate.simulators import SIMULATORS, prepare, simulate
+from ..options import memory
+from ..progress import compiled
+
+__all__ = ["command"]
+
+
+def _numbers(context, parameter, text):
+    """``--mean`` and ``--std``: numbers separated by commas; None if not given."""
+    try:
+        numbers = None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = (math.nan,)
+    if numbers is not None and not all(map(math.isfinite, numbers)):
+        raise HwgenError(f"{parameter.opts[0]} {text!r} is not a list of numbers: write one, or "
+                         f"one a channel, separated by commas.")
+    return numbers
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.option("--input", "texts", required=True, multiple=True, metavar="[NAME=]FILE",
+              help="Input: .npy, .npz or an image; several by name.")
+@click.option("--pe", metavar="RxC", help="Shape of the PE array.  [default: 12x14]")
+@click.option("--build", "build_folder", metavar="DIR",
+              help="Run on the accelerator that 'hwgen build' wrote there.")
+@click.option("--sim", type=click.Choice(SIMULATORS), default="verilator", show_default=True,
+              help="What computes: the RTL in a simulator, or the golden model alone.")
+@click.option("--check", type=click.Choice(["layers", "outputs", "none"]), default="layers",
+              show_default=True, help="What is compared: every layer with the golden model and "
+              "ONNX Runtime, or the network's outputs with ONNX Runtime.")
+@click.option("--resume", metavar="DIR",
+              help="Keep finished layers there; go on behind those of an earlier run.")
+@click.option("--joined", is_flag=True,
+              help="One program for all layers between two host parts: faster, counted together.")
+@memory
+@click.option("--output", "output_file", metavar="OUT.npz",
+              help="Write the network's outputs and every layer's, under their names in the model.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON.")
+@click.option("--mean", callback=_numbers, metavar="M[,M,M]",
+              help="For images: subtracted from pixel / 255.")
+@click.option("--std", callback=_numbers, metavar="S[,S,S]",
+              help="For images: divides what is left.")
+@click.option("--layout", type=click.Choice(input_files.LAYOUTS),
+              help="For images: the input's layout.  [default: NCHW]")
+@click.option("--resize", type=click.Choice(input_files.RESIZES),
+              help="For images of another size than the input's.  [default: no]")
+def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, output_file,
+            json_file, **preprocessing):
+    """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
+
+    What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
+    0: all that is compared is equal; 1: a difference, or the accelerator stopped; 2: bad input.
+    """
+    console, notes = Console(), Console(stderr=True)
+    if pe and build_folder:
+        raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
+    if (resume or joined) and sim == "golden":
+        raise HwgenError(f"--{'resume' if resume else 'joined'} is for simulations of the RTL: "
+                         f"choose another --sim.")
+    if resume and joined:
+        raise HwgenError("--resume and --joined exclude each other: layers that are joined end "
+                         "together.")
+    check_target("--output", output_file)
+    check_target("--json", json_file)
+    design = built(build_folder) if build_folder else None
+    config = design.config if design else resolve(pe=pe)
+    how = input_files.Preprocessing.beside(model, **preprocessing)
+    files = input_files.named(texts)
+    given = [f"--{key}" for key in ("layout", "resize") if preprocessing[key] is not None]
+    if given and all(path.suffix in (".npy", ".npz") for _, path in files):
+        raise HwgenError(f"{given[0]} is for images, and no --input is one: arrays are taken as "
+                         f"they are.")
+    network = onnx_import.load(model, input_files.shapes(files, model, how),
+                               elementwise=config.elementwise)
+    inputs = golden.checked(network, input_files.load(
+        files, network, how, notice=lambda text: notes.print(f"note: {text}", highlight=False)))
+    if sim == "golden":
+        design = None
+    elif design is None:
+        design = generated(config)
+    for array in inputs.values():
+        shown = input_files.picture(array)
+        if shown:
+            console.print(shown, highlight=False, markup=False)
+    references = {}
+    if check == "layers" or sim == "golden":
+        with notes.status("golden model"):
+            began = time.perf_counter()
+            expected = golden.run(network, inputs)
+            seconds = time.perf_counter() - began
+        if check == "layers":
+            references["golden"] = expected
+    if check != "none":
+        with notes.status("ONNX Runtime"):
+            reference = Reference(model, network, layers=check == "layers")
+            references["onnxruntime"] = reference.run(inputs)
+    if design is None:
+        layers, values = list(golden_layers(network, expected)), expected
+    else:
+        program = compiled(network, design.config, notes, joined=joined, memory=memory)
+        kept = resume and Checkpoint(resume, network, program, inputs, sim)
+        if kept and kept.layers:
+            notes.print(f"note: {len(kept.layers)} layers are taken from {resume}.",
+                        highlight=False)
+        start = prepare(sim, design.verilog, console=notes)
+        try:
+            with start(program.memory_bytes) as bus:
+                layers, values, seconds = simulate(network, program, inputs, bus, console=notes,
+                                                   checkpoint=kept)
+        except SimulationError as error:
+            where = f" in layer {error.layer!r}" if error.layer else ""
+            notes.print(f"[bold red]stopped[/]{where}: {error}", highlight=False)
+            return 1
+    report = Report(network, design and design.config, sim, layers, values, references, seconds)
+    console.print(report.table())
+    if design is not None:
+        console.print(f"{sum(layer.cycles or 0 for layer in layers):,} cycles in {seconds:.1f} s "
+                      f"of simulation", highlight=False)
+    console.print(report.share(), highlight=False)
+    for line in report.outputs():
+        console.print(line, highlight=False, markup=False)
+    if output_file:
+        tensors = {layer.tensor: layer.value for layer in layers}
+        tensors.update({name: values[name] for name in network.outputs})
+        write_whole(output_file, lambda file: np.savez_compressed(file, **tensors))
+    if json_file:
+        write_whole(json_file, lambda file: file.write(
+            json.dumps(report.to_dict(), indent=1).encode() + b"\n"))
+    found = report.differences()
+    for line in found:
+        console.print(f"[bold red]different[/]: {line}", highlight=False)
+    return 1 if found else 0

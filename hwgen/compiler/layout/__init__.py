@@ -1,0 +1,1 @@
+"""How tensors, weights and parameters lie in DRAM."""

@@ -1,0 +1,1 @@
+"""Lowering: a layer and its mapping to commands."""

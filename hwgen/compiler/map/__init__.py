@@ -1,0 +1,1 @@
+"""Mappings of a layer onto the array: searched, given, and shown."""

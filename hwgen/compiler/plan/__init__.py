@@ -1,0 +1,1 @@
+"""Planning: which jobs a network becomes, and where its tensors lie."""

@@ -1,0 +1,74 @@
+"""Elementwise layers: the array puts two values into one psum, the STORE looks them up."""
+
+from dataclasses import replace
+
+from ...cost.geometry import Layer, Pooling
+from ...errors import HwgenError
+from ...isa import StoreMode
+from ...network.graph import Elementwise, Tensor
+from ..lower.lower import Store
+from . import identity_convs as virtual
+
+__all__ = ["plan", "store", "wanted"]
+
+
+def store(layer):
+    """The :class:`Store` of an Elementwise layer."""
+    mode = StoreMode.PRODUCT if layer.product else StoreMode.SUM
+    return Store(mode, float(layer.scale), tuple(layer.tables))
+
+
+def wanted(planner, y):
+    """Channels that a group of ``y`` should have if a layer joins it with another tensor: bus
+    words by a power of two, so that of two such groups one is a multiple of the other. Values in
+    groups that do not agree are moved byte by byte. Empty: any number."""
+    word, (channels, height, width) = planner.config.bus_bytes, y.shape
+    joined = any(isinstance(layer, Elementwise) and len(layer.inputs) == 2
+                 for layer in planner.consumers.get(y.name, ()))
+    if not joined or height * width == 1:
+        return ()
+    return tuple(word << n for n in range(8) if word << n <= channels)
+
+
+def plan(planner, layer, pool):
+    """Plan an :class:`Elementwise` layer, and the pooling ``pool`` behind it, if any.
+
+    A tensor in DRAM that it reads in another shape is read, and its output written, in the shape
+    in which it stands there.
+    """
+    if not planner.config.elementwise:
+        raise HwgenError(
+            f"layer {layer.name!r} is elementwise, and the accelerator {planner.config.name!r} is "
+            f"built without its tables: set elementwise to true, or leave such layers to the host.")
+    inputs, y = layer.inputs, layer.y
+    shapes = {planner.shape(x) for x in inputs}
+    if shapes != {y.shape} and len(shapes) == 1 and all(x.shape == y.shape for x in inputs):
+        shape, pool = shapes.pop(), None
+        inputs, y = [replace(x, shape=shape) for x in inputs], replace(y, shape=shape)
+    sources = [planner.read(inputs[0], (layer,))]
+    if len(inputs) == 2:
+        second = planner.read(inputs[1], (layer,))
+        if second.shape != y.shape:
+            second = _spread(planner, layer, second)
+        sources.append(second)
+    conv = (virtual.merge if len(inputs) == 2 else virtual.identity)(layer.name, y.shape)
+    conv = replace(conv, y=y, lo=layer.lo, hi=layer.hi)
+    planner.produce(layer, pool, conv, sources, store(layer))
+
+
+def _spread(planner, layer, source):
+    """One value a channel as a tensor of the layer's shape: each is stored as often as a row has
+    columns, and that row is read for every row."""
+    channels, height, width = layer.y.shape
+    if isinstance(source, Tensor):
+        source = planner.place(source, min(channels, planner.config.bus_bytes))
+    if width > 1:
+        one = virtual.identity(layer.name, source.shape)
+        row = virtual.tensor(layer.name, (channels, 1, width))
+        spread = Layer(one, Pooling(u=0, v=0), row, channels > 1)
+        found = planner.search(spread, (source,))
+        row = planner.scratch(layer.name, row, min(found[0].p, channels))
+        planner.add((layer,), spread, found, (source,), row,
+                    note=f"spreads {source.name} over a row")
+        source = row
+    return replace(source, shape=layer.y.shape, row_stride=0)

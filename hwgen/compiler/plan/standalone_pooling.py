@@ -1,0 +1,167 @@
+"""Max pooling on its own: windows in the STORE over psums that are the values themselves."""
+
+from dataclasses import dataclass, replace
+from math import gcd
+
+import numpy as np
+
+from ...cost.geometry import Layer, Pooling
+from ...errors import HwgenError
+from ...isa import StoreMode
+from ...network.graph import Tensor
+from ..layout.dram import Placement
+from ..lower.lower import Store
+from . import identity_convs as virtual
+
+__all__ = ["layer", "plan", "search", "windows"]
+
+
+def windows(pool):
+    """The :class:`Pooling` of a MaxPool, None for none."""
+    return Pooling(*pool.kernel, *pool.stride, *pool.pads[:2]) if pool else Pooling()
+
+
+def layer(pool):
+    """A MaxPool without dilation as the machine sees it."""
+    return _layer(pool, pool.x.shape, windows(pool), pool.y)
+
+
+def _layer(pool, shape, window, y, first=True, column_step=1):
+    """A step of ``pool`` over a tensor of ``shape``. The ``first`` one reads the pooling's input
+    and applies its table: as that keeps the order, the largest value stays the largest."""
+    x, out = pool.x if first else pool.y, pool.y.dtype
+    conv = virtual.identity(pool.name, shape, dtype=x.dtype, column_step=column_step)
+    limits = np.iinfo(out)
+    conv = replace(conv, y=replace(conv.y, dtype=out), lo=int(limits.min), hi=int(limits.max))
+    return Layer(conv, window, y, shape[0] > 1, mode=_store(pool, first).mode)
+
+
+def _store(pool, first=True):
+    if pool.table is None or not first:
+        return Store()
+    return Store(StoreMode.SUM, 1.0, (pool.table.view(pool.y.dtype).astype(np.int32),))
+
+
+def search(planner, pool, source):
+    """The fastest way of pooling without dilation: all at once, or first the rows and then the
+    columns, which takes R + S cycles for what a window of R x S otherwise takes R * S for.
+
+    Returns
+    -------
+    list of (Layer, (Mapping, Estimate))
+        One layer, or two: the second reads what the first one makes.
+    """
+    whole = layer(pool)
+    found = [(whole, planner.best(whole, (source,), pool.y))]
+    if 1 in pool.kernel or pool.name in planner.mappings:
+        return found
+    window, channels = windows(pool), pool.x.shape[0]
+    between = virtual.tensor(pool.name, (channels, pool.y.shape[1], pool.x.shape[2]),
+                             pool.y.dtype)
+    rows = _layer(pool, pool.x.shape, replace(window, s=1, v=1, left=0), between)
+    cols = _layer(pool, between.shape, replace(window, r=1, u=1, top=0), pool.y, first=False)
+    try:
+        first = planner.search(rows, (source,))
+        place = Placement.place(between, min(first[0].p, channels), 0, planner.config.bus_bytes)
+        second = planner.best(cols, (place,), pool.y)
+    except HwgenError:
+        return found
+    if first[1].cycles + second[1].cycles >= found[0][1][1].cycles:
+        return found
+    return [(rows, first), (cols, second)]
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Every ``step``-th output from ``first`` on, ``count`` of them: windows without dilation over
+    every D-th position from ``start`` on, with ``stride`` and ``pad`` counted in these."""
+    first: int
+    step: int
+    count: int
+    start: int
+    stride: int
+    pad: int
+
+
+def _phases(outputs, kernel, stride, dilation, pad):
+    """A direction of a pooling as pooling without dilation, and the dilation that counts."""
+    if kernel == 1:
+        dilation = 1
+    step = dilation // gcd(stride, dilation)
+    phases = []
+    for first in range(min(step, outputs)):
+        origin = first * stride - pad               # position of the first window's first tap
+        start = origin % dilation if origin < 0 else origin
+        phases.append(_Phase(first, step, -(-(outputs - first) // step), start,
+                             step * stride // dilation, (start - origin) // dilation))
+    return phases, dilation
+
+
+def plan(planner, pool, why):
+    """Plan a MaxPool on its own; ``why`` it is.
+
+    Dilation in rows is a row stride in DRAM, and dilation in columns a column stride, of outputs
+    that read the same rows or columns; if these are not all the outputs of a row, they are stored
+    column by column.
+    """
+    if pool.table is not None and not planner.config.elementwise:
+        raise HwgenError(
+            f"layer {pool.name!r} pools between different scales, and the accelerator "
+            f"{planner.config.name!r} is built without tables: set elementwise to true, or leave "
+            f"such layers to the host.")
+    layers = (pool,)
+    source = planner.read(pool.x, layers)
+    if pool.dilation == (1, 1):
+        found = search(planner, pool, source)
+        for work, (mapping, estimate) in found[:-1]:
+            y = planner.scratch(pool.name, work.y, min(mapping.p, work.y.shape[0]))
+            planner.add(layers, work, (mapping, estimate), (source,), y, store=_store(pool),
+                        fused="standalone", note="rows of the window, its columns follow")
+            source = y
+        planner.add(layers, *found[-1], (source,), pool.y, store=_store(pool, len(found) == 1),
+                    fused="standalone", note=why)
+        return
+    if isinstance(source, Tensor):
+        source = planner.place(source, min(source.shape[0], planner.config.bus_bytes))
+    channels, height, width = source.shape
+    _, out_rows, out_cols = pool.y.shape
+    rows, dil_rows = _phases(out_rows, pool.kernel[0], pool.stride[0], pool.dilation[0],
+                             pool.pads[0])
+    cols, dil_cols = _phases(out_cols, pool.kernel[1], pool.stride[1], pool.dilation[1],
+                             pool.pads[1])
+    across = cols[0] if len(cols) == 1 else _Phase(0, 1, width, 0, 1, 0)
+    step, kernel = (dil_cols, pool.kernel[1]) if len(cols) == 1 else (1, 1)
+    y = None
+    for phase in rows:
+        part = source.part(
+            (0, phase.start, across.start),
+            (channels, -(-(height - phase.start) // dil_rows), width - across.start), dil_rows)
+        done = virtual.tensor(pool.name, (channels, phase.count, across.count), pool.y.dtype)
+        work = _layer(pool, part.shape, Pooling(pool.kernel[0], kernel, phase.stride, across.stride,
+                                                phase.pad, across.pad), done, column_step=step)
+        found = planner.search(work, (part,), (y.g,) if y else ())
+        if y is None:
+            g = min(found[0].p, channels)
+            y = planner.place(pool.y, g) if len(cols) == 1 else planner.scratch(
+                pool.name, virtual.tensor(pool.name, (channels, out_rows, width), pool.y.dtype), g)
+        planner.add(layers, work, found, (part,),
+                    y.part((0, phase.first, 0), done.shape, phase.step), store=_store(pool),
+                    fused="standalone",
+                    note=f"dilation: rows {phase.first} + {phase.step}n")
+    if len(cols) > 1:
+        _columns(planner, pool, y, planner.place(pool.y, y.g), cols, dil_cols)
+
+
+def _columns(planner, pool, source, y, cols, dilation):
+    """Pool the columns of ``source`` into ``y``, with columns as rows."""
+    channels, height, width = source.shape
+    for phase in cols:
+        part = source.part((0, 0, phase.start), (channels, height, width - phase.start)) \
+            .upright(dilation)
+        done = y.part((0, 0, phase.first), (channels, height, y.shape[2] - phase.first)) \
+            .upright(phase.step)
+        work = _layer(pool, part.shape, Pooling(pool.kernel[1], 1, phase.stride, 1, phase.pad, 0),
+                      done, first=False)
+        found = planner.search(work, (part,), (y.g,))
+        planner.add((pool,), work, found, (part,), done, fused="standalone",
+                    note=f"dilation: columns {phase.first} + {phase.step}n")

@@ -1,0 +1,6 @@
+"""The configuration of an accelerator: parameters, presets, and what the options of the command
+line mean."""
+
+from .parameters import PRESETS, Config, load_toml, parse_pe, parse_setting, preset, resolve
+
+__all__ = ["Config", "PRESETS", "preset", "load_toml", "parse_pe", "parse_setting", "resolve"]

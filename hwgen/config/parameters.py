@@ -1,0 +1,344 @@
+"""The configuration of an accelerator: one frozen object that every other part reads.
+
+The RTL, the compiler, the performance model and the driver are all parametrised by
+:class:`Config`; it is written beside the Verilog, and its :attr:`Config.hash` stands in a CSR and
+at the head of every program, so that a program made for another accelerator is refused.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+from ..errors import HwgenError
+from ..files import read_toml
+
+__all__ = ["Config", "PRESETS", "preset", "load_toml", "parse_pe", "parse_setting", "resolve"]
+
+
+def _clog2(n):
+    return (n - 1).bit_length()
+
+
+def _param_words(lanes, params_depth, elementwise):
+    """Words of each lane's parameter memory; the first lanes have tables, 4 at most."""
+    words, tables = params_depth // lanes, (min(lanes, 4) if elementwise else 0)
+    return (max(words, 256),) * tables + (words,) * (lanes - tables)
+
+
+# What a compact accelerator leaves no choice of.
+_COMPACT = {"lanes": 1, "bus_bits": 32, "xbus_bytes": 1, "elementwise": False, "zero_gate": False,
+            "addr_bits": 32}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Elaboration-time parameters of one accelerator.
+
+    Attributes
+    ----------
+    name : str
+        Name of the build; letters, digits, ``_`` and ``-``.
+    rows, cols : int
+        Shape of the PE array, each 1 to 32. A column sums its rows.
+    filter_spad : int
+        Weights of one of the two halves of a PE's filter spad, 8 bits each. One half is used while
+        the other is filled.
+    ifmap_spad : int
+        Ifmap values of a PE's ifmap spad, 9 bits each: a ring that holds the sliding window and the
+        values that come next.
+    glb_kib : int
+        All of the global buffer, in KiB: the column banks and the parameter memory.
+    lanes : int
+        Psums in one GLB word, and outputs that the output stage finishes in a cycle.
+    bus_bits : int
+        Width of the AXI4 master, of an ifmap word in the GLB and of the NoC's Y-bus.
+    xbus_bytes : int
+        Ifmap values that an array row's X-bus delivers in a cycle.
+    params_depth : int
+        Output channels whose bias and scale the parameter memory holds.
+    elementwise : bool
+        The output stage looks values up in two tables of 256 entries, for elementwise operators
+        and functions of a value. They stand in the parameter memory of the first lanes, 4 at most,
+        which has at least 256 words then (see :attr:`param_words`).
+    addr_bits : int
+        Width of an AXI4 address.
+    burst : int
+        Longest AXI burst, in beats.
+    zero_gate : bool
+        Hold the multiplier's operands while the ifmap value is zero.
+    compact : bool
+        For small devices: a microcoded engine runs the commands one after the other, in place of
+        the units that run side by side, and the GLB is one memory with one port. It runs the same
+        programs' commands, in more cycles; see docs/compact.md.
+    clock_mhz : int
+        Clock that peak figures are quoted at; the RTL does not depend on it.
+    """
+    name: str = "eyeriss"
+    rows: int = 12
+    cols: int = 14
+    filter_spad: int = 224
+    ifmap_spad: int = 64
+    glb_kib: int = 108
+    lanes: int = 8
+    bus_bits: int = 64
+    xbus_bytes: int = 4
+    params_depth: int = 1024
+    elementwise: bool = True
+    addr_bits: int = 32
+    burst: int = 32
+    zero_gate: bool = False
+    compact: bool = False
+    clock_mhz: int = 200
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not field.type:
+                raise HwgenError(f"{field.name} = {value!r} is of type {type(value).__name__}; "
+                                 f"it must be of type {field.type.__name__}.")
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", self.name):
+            raise HwgenError(f"name = {self.name!r} is not allowed: use a letter, then up to 63 "
+                             f"letters, digits, '_' or '-'.")
+        self._range("rows", 1, 32)
+        self._range("cols", 1, 32)
+        self._range("filter_spad", 8, 1024)
+        self._choice("ifmap_spad", (16, 32, 64, 128))
+        self._range("glb_kib", 2, 4096)
+        self._choice("lanes", (1, 2, 4, 8))
+        self._choice("bus_bits", (32, 64, 128, 256))
+        self._choice("xbus_bytes", (1, 2, 4, 8))
+        self._choice("params_depth", (32, 64, 128, 256, 512, 1024, 2048))
+        self._range("addr_bits", 32, 64)
+        self._choice("burst", (8, 16, 32, 64, 128, 256))
+        self._range("clock_mhz", 1, 5000)
+        if self.bank_bits < self.bus_bits:
+            raise HwgenError(f"lanes = {self.lanes} makes GLB words of {self.bank_bits} bits, less "
+                             f"than bus_bits = {self.bus_bits}: set lanes to at least "
+                             f"{self.bus_bits // 32}.")
+        if self.burst * self.bus_bytes > 4096:
+            raise HwgenError(f"burst = {self.burst} beats of {self.bus_bytes} bytes exceed the "
+                             f"4096 bytes of an AXI burst: set burst to at most "
+                             f"{4096 // self.bus_bytes}.")
+        if self.xbus_bytes > self.bus_bytes:
+            raise HwgenError(f"xbus_bytes = {self.xbus_bytes} exceeds the {self.bus_bytes} bytes "
+                             f"of bus_bits = {self.bus_bits}.")
+        if self.ifmap_spad < self.bus_bytes + 8:
+            raise HwgenError(f"ifmap_spad = {self.ifmap_spad} is too small for bus_bits = "
+                             f"{self.bus_bits}: it needs {self.bus_bytes} values for a bus word "
+                             f"and 8 for a window.")
+        if self.compact:
+            self._check_compact()
+        if self.bank_depth < 32 or self.bank_depth > 32768:
+            raise HwgenError(f"glb_kib = {self.glb_kib} gives each of {self.cols} banks "
+                             f"{max(self.bank_depth, 0)} words of {self.bank_bits} bits; between "
+                             f"32 and 32768 are allowed: change glb_kib, lanes or params_depth.")
+
+    def _check_compact(self):
+        """The engine's words and addresses have fixed sizes."""
+        for name, value in _COMPACT.items():
+            if getattr(self, name) != value:
+                raise HwgenError(f"{name} = {json.dumps(getattr(self, name))} is not allowed with "
+                                 f"compact: set it to {json.dumps(value)}, or compact to false.")
+        if self.glb_kib > 64:
+            raise HwgenError(f"glb_kib = {self.glb_kib} is not allowed with compact, whose GLB has "
+                             f"16-bit addresses: set it to at most 64, or compact to false.")
+
+    def _range(self, name, low, high):
+        value = getattr(self, name)
+        if not low <= value <= high:
+            raise HwgenError(f"{name} = {value} is out of range: {low} to {high} are allowed.")
+
+    def _choice(self, name, allowed):
+        value = getattr(self, name)
+        if value not in allowed:
+            raise HwgenError(f"{name} = {value} is not allowed: choose one of "
+                             f"{', '.join(map(str, allowed))}.")
+
+    # Derived sizes.
+
+    @property
+    def bus_bytes(self):
+        """Bytes of a bus word: an AXI beat, an ifmap word of the GLB, a Y-bus word."""
+        return self.bus_bits // 8
+
+    @property
+    def bank_bits(self):
+        """Width of a GLB bank, in bits: ``lanes`` psums."""
+        return 32 * self.lanes
+
+    @property
+    def table_lanes(self):
+        """Lanes that look values up in tables: results a cycle of elementwise layers."""
+        return min(self.lanes, 4) if self.elementwise else 0
+
+    @property
+    def param_words(self):
+        """Words of each lane's parameter memory, 8 bytes each: one for each of its channels, and
+        256 at least if it has tables."""
+        return _param_words(self.lanes, self.params_depth, self.elementwise)
+
+    @property
+    def params_bytes(self):
+        """Size of the parameter memory of all lanes."""
+        return 8 * sum(self.param_words)
+
+    @property
+    def bank_depth(self):
+        """Words of a GLB bank. A compact accelerator keeps a word of zero points beside them."""
+        room = self.glb_kib * 1024 - self.params_bytes - 4 * self.compact
+        return room // (self.cols * self.bank_bits // 8)
+
+    @property
+    def subwords(self):
+        """Ifmap words in a word of a GLB bank."""
+        return self.bank_bits // self.bus_bits
+
+    @property
+    def glb_words(self):
+        """Ifmap words in the whole GLB."""
+        return self.bank_depth * self.cols * self.subwords
+
+    @property
+    def psum_bits(self):
+        """Width of the psums inside the array: products of 16 bits, summed over the taps of a
+        PE's window and the rows of a column."""
+        return 16 + _clog2(self.rows * min(self.ifmap_spad, self.filter_spad))
+
+    @property
+    def pe_bytes(self):
+        """Storage of one PE's spads, in bytes, every bit counted."""
+        return (2 * self.filter_spad * 8 + self.ifmap_spad * 9) / 8
+
+    # Identity.
+
+    def to_dict(self):
+        return dataclasses.asdict(self)
+
+    @property
+    def hash(self):
+        """32-bit identity of the hardware: every parameter but the name and the quoted clock, and
+        ``compact`` if it is set."""
+        body = {k: v for k, v in self.to_dict().items() if k not in ("name", "clock_mhz")}
+        if not self.compact:
+            del body["compact"]
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
+        return int.from_bytes(digest[:4], "little")
+
+    def to_toml(self):
+        def text(value):
+            if isinstance(value, bool):
+                return str(value).lower()
+            return json.dumps(value)
+        return "".join(f"{k} = {text(v)}\n" for k, v in self.to_dict().items())
+
+    def replace(self, **changes):
+        """A copy with some parameters changed; raises :exc:`HwgenError` for an unknown one."""
+        known = [f.name for f in dataclasses.fields(self)]
+        for key in changes:
+            if key not in known:
+                raise HwgenError(f"{key!r} is not a parameter: the parameters are "
+                                 f"{', '.join(known)}.")
+        return dataclasses.replace(self, **changes)
+
+
+PRESETS = {
+    "eyeriss": Config(),
+    "ecp5-85f": Config(name="ecp5-85f", rows=10, cols=12, glb_kib=100, lanes=2, params_depth=512,
+                       clock_mhz=75),
+    "ecp5-25f": Config(name="ecp5-25f", rows=4, cols=6, glb_kib=28, lanes=2, params_depth=512,
+                       burst=16, clock_mhz=65),
+    "up5k": Config(name="up5k", rows=5, cols=2, filter_spad=256, ifmap_spad=64, glb_kib=64, lanes=1,
+                   bus_bits=32, xbus_bytes=1, params_depth=256, elementwise=False, burst=128,
+                   compact=True, clock_mhz=18),
+}
+
+
+def preset(name):
+    """The preset of that name; raises :exc:`HwgenError` if there is none."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise HwgenError(f"--preset {name!r} is unknown: choose one of "
+                         f"{', '.join(PRESETS)}.") from None
+
+
+def parse_pe(text):
+    """``(rows, cols)`` of an array written ``RxC``, as in ``12x14``."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match:
+        raise HwgenError(f"--pe {text!r} is not of the form RxC, as in 12x14.")
+    return int(match[1]), int(match[2])
+
+
+def load_toml(path):
+    """The configuration that a TOML file states; parameters left out take their defaults."""
+    return Config().replace(**read_toml(path, "configuration"))
+
+
+def parse_setting(text):
+    """``(key, value)`` of a parameter written ``KEY=VALUE``, the value in the parameter's type."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise HwgenError(f"--set {text!r} is not of the form KEY=VALUE.")
+    kind = {field.name: field.type for field in dataclasses.fields(Config)}.get(key)
+    if kind is int:
+        try:
+            return key, int(value, 0)
+        except ValueError:
+            raise HwgenError(f"--set {text!r}: {key} must be a whole number.") from None
+    if kind is bool:
+        if value.lower() not in ("true", "false"):
+            raise HwgenError(f"--set {text!r}: {key} must be true or false.")
+        return key, value.lower() == "true"
+    return key, value
+
+
+def resolve(*, preset_name=None, path=None, pe=None, settings=()):
+    """The configuration that the options of the command line describe.
+
+    Parameters
+    ----------
+    preset_name, path : str
+        The base: a preset (``eyeriss`` if neither is given) or a TOML file.
+    pe : str
+        ``RxC`` in place of the base's shape. Unless set as well, the name gets the shape as a
+        suffix; unless the preset is compact, the widths of its buses double as often as its PEs do
+        (256 bits at most),
+        with them its lanes (8 at most) and, from the second time on, its ifmap spads (128 at
+        most); and its GLB grows or shrinks so that a bank keeps its number of bus words.
+    settings : sequence of str
+        ``KEY=VALUE``, in place of the base's and of what ``pe`` implies.
+    """
+    if preset_name is not None and path is not None:
+        raise HwgenError("--preset and --config exclude each other: give one base.")
+    base = load_toml(path) if path is not None else preset(preset_name or "eyeriss")
+    changes = dict(parse_setting(text) for text in settings)
+    if pe is not None:
+        rows, cols = parse_pe(pe)
+        if (rows, cols) != (base.rows, base.cols):
+            implied = {"rows": rows, "cols": cols, "name": f"{base.name}-{rows}x{cols}"}
+            if path is None:
+                implied |= _grown(base, rows, cols)
+            changes = implied | changes
+    return base.replace(**changes)
+
+
+def _grown(base, rows, cols):
+    """What follows for a preset whose array becomes ``rows`` x ``cols``."""
+    if base.compact:
+        return {}
+    factor = 1
+    while 2 * factor ** 2 * base.rows ** 2 * base.cols ** 2 < (rows * cols) ** 2:
+        factor *= 2         # the nearest power of two
+    lanes = min(factor * base.lanes, 8)
+    bus_bits = min(factor * base.bus_bits, 256)
+    wider = bus_bits // base.bus_bits
+    params_depth = min(base.params_depth * wider, 2048)
+    size = (8 * sum(_param_words(lanes, params_depth, base.elementwise))
+            + base.bank_depth * wider * cols * 4 * base.lanes)
+    return {"bus_bits": bus_bits, "lanes": lanes,
+            "xbus_bytes": min(factor * base.xbus_bytes, 8), "params_depth": params_depth,
+            "ifmap_spad": min(max(factor // 2, 1) * base.ifmap_spad, 128),
+            "glb_kib": min(max(-(-size // 1024), 2), 4096)}

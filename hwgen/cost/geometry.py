@@ -1,0 +1,174 @@
+"""Shapes of a layer as the machine sees it: folds of the kernel, axes, tiles, pooling windows."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
+
+import numpy as np
+
+from ..isa import StoreMode
+from ..network.graph import Conv
+
+__all__ = ["Axis", "Fold", "Pooling", "Layer", "Cut", "cuts"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One direction (rows or columns) of a convolution with taps ``first`` to ``first + taps - 1``.
+
+    Only every ``step``-th input position is ever read: the greatest common divisor of stride and
+    dilation, or the stride if there is but one tap. Counting just these, from the one that the
+    first tap of output 0 reads, the stride is ``u`` and the dilation ``d``.
+    """
+    first: int
+    taps: int
+    stride: int
+    dilation: int
+    pad: int
+    size: int
+    limit: int = 1 << 16        # largest step
+
+    @cached_property
+    def step(self):
+        step = gcd(self.stride, self.dilation) if self.taps > 1 else self.stride
+        return max(n for n in range(1, min(step, self.limit) + 1) if step % n == 0)
+
+    @property
+    def u(self):
+        return self.stride // self.step
+
+    @property
+    def d(self):
+        return self.dilation // self.step if self.taps > 1 else 1
+
+    def span(self, outputs):
+        """Positions that ``outputs`` neighbouring outputs read; works on arrays too."""
+        return (outputs - 1) * self.u + (self.taps - 1) * self.d + 1
+
+    def window(self, first, positions, skip=0):
+        """``positions`` positions from the first tap of output ``first`` on, after the first
+        ``skip`` of them: padding before, input index of the first real one, real ones, padding
+        after."""
+        origin = first * self.stride + self.first * self.dilation - self.pad + skip * self.step
+        low = min(max(-(origin // self.step), 0), positions)
+        high = min(max((self.size - 1 - origin) // self.step + 1, low), positions)
+        return low, origin + low * self.step, high - low, positions - high
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A rectangle of the kernel; the folds of a kernel are added up in the psums."""
+    rows: Axis
+    cols: Axis
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Window of the max pooling in the STORE; the default is none."""
+    r: int = 1
+    s: int = 1
+    u: int = 1
+    v: int = 1
+    top: int = 0
+    left: int = 0
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A stretch of a tile: outputs ``o0`` to ``o1 - 1`` need convolution outputs ``a`` to
+    ``b - 1``; the first window starts at ``a + first``."""
+    o0: int
+    o1: int
+    a: int
+    b: int
+    first: int
+
+
+def cuts(outputs, tile, kernel, stride, pad, size):
+    """Cut ``outputs`` pooled outputs over ``size`` convolution outputs into tiles."""
+    for o0 in range(0, outputs, tile):
+        o1 = min(o0 + tile, outputs)
+        start = o0 * stride - pad
+        a = max(start, 0)
+        yield Cut(o0, o1, a, min((o1 - 1) * stride - pad + kernel, size), start - a)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A convolution, the pooling behind it, and its output: what one segment computes.
+
+    Attributes
+    ----------
+    conv : Conv
+        Its ``x.shape`` is the shape in which the input is read from DRAM.
+    pooling : Pooling
+    y : Tensor
+        What is stored: the convolution's output, or the pooling's.
+    depthwise : bool
+        Whether the PEs take a channel for each filter.
+    groups : tuple of int
+        Channels that a group of the output in DRAM may have; empty: any number.
+    mode : StoreMode
+        What the output stage does.
+    sources : int
+        Tensors that take turns in the rows of the input, a LOAD each.
+    """
+    conv: Conv
+    pooling: Pooling
+    y: object
+    depthwise: bool
+    groups: tuple = ()
+    mode: StoreMode = StoreMode.REQUANTISE
+    sources: int = 1
+
+    @cached_property
+    def parts(self):
+        """The weights as a sum of int8 arrays: one, or more if a value does not fit."""
+        rest, parts = self.conv.weight.astype(np.int16), []
+        while not parts or rest.any():
+            parts.append(np.clip(rest, -128, 127).astype(np.int8))
+            rest = rest - parts[-1]
+        return parts
+
+    @property
+    def measures(self):
+        """All that a mapping and its cost depend on: two layers with equal measures have the same
+        best mapping."""
+        conv = self.conv
+        return (conv.x.shape, conv.y.shape, conv.weight.shape, conv.stride, conv.dilation,
+                conv.pads, conv.groups, self.pooling, self.y.shape, self.depthwise, self.groups,
+                self.mode, self.sources, len(self.parts))
+
+    @property
+    def sets(self):
+        """Groups of channels that share nothing."""
+        return 1 if self.depthwise else self.conv.groups
+
+    @property
+    def channels(self):
+        """Input channels of a set."""
+        return self.conv.x.shape[0] // self.sets
+
+    @property
+    def filters(self):
+        """Output channels of a set."""
+        return self.conv.y.shape[0] // self.sets
+
+    def needed(self):
+        """Rows and columns of the convolution's output that reach a pooled output."""
+        _, height, width = self.conv.y.shape
+        _, rows, cols = self.y.shape
+        pool = self.pooling
+        return (min(height, (rows - 1) * pool.u - pool.top + pool.r),
+                min(width, (cols - 1) * pool.v - pool.left + pool.s))
+
+    def folds(self, r, s):
+        """The kernel in rectangles of at most ``r`` x ``s`` taps."""
+        conv = self.conv
+        _, height, width = conv.x.shape
+        _, _, rows, cols = conv.weight.shape
+        return [Fold(Axis(i, min(r, rows - i), conv.stride[0], conv.dilation[0], conv.pads[0],
+                          height),
+                     Axis(j, min(s, cols - j), conv.stride[1], conv.dilation[1], conv.pads[1],
+                          width, limit=7))
+                for i in range(0, rows, r) for j in range(0, cols, s)]

@@ -1,1 +1,0 @@
-"""What is written of an accelerator: Verilog, register map, command set, core files."""

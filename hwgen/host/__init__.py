@@ -1,0 +1,1 @@
+"""The host side: drivers of an accelerator, and whole networks on it."""

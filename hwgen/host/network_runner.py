@@ -1,0 +1,218 @@
+"""A whole network on an accelerator, and the comparison of every tensor with the references."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..isa.registers import COUNTERS
+from ..network import golden
+from ..network.graph import Conv, Elementwise, Host, MaxPool
+from .driver import SimulationError
+
+__all__ = ["Difference", "LayerResult", "collect", "difference", "execute", "golden_layers",
+           "operator", "where"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two tensors differ: how many values, the first one's index, and both values of it."""
+    count: int
+    index: tuple
+    got: object
+    expected: object
+
+    def __str__(self):
+        where = ", ".join(map(str, self.index))
+        return (f"{self.count} values differ; the first at [{where}] is {self.got} and should be "
+                f"{self.expected}")
+
+
+def difference(got, expected):
+    """The :class:`Difference` of two arrays, None if they are equal in shape, type and bits.
+
+    Arrays of different shape or type differ in all values.
+    """
+    if got.shape != expected.shape or got.dtype != expected.dtype:
+        return Difference(got.size, (), f"{got.dtype} {got.shape}",
+                          f"{expected.dtype} {expected.shape}")
+    bits = f"u{got.dtype.itemsize}" if got.dtype.kind == "f" else got.dtype
+    unequal = np.argwhere(np.atleast_1d(got).view(bits) != np.atleast_1d(expected).view(bits))
+    if not len(unequal):
+        return None
+    index = tuple(int(i) for i in unequal[0])
+    return Difference(len(unequal), index, np.atleast_1d(got)[index].item(),
+                      np.atleast_1d(expected)[index].item())
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """One layer that ran, or a layer with the pooling that ran with it.
+
+    Attributes
+    ----------
+    name : str
+    op : str
+        For instance ``"conv 5x5 + maxpool 2x2"``.
+    where : str
+        ``"array"`` if its MACs are, ``"vector"`` if it is the output stage that does the work.
+    tensor : str
+        Name of the output.
+    macs : int
+    value : numpy.ndarray
+        The output, in the shape of the ONNX file.
+    counters : dict of str to int
+        The accelerator's performance counters, summed over the layer's programs (zero for a layer
+        that needs none), those of the layers behind it in the same program included; None without
+        an accelerator, and for those layers.
+    predicted : int
+        Cycles that the compiler expected of them; None where there are no counters.
+    joined : bool
+        The layer shares a program with others.
+    """
+    name: str
+    op: str
+    where: str
+    tensor: str
+    macs: int
+    value: np.ndarray
+    counters: dict = None
+    predicted: int = None
+    joined: bool = False
+
+    @property
+    def cycles(self):
+        """Cycles from start to interrupt; None where there are no counters."""
+        return None if self.counters is None else self.counters["CYCLES"]
+
+    def utilisation(self, pes):
+        """MACs a cycle and PE, 0 to 1; None where they were not counted for the layer alone."""
+        alone = self.counters is not None and not self.joined
+        return self.macs / max(self.cycles * pes, 1) if alone else None
+
+
+def operator(layers):
+    """What a group of layers does, in a few words."""
+    def text(layer):
+        if isinstance(layer, MaxPool):
+            return f"maxpool {layer.kernel[0]}x{layer.kernel[1]}"
+        if isinstance(layer, Elementwise):
+            return "function" if len(layer.inputs) == 1 else "mul" if layer.product else "add"
+        if not isinstance(layer, Conv):
+            return "concat" if len(layer.inputs) > 1 else "move"
+        m, c, r, s = layer.weight.shape
+        if any(layer.turned):
+            return "matrix product"
+        if r == s == 1 and layer.x.shape[1:] == (1, 1):
+            return "fully connected"
+        kind = "depthwise" if layer.groups > 1 and c == 1 else "conv"
+        return f"{kind} {r}x{s}"
+    return " + ".join(map(text, layers))
+
+
+def where(layer):
+    """``"array"``, ``"vector"`` or ``"host"``: what does a layer's work."""
+    return {Conv: "array", Host: "host"}.get(type(layer), "vector")
+
+
+def execute(network, program, driver, inputs, *, starting=None, progress=None, earlier=None):
+    """Run a compiled network, layer after layer; yields a :class:`LayerResult` for each.
+
+    A layer's inputs are what the accelerator left in its memory; only tensors that come from the
+    host, network inputs and outputs of host layers, are written by it. A layer takes one program
+    or several, or shares one with the layers before it; one that is done when its inputs are there
+    takes none. A pooling that is fused into
+    the layer before it has no result of its own. The generator's return value is every tensor by
+    name, the network's outputs included.
+
+    Parameters
+    ----------
+    network : Network
+    program : Program
+    driver : Driver
+    inputs : dict of str to numpy.ndarray
+    starting : callable
+        Called with the segments of each program before it runs.
+    progress : callable
+        Called without arguments every now and then while one runs.
+    earlier : dict of str to LayerResult
+        Results, by tensor, of layers that an earlier run finished: they are not run again.
+
+    Raises
+    ------
+    SimulationError
+        The accelerator stopped with an error, or broke a protocol.
+    """
+    segments, runs = {}, {run[0].offset: run for run in program.runs}
+    for segment in program.segments:
+        segments.setdefault(id(segment.layers[0]), []).append(segment)
+    fused = {id(layer) for segment in program.segments for layer in segment.layers[1:]}
+    values, earlier = {}, earlier or {}
+
+    def provide(tensors):
+        """Take values from the host; the accelerator gets those that it reads."""
+        values.update(tensors)
+        for name in tensors:
+            place = program.tensors.get(name)
+            if place:
+                driver.bus.write(place.offset, place.pack(values[name].reshape(place.shape)))
+    driver.load(program.image, program.memory_bytes)
+    provide(inputs)
+    for layer in network.layers:
+        if isinstance(layer, Host):
+            provide(golden.host(layer, values))
+            continue
+        if id(layer) in fused:
+            continue
+        counters, predicted, steps = dict.fromkeys(COUNTERS, 0), 0, segments.get(id(layer), ())
+        layers = steps[-1].layers if steps else (layer,)
+        y = layers[-1].y
+        if y.name in earlier:
+            # Without a segment it lies inside of another tensor, which is there.
+            values[y.name] = earlier[y.name].value
+            if steps:
+                provide({y.name: values[y.name]})
+            yield earlier[y.name]
+            continue
+        joined = any(len(runs[segment.offset]) > 1 for segment in steps)
+        if steps and all(segment.joined for segment in steps):
+            counters = predicted = None
+        for segment in steps:
+            if segment.joined:
+                continue
+            if starting is not None:
+                starting(runs[segment.offset])
+            try:
+                outcome = driver.run(segment.offset, progress=progress)
+            except SimulationError as error:
+                error.layer = segment.name
+                raise
+            counters = {name: counters[name] + n for name, n in outcome.counters.items()}
+            predicted += sum(one.cycles for one in runs[segment.offset])
+        place = program.tensors[y.name]
+        values[y.name] = place.unpack(driver.bus.read(place.offset, place.size)) \
+            .reshape(y.onnx_shape)
+        yield LayerResult(layer.name, operator(layers), where(layer), y.name,
+                          sum(done.macs for done in layers), values[y.name], counters, predicted,
+                          joined)
+    for name, (shape, _) in network.outputs.items():
+        if name not in values:
+            values[name] = values[network.aliases[name]].reshape(shape)
+    return values
+
+
+def collect(run):
+    """``(layers, values)`` of an :func:`execute` that is run to its end."""
+    layers = []
+    while True:
+        try:
+            layers.append(next(run))
+        except StopIteration as end:
+            return layers, end.value
+
+
+def golden_layers(network, values):
+    """Yield a :class:`LayerResult` for each integer layer, from the golden model's tensors."""
+    for layer in network.layers:
+        if not isinstance(layer, Host):
+            yield LayerResult(layer.name, operator((layer,)), where(layer), layer.y.name,
+                              layer.macs, values[layer.y.name])

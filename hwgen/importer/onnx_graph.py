@@ -1,0 +1,347 @@
+"""Reads an ONNX file into a checked, ordered graph with static shapes and folded constants."""
+
+import math
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx.inliner
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
+
+from ..errors import HwgenError
+from ..network.ort_session import evaluate, static_shapes
+from .onnx_rewrite import merge_double_quantisers
+
+__all__ = ["Node", "Graph", "read"]
+
+_DOMAINS = ("", "ai.onnx", "com.microsoft")
+_LARGEST = 1 << 32      # bytes of a value: what the accelerator can address
+# Operators whose result has a size that one of their inputs states.
+_SIZED = ("ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile", "Upsample")
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator: ``op`` is its type, with the domain in front if that is not a usual one.
+
+    ``captured`` names the values around it that graphs inside it (of If, Loop, Scan) read.
+    """
+    op: str
+    name: str
+    inputs: tuple
+    outputs: tuple
+    attributes: dict
+    captured: tuple
+    proto: onnx.NodeProto
+
+    def __str__(self):
+        return f"{self.op} {self.name!r}"
+
+    def input(self, index):
+        """Name of an input; empty if it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else ""
+
+    @property
+    def needs(self):
+        """Every value that it reads, once."""
+        return tuple(dict.fromkeys(i for i in (*self.inputs, *self.captured) if i))
+
+
+class Graph:
+    """The part of an ONNX graph that its outputs need.
+
+    Attributes
+    ----------
+    name : str
+    nodes : list of Node
+        In an order in which each one's inputs come first.
+    constants : dict of str to numpy.ndarray
+        Initialisers and everything that follows from them, except what a DequantizeLinear gives.
+    inputs : dict of str to (shape, dtype)
+        With every dimension known.
+    outputs : list of str
+    producer : dict of str to Node
+    consumers : dict of str to list of Node
+    values : dict of str to (shape, dtype)
+        Of the inputs and everything that a node gives; a shape that depends on the data is None.
+    """
+
+    def __init__(self, proto, shapes):
+        self._proto = proto
+        graph = proto.graph
+        self.name = " ".join(graph.name.split()) or "network"
+        self.outputs = [o.name for o in graph.output]
+        if not self.outputs:
+            raise HwgenError(f"the network {self.name} has no outputs: name one in the file.")
+        self.constants = {}
+        for tensor in graph.initializer:
+            try:
+                self.constants[tensor.name] = numpy_helper.to_array(tensor)
+            except (ValueError, TypeError, KeyError) as error:
+                raise HwgenError(f"the initialiser {tensor.name!r} cannot be read: "
+                                 f"{_first_line(error)}.") from None
+        inputs = {i.name: i for i in graph.input if i.name not in self.constants}
+        for name in shapes:
+            if name not in inputs:
+                raise HwgenError(f"{name!r} is not an input of {self.name}: its inputs are "
+                                 f"{', '.join(map(repr, inputs))}.")
+        self.inputs = {name: _input_shape(i, shapes) for name, i in inputs.items()}
+        self.nodes = self._fold(self._ordered([_node(n) for n in graph.node]))
+        self.producer = {o: n for n in self.nodes for o in n.outputs}
+        self.consumers = defaultdict(list)
+        for node in self.nodes:
+            for name in node.needs:
+                self.consumers[name].append(node)
+
+    def _ordered(self, nodes):
+        """The nodes that the outputs need, inputs first; refuses cycles and unknown names."""
+        producer = {}
+        for node in nodes:
+            for name in node.outputs:
+                if name in producer or name in self.inputs or name in self.constants:
+                    raise HwgenError(f"the value {name!r} is defined twice: {node} and another "
+                                     f"give it; every value of an ONNX graph has one source.")
+                producer[name] = node
+        order, state = [], {}    # state: absent, "open" while its inputs are visited, "done"
+        for output in self.outputs:
+            stack = [(output, None)]
+            while stack:
+                name, closing = stack.pop()
+                if closing:
+                    state[id(closing)] = "done"
+                    order.append(closing)
+                    continue
+                node = producer.get(name)
+                if node is None:
+                    if name not in self.inputs and name not in self.constants:
+                        raise HwgenError(f"nothing gives the value {name!r}: the graph of "
+                                         f"{self.name} is incomplete.")
+                    continue
+                if state.get(id(node)) == "open":
+                    raise HwgenError(f"the graph of {self.name} is cyclic: {node} needs its own "
+                                     f"result {name!r}.")
+                if id(node) not in state:
+                    state[id(node)] = "open"
+                    stack.append((name, node))
+                    stack += [(i, None) for i in reversed(node.needs)]
+        return order
+
+    def _fold(self, nodes):
+        """Evaluate what depends on constants alone; DequantizeLinear stays for its meaning."""
+        rest = []
+        for node in nodes:
+            fixed = all(i in self.constants for i in node.needs)
+            if not fixed or node.op == "DequantizeLinear" or not node.inputs and \
+                    node.op != "Constant":
+                rest.append(node)
+                continue
+            model = self.submodel([node], {}, node.outputs)
+            if node.op in _SIZED:
+                self._check_size(static_shapes(model))
+            self.constants.update(evaluate(model, {}))
+        return rest
+
+    def _check_size(self, values):
+        """Refuse values that ONNX Runtime would need minutes for, or more memory than there is."""
+        for name, (shape, dtype) in values.items():
+            size = math.prod(shape) * dtype.itemsize if shape is not None and dtype else 0
+            if size > _LARGEST:
+                raise HwgenError(f"the value {name!r} of {self.name} has the shape {tuple(shape)}, "
+                                 f"{size} bytes; a value has at most {_LARGEST}: use a smaller "
+                                 f"input.")
+
+    def serialise(self, further=()):
+        """The whole graph as a model, with its shapes fixed, and ``further`` outputs."""
+        return self.submodel(self.nodes, self.inputs,
+                             list(dict.fromkeys([*self.outputs, *further])))
+
+    def infer(self):
+        """Find the shapes and types of all values."""
+        names = [name for node in self.nodes for name in node.outputs]
+        self.values = dict(self.inputs) | {k: (v.shape, v.dtype) for k, v in
+                                           self.constants.items()}
+        self._check_size(self.values)
+        found = static_shapes(self.serialise(names))
+        self._check_size(found)
+        # The rule for ceil_mode counts windows that lie beyond the input; the kernels do not.
+        doubtful = any(node.attributes.get("ceil_mode", 0) for node in self.nodes)
+        unknown = [k for k, (shape, dtype) in found.items()
+                   if dtype is not None and (shape is None or doubtful)]
+        if unknown:
+            # Shapes that two different inputs agree on depend on no data: some operators just
+            # lack a rule for theirs.
+            model, rng = self.submodel(self.nodes, self.inputs, unknown), np.random.default_rng(1)
+            trials = [evaluate(model, {k: fill(shape).astype(dtype) for k, (shape, dtype) in
+                                       self.inputs.items()}) for fill in (np.zeros, rng.random)]
+            for name in unknown:
+                first, second = (trial[name].shape for trial in trials)
+                found[name] = first if first == second else None, found[name][1]
+        self.values |= found
+
+    @property
+    def opsets(self):
+        return self._proto.opset_import
+
+    @property
+    def ir_version(self):
+        return self._proto.ir_version
+
+    def submodel(self, nodes, inputs, outputs, declared=True):
+        """A serialised model of ``nodes``; ``inputs`` maps names to (shape, dtype).
+
+        Outputs have the types that the file declares, unless ``declared`` is False.
+        """
+        needed = {i for n in nodes for i in n.needs} | set(outputs)
+        known = {o.name: o for o in self._proto.graph.output} if declared else {}
+        graph = helper.make_graph(
+            [n.proto for n in nodes], self.name,
+            [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)),
+                                           shape) for name, (shape, dtype) in inputs.items()],
+            [known.get(name) or helper.make_empty_tensor_value_info(name) for name in outputs],
+            [numpy_helper.from_array(np.asarray(v), k) for k, v in self.constants.items()
+             if k in needed])
+        return helper.make_model(graph, opset_imports=self.opsets,
+                                 ir_version=self.ir_version).SerializeToString()
+
+
+def read(source, shapes):
+    """The :class:`Graph` of an ONNX file.
+
+    Parameters
+    ----------
+    source : bytes or str or os.PathLike
+        The file's path, or its contents (which then hold every weight).
+    shapes : dict of str to tuple
+        Shapes of inputs, for those that the file leaves open.
+
+    Raises
+    ------
+    HwgenError
+        The file cannot be read, is not an ONNX model, or is malformed.
+    """
+    data, what, folder = source, "the model", None
+    if not isinstance(source, bytes):
+        what, folder = f"the model {os.fspath(source)}", os.path.dirname(os.path.abspath(source))
+        try:
+            with open(source, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise HwgenError(f"cannot read {what}: {error.strerror}.") from None
+    try:
+        proto = onnx.load_from_string(data)
+    except DecodeError:
+        raise HwgenError(f"{what} is not an ONNX file, or is cut short: its {len(data)} bytes do "
+                         f"not parse.") from None
+    if not proto.HasField("graph") or not proto.graph.node or not proto.opset_import:
+        raise HwgenError(f"{what} is not an ONNX file, or is cut short: it holds no graph.")
+    if proto.graph.sparse_initializer:
+        raise HwgenError(f"{what} uses sparse initialisers, which are not supported: export it "
+                         f"with dense ones.")
+    _check_names(proto.graph, what)
+    _load_external(proto, what, folder)
+    if proto.functions:
+        proto = onnx.inliner.inline_local_functions(proto)
+    merge_double_quantisers(proto.graph)
+    graph = Graph(proto, shapes)
+    checked = onnx.load_from_string(graph.serialise())
+    for output in checked.graph.output:
+        # The checker wants a shape; ONNX Runtime and we do without.
+        output.type.tensor_type.shape.SetInParent()
+    try:
+        onnx.checker.check_model(checked)
+    except onnx.checker.ValidationError as error:
+        raise HwgenError(f"{what} is malformed: {_first_line(error)}") from None
+    graph.infer()
+    return graph
+
+
+def _check_names(graph, what):
+    names = [graph.name, *(v.name for v in (*graph.initializer, *graph.input, *graph.output))]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+    for name in names:
+        if isinstance(name, bytes):    # how protobuf gives a string that is not UTF-8
+            raise HwgenError(f"{what} is malformed: the name {name!r} is not UTF-8.")
+
+
+def _load_external(proto, what, folder):
+    external = [t for t in proto.graph.initializer
+                if t.data_location == TensorProto.EXTERNAL]
+    for tensor in external:
+        if folder is None:
+            raise HwgenError(f"the initialiser {tensor.name!r} lies in another file: give the "
+                             f"model's path, not its bytes.")
+        try:
+            external_data_helper.load_external_data_for_tensor(tensor, folder)
+            tensor.data_location = TensorProto.DEFAULT
+        except (OSError, ValueError, onnx.checker.ValidationError):
+            where = {e.key: e.value for e in tensor.external_data}.get("location", "")
+            raise HwgenError(f"the initialiser {tensor.name!r} of {what} lies in the file "
+                             f"{where!r}, which cannot be read: put it beside the "
+                             f"model.") from None
+
+
+def _node(proto):
+    op = proto.op_type if proto.domain in _DOMAINS else f"{proto.domain}.{proto.op_type}"
+    name = proto.name or next(iter(proto.output), "")
+    attributes, captured = {}, []
+    for attribute in proto.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            captured += _captured(graph)
+        try:
+            value = helper.get_attribute_value(attribute)
+        except ValueError:
+            raise HwgenError(f"{op} {name!r} has an attribute {attribute.name!r} of unknown "
+                             f"type.") from None
+        attributes[attribute.name] = value.decode("utf-8", "replace") \
+            if isinstance(value, bytes) else value
+    # An optional output that nobody wants has an empty name.
+    outputs = tuple(o for o in proto.output if o)
+    return Node(op, name, tuple(proto.input), outputs, attributes, tuple(captured), proto)
+
+
+def _captured(graph):
+    """Names of the values around a graph inside a node that its nodes read."""
+    own = {v.name for v in (*graph.input, *graph.initializer)}
+    own |= {name for node in graph.node for name in node.output}
+    read = [name for node in map(_node, graph.node) for name in node.needs]
+    read += [output.name for output in graph.output]
+    return [name for name in dict.fromkeys(read) if name not in own]
+
+
+def _input_shape(value, shapes):
+    """``(shape, dtype)`` of a graph input, with batch 1."""
+    kind = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
+        raise HwgenError(f"the input {value.name!r} is not a tensor of known rank: export the "
+                         f"model with a fixed input shape.")
+    try:
+        dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    except KeyError:
+        raise HwgenError(f"the input {value.name!r} has the unknown element type "
+                         f"{kind.elem_type}.") from None
+    declared = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
+    given = shapes.get(value.name)
+    if given is not None:
+        if len(given) != len(declared) or any(d not in (None, g) for d, g in
+                                              zip(declared, given, strict=True)):
+            shown = ", ".join("?" if d is None else str(d) for d in declared)
+            raise HwgenError(f"the input {value.name!r} was given shape {tuple(given)}; the model "
+                             f"declares ({shown}).")
+        declared = list(given)
+    elif declared and declared[0] is None:
+        declared[0] = 1
+    if None in declared or any(d < 1 for d in declared):
+        axis = next(i for i, d in enumerate(declared) if d is None or d < 1)
+        raise HwgenError(f"dimension {axis} of the input {value.name!r} is "
+                         f"{kind.shape.dim[axis].dim_param or declared[axis] or 'open'}: give the "
+                         f"input's shape, or export the model with a fixed one.")
+    return tuple(int(d) for d in declared), dtype
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,27 @@
+"""The instruction set: commands and filter packets, registers, and what they mean.
+
+:mod:`~hwgen.isa.commands` has the fields, :mod:`~hwgen.isa.registers` the CSRs,
+:mod:`~hwgen.isa.functional` runs programs on NumPy memory, :mod:`~hwgen.isa.disassemble` lists
+them.
+"""
+
+from .commands import (
+    COMMAND_BYTES,
+    COMMANDS,
+    FILTER_MAGIC,
+    MAGIC,
+    OPCODES,
+    READ_AHEAD,
+    SEMAPHORES,
+    Command,
+    Field,
+    StoreMode,
+    filter_header,
+    glb_address,
+    pack,
+    unpack,
+)
+
+__all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "StoreMode",
+           "SEMAPHORES", "READ_AHEAD", "FILTER_MAGIC", "pack", "unpack", "glb_address",
+           "filter_header"]

@@ -1,1 +1,0 @@
-"""The quantised network and its golden model; knows NumPy and ONNX, but no hardware."""

@@ -1,0 +1,110 @@
+"""ONNX Runtime sessions whose integer layers are exact on every machine."""
+
+import os
+import re
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from ..errors import HwgenError
+from .unsigned_weights import unsigned_weights
+
+__all__ = ["session", "evaluate", "reason", "static_shapes", "optimised_operators"]
+
+_TYPES = {f"tensor({name})": np.dtype(kind) for name, kind in (
+    ("float", "f4"), ("double", "f8"), ("float16", "f2"), ("uint8", "u1"), ("int8", "i1"),
+    ("uint16", "u2"), ("int16", "i2"), ("uint32", "u4"), ("int32", "i4"), ("uint64", "u8"),
+    ("int64", "i8"), ("bool", "?"), ("string", "O"))}
+
+
+def session(model, **options):
+    """An ONNX Runtime session on the CPU, at its default optimisation level.
+
+    Parameters
+    ----------
+    model : bytes
+        A serialised ONNX model.
+    options
+        Further attributes of the session's options.
+
+    Raises
+    ------
+    HwgenError
+        ONNX Runtime refuses the model.
+
+    Notes
+    -----
+    Two options make results the same on every machine and for every choice of outputs:
+
+    * ``session.qdqisint8allowed``: int8 activations stay int8. Otherwise, on x86, they become
+      uint8 where nobody sees the codes, and layers whose codes are read are computed in float.
+    * ``session.x64quantprecision``: weights are stored as uint8 where the default kernel would
+      saturate pairs of products to 16 bits, which it does for uint8 activations and int8 weights
+      on x86 processors with AVX2 but no VNNI. Models with int8 activations have no such kernel,
+      and need none: there the default one is exact. Where such a model has uint8 activations as
+      well, their weights are stored so here; see :mod:`.onnx_weights`.
+    """
+    for precision in "1", "0":
+        if precision == "0":
+            model = unsigned_weights(model)
+        settings = ort.SessionOptions()
+        settings.log_severity_level = 4
+        settings.intra_op_num_threads = 1
+        settings.add_session_config_entry("session.qdqisint8allowed", "1")
+        settings.add_session_config_entry("session.x64quantprecision", precision)
+        for name, value in options.items():
+            setattr(settings, name, value)
+        try:
+            return ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+        except Exception as error:    # its exceptions have no common base of their own
+            said = reason(error)
+    raise HwgenError(f"ONNX Runtime refuses the model: {said}")
+
+
+def static_shapes(model):
+    """``{name: (shape, dtype)}`` of a serialised model's outputs, without running it.
+
+    The shape is None where ONNX Runtime cannot tell it, the type None for what is no tensor of
+    NumPy's types.
+    """
+    runtime = session(model, graph_optimization_level=ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+    found = {}
+    for output in runtime.get_outputs():
+        shape = tuple(output.shape)
+        known = all(isinstance(d, int) for d in shape)
+        found[output.name] = shape if known else None, _TYPES.get(output.type)
+    return found
+
+
+def optimised_operators(model):
+    """The set of operators that ONNX Runtime makes of a serialised model."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "optimised.onnx")
+        session(model, optimized_model_filepath=path)
+        return {node.op_type for node in onnx.load(path).graph.node}
+
+
+def evaluate(model, inputs):
+    """All outputs, by name, of a serialised model for ``inputs`` by name.
+
+    Raises
+    ------
+    HwgenError
+        ONNX Runtime refuses the model, or stops while it runs.
+    """
+    runtime = session(model)
+    names = [o.name for o in runtime.get_outputs()]
+    try:
+        return dict(zip(names, runtime.run(names, inputs), strict=True))
+    except Exception as error:
+        raise HwgenError(f"ONNX Runtime cannot run the model: {reason(error)}") from None
+
+
+def reason(error):
+    """The sentence of an exception of ONNX Runtime, without its numbers and source files."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    line = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
+    line = re.sub(r"/\S*/onnxruntime/\S+:\d+ (?:.*?(?=\S+ was false)|.*?\) (?=[A-Z]))", "", line)
+    return line.rstrip(". !") + "."

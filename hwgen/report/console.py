@@ -1,0 +1,201 @@
+"""What a run found, as a table for people and as plain data for programs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+
+from ..host.network_runner import difference
+from ..network.graph import Host
+
+__all__ = ["Report"]
+
+_TOP = 3                     # classes shown
+_VALUES = 10_000             # of an output, written to JSON at most
+
+
+def _nodes(host):
+    """The operators of a host part, each once."""
+    return ", ".join(dict.fromkeys(operator for _, operator in host.nodes))
+
+
+def _plain(value):
+    """``value`` for JSON, which knows no NaN or infinity: those become text."""
+    value = value.item()
+    return value if np.isfinite(value) else str(value)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished run beside its references.
+
+    Attributes
+    ----------
+    network : Network
+    config : Config or None
+        The accelerator; None for the golden model alone.
+    sim : str
+        ``verilator``, ``icarus`` or ``golden``.
+    layers : list of LayerResult
+    values : dict of str to numpy.ndarray
+        Tensors of the run by name.
+    references : dict of str to dict
+        By name of the reference, ``golden`` and ``onnxruntime``, its tensors by name. A tensor that
+        a reference does not have is not compared with it.
+    seconds : float
+        Wall time of the simulation.
+    """
+    network: object
+    config: object
+    sim: str
+    layers: list
+    values: dict
+    references: dict
+    seconds: float
+
+    def _differences(self, name):
+        """``{reference: Difference or None}`` of a tensor, for the references that have it."""
+        return {reference: difference(self.values[name], tensors[name])
+                for reference, tensors in self.references.items() if name in tensors}
+
+    def differences(self):
+        """A sentence for each output of a layer, and of the network, that differs from one of the
+        references."""
+        names = [(f"layer {layer.name!r}", layer.tensor) for layer in self.layers]
+        names += [(f"output {name!r}", name) for name in self.network.outputs]
+        return [f"{what} against {reference}: {found}." for what, name in names
+                for reference, found in self._differences(name).items() if found]
+
+    def table(self):
+        """One row for each layer, and their sum; values that differ from a reference as ≠."""
+        where = "the golden model"
+        if self.config:
+            where = f"{self.config.name}, {self.config.rows} x {self.config.cols} PEs"
+        table = Table(title=f"{self.network.name} on {where}", show_footer=True)
+        total = self._totals()
+        on_host = f"{total['host_macs']:,} MACs" if total["host_macs"] else ""
+
+        def number(value):
+            return "-" if value is None else f"{value:,}"
+
+        def share(value):
+            return "-" if value is None else f"{100 * value:.1f} %"
+        for heading, footer, justify in (
+                ("layer", "total", "left"), ("operator", "", "left"), ("where", on_host, "left"),
+                ("cycles", number(total["cycles"]), "right"),
+                ("MACs", number(total["macs"]), "right"),
+                ("utilisation", share(total["utilisation"]), "right"),
+                ("≠", number(total["mismatches"]), "right")):
+            table.add_column(heading, footer, justify=justify)
+        for row in self._rows():
+            host = row["where"] == "host"
+            table.add_row(row["name"], row["op"], row["where"],
+                          "-" if host else number(row["cycles"]),
+                          number(row["macs"] or None if host else row["macs"]),
+                          share(row["utilisation"]), number(row["mismatches"]))
+        return table
+
+    def share(self):
+        """A sentence: where the network's MACs ran."""
+        total = self._totals()
+        parts = sum(isinstance(layer, Host) for layer in self.network.layers)
+        macs = total["macs"] + total["host_macs"]
+        return (f"{100 * total['accelerator_share']:.1f} % of {macs:,} MACs on the accelerator; "
+                f"parts of the network on the host: {parts}")
+
+    def _rows(self):
+        """A dict for each result and each part on the host, in the network's order."""
+        results = {layer.tensor: layer for layer in self.layers}
+        for layer in self.network.layers:
+            if isinstance(layer, Host):
+                ran = 0 if self.config else None
+                yield {"name": layer.name, "op": _nodes(layer), "where": "host",
+                       "macs": layer.macs, "cycles": ran, "predicted_cycles": ran,
+                       "utilisation": None, "dram_read_bytes": ran, "dram_write_bytes": ran,
+                       "values": sum(self.values[name].size for name in layer.outputs),
+                       **self._counts(layer.outputs), "counters": None,
+                       "nodes": [{"name": name, "op": op} for name, op in layer.nodes]}
+            elif layer.y.name in results:
+                result = results[layer.y.name]
+                yield {"name": result.name, "op": result.op, "where": result.where,
+                       "macs": result.macs, "cycles": result.cycles,
+                       "predicted_cycles": result.predicted,
+                       "utilisation": result.utilisation(self._pes),
+                       "dram_read_bytes": self._bytes(result, "DRAM_READ_WORDS"),
+                       "dram_write_bytes": self._bytes(result, "DRAM_WRITE_WORDS"),
+                       "values": result.value.size, **self._counts([result.tensor]),
+                       "counters": result.counters}
+
+    @property
+    def _pes(self):
+        return self.config and self.config.rows * self.config.cols
+
+    def _bytes(self, result, counter):
+        return result.counters and result.counters[counter] * self.config.bus_bytes
+
+    def outputs(self):
+        """Lines that say what each output of the network is: the top classes of a vector."""
+        for name, value in ((name, self.values[name]) for name in self.network.outputs):
+            if 1 < value.size <= _VALUES and max(value.shape) == value.size:
+                yield f"{name}: " + ", ".join(
+                    f"{'class ' if not rank else ''}{index} ({value.flat[index]:.6g})"
+                    for rank, index in enumerate(self._top(value)))
+            else:
+                yield (f"{name}: {value.dtype} {tuple(value.shape)}, "
+                       f"{value.min():.6g} to {value.max():.6g}")
+
+    @staticmethod
+    def _top(value):
+        return [int(i) for i in np.argsort(-value.astype(np.float64), axis=None, kind="stable")
+                [:_TOP]]
+
+    def _counts(self, names):
+        """Values of tensors that differ from each reference, None if it does not have them; and
+        the larger of these."""
+        counts = {}
+        for reference, tensors in self.references.items():
+            found = [self._differences(name)[reference] for name in names if name in tensors]
+            counts[f"mismatches_{reference}"] = \
+                sum(f.count for f in found if f) if found else None
+        known = [count for count in counts.values() if count is not None]
+        return {"mismatches": max(known) if known else None, **counts}
+
+    def _totals(self):
+        rows = list(self._rows())
+        done = [row for row in rows if row["where"] != "host"]
+        macs, host = (sum(row["macs"] for row in rows if (row["where"] == "host") == on_host)
+                      for on_host in (False, True))
+        tensors = dict.fromkeys([
+            *(layer.tensor for layer in self.layers), *self.network.outputs,
+            *(name for layer in self.network.layers if isinstance(layer, Host)
+              for name in layer.outputs)])
+        total = {"macs": macs, "host_macs": host,
+                 "accelerator_share": macs / (macs + host) if macs + host else 1.0,
+                 "values": sum(row["values"] for row in done),
+                 "cycles": None, "utilisation": None}
+        total.update(self._counts(tensors))
+        if self.config:
+            total["cycles"] = sum(row["cycles"] or 0 for row in done)
+            total["utilisation"] = macs / max(total["cycles"] * self._pes, 1)
+        return total
+
+    def to_dict(self):
+        """The whole report as plain data, ready for JSON."""
+        total = self._totals()
+        return {
+            "network": self.network.name,
+            "sim": self.sim,
+            "config": self.config and self.config.name,
+            "config_hash": self.config and f"0x{self.config.hash:08X}",
+            "pe": self.config and f"{self.config.rows}x{self.config.cols}",
+            "cycles": total["cycles"],
+            "mismatches": total["mismatches"],
+            "layers": list(self._rows()),
+            "outputs": {name: {
+                "shape": list(self.values[name].shape), "dtype": str(self.values[name].dtype),
+                "top": self._top(self.values[name]),
+                "values": [_plain(v) for v in self.values[name].flat[:_VALUES]],
+                **self._counts([name])} for name in self.network.outputs},
+            "totals": {**total, "seconds": round(self.seconds, 3)},
+            "differences": self.differences(),
+        }

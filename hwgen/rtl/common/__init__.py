@@ -1,0 +1,1 @@
+"""Blocks and arithmetic that both machines use."""

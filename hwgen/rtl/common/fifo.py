@@ -1,0 +1,144 @@
+"""Stream FIFOs, deep ones in block RAM and shallow ones in distributed RAM."""
+
+from amaranth import Module, Mux, Shape, Signal
+from amaranth.lib import stream
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from ..block import Block
+
+__all__ = ["LARGE", "Fifo", "ShallowFifo"]
+
+#: Bits of a Fifo that go to block RAM, even if small RAM would hold them.
+LARGE = 2048
+
+
+class Fifo(Block):
+    """First in, first out: ``depth`` words in a memory, and two on the way out of it.
+
+    The memory is read synchronously and its output registered, so that no path starts in a block
+    RAM (which is why this is not ``amaranth.lib.fifo``); it never reads the word being written.
+    A word comes out 3 cycles after it went in; throughput is a word a cycle.
+
+    Parameters
+    ----------
+    shape : shape-like
+        Payload.
+    depth : int
+        Words of the memory, a power of two.
+
+    Members
+    -------
+    i : In(stream.Signature(shape))
+    o : Out(stream.Signature(shape))
+    """
+    def __init__(self, shape, depth):
+        exact_log2(depth)
+        self._shape = shape
+        self._depth = depth
+        self.module_name = f"fifo_{depth}x{Shape.cast(shape).width}"
+        super().__init__({
+            "i": In(stream.Signature(shape)),
+            "o": Out(stream.Signature(shape)),
+        })
+
+    def body(self, platform):
+        m = Module()
+        attributes = {"no_rw_check": 1}
+        if self._depth * Shape.cast(self._shape).width >= LARGE:
+            attributes["ram_style"] = "block"
+        m.submodules.memory = memory = Memory(shape=self._shape, depth=self._depth, init=[],
+                                              attrs=attributes)
+        write = memory.write_port()
+        read = memory.read_port()
+
+        # The memory's state is known at the start of a cycle; ``o.ready`` comes late.
+        some, full = Signal(), Signal()
+        next_write, next_read = Signal.like(write.addr), Signal.like(read.addr)
+        fetched = Signal()
+        push = Signal()
+        fetch = Signal()
+        advance = Signal()
+        m.d.comb += [
+            self.i.ready.eq(~full),
+            push.eq(self.i.valid & self.i.ready),
+            write.data.eq(self.i.payload),
+            write.en.eq(push),
+            advance.eq(~self.o.valid | self.o.ready),
+            fetch.eq(some & (~fetched | advance)),
+            read.en.eq(fetch),
+            next_write.eq(write.addr + 1),
+            next_read.eq(read.addr + 1),
+        ]
+        m.d.sync += [
+            fetched.eq(some | (fetched & ~advance)),
+            some.eq(push | (some & ~(fetch & (next_read == write.addr)))),
+            full.eq(~fetch & (full | (push & (next_write == read.addr)))),
+        ]
+        with m.If(push):
+            m.d.sync += write.addr.eq(next_write)
+        with m.If(fetch):
+            m.d.sync += read.addr.eq(next_read)
+        with m.If(advance):
+            m.d.sync += [
+                self.o.valid.eq(fetched),
+                self.o.payload.eq(read.data),
+            ]
+        return m
+
+
+class ShallowFifo(Block):
+    """First in, first out: ``depth`` words at most, of which one is in the output register.
+
+    For senders that watch ``level``: there is no other word of its being full. A word comes out 2
+    cycles after it went in; throughput is a word a cycle.
+
+    Parameters
+    ----------
+    shape : shape-like
+        Payload.
+    depth : int
+        A power of two.
+
+    Members
+    -------
+    i, push : In
+        A word goes in.
+    o : Out(stream.Signature(shape))
+    level : Out(range(depth + 1))
+        Words in it.
+    """
+    def __init__(self, shape, depth):
+        exact_log2(depth)
+        self._shape = shape
+        self._depth = depth
+        self.module_name = f"shallow_fifo_{depth}x{Shape.cast(shape).width}"
+        super().__init__({
+            "i": In(shape), "push": In(1),
+            "o": Out(stream.Signature(shape)),
+            "level": Out(range(depth + 1)),
+        })
+
+    def body(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=self._shape, depth=self._depth, init=[],
+                                              attrs={"no_rw_check": 1})
+        write = memory.write_port()
+        read = memory.read_port()
+        fetch, pop = Signal(), Signal()
+        m.d.comb += [
+            write.data.eq(self.i), write.en.eq(self.push), self.o.payload.eq(read.data),
+            # With the output register full, the memory holds less than ``depth`` words.
+            fetch.eq((read.addr != write.addr) & (~self.o.valid | self.o.ready)),
+            read.en.eq(fetch),
+            pop.eq(self.o.valid & self.o.ready),
+        ]
+        m.d.sync += [
+            write.addr.eq(write.addr + self.push),
+            read.addr.eq(read.addr + fetch),
+            self.o.valid.eq(fetch | (self.o.valid & ~self.o.ready)),
+        ]
+        with m.If(self.push ^ pop):
+            m.d.sync += self.level.eq(self.level + Mux(pop, -1, 1))
+        return m

@@ -1,0 +1,1 @@
+"""The parallel machine: units that run side by side."""

@@ -1,0 +1,1 @@
+"""The PE array: PEs, rows, and what travels to them."""

@@ -1,0 +1,415 @@
+"""The controller: fetches a program, queues its commands, keeps the semaphores, ends or stops."""
+
+from amaranth import Array, C, Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from ... import isa
+from ...isa.registers import ErrorCode
+from ..block import Block
+from ..common.command import COMMAND, Take
+from .dma import fetch_beats
+
+__all__ = ["Controller", "QUEUES", "TAKERS", "GIVERS", "DEPTH"]
+
+#: Command queues, by the port that each leaves at.
+QUEUES = ("load", "filter", "compute", "store")
+
+#: Units that take semaphores, first served first, and those that give them.
+TAKERS = ("load", "feed", "psum", "store")
+GIVERS = (*TAKERS, "written")
+
+#: Commands that a queue holds.
+DEPTH = 4
+
+_WORDS = isa.COMMAND_BYTES // 8
+_SEMAPHORE_BITS = 6
+_QUIET = 8                   # cycles for which all must be idle before END ends
+
+
+def _used_bits(queue):
+    """Mask of the command bits that the fields of a queue's commands and the opcode occupy."""
+    mask = 0xFF
+    for command in isa.COMMANDS.values():
+        if command.queue == queue:
+            for field, lsb in command.fields():
+                mask |= (1 << field.bits) - 1 << lsb
+    return mask
+
+
+class Controller(Block):
+    """Runs programs of :mod:`hwgen.isa` commands.
+
+    From ``start`` on, commands are fetched in order, up to :data:`~hwgen.isa.READ_AHEAD` of them
+    ahead, so up to ``64 * READ_AHEAD`` bytes after END are read and dropped. A command is checked
+    and written to its queue in 10 cycles, waiting while the queue holds :data:`DEPTH`; it leaves a
+    queue 11 cycles after its turn has come. END ends the program when the queues are empty and
+    ``units_idle`` has been high for 8 cycles. The next ``start`` may come in the cycle after
+    ``done``.
+
+    The first error of a program ends it: ``error`` is high for a cycle, ``halt`` from the next
+    cycle until reset, and nothing more is fetched.
+
+    The four queues share one memory of 128 words of 64 bits; a command is offered to its unit from
+    a register that holds just the bits that its queue's fields occupy. The other bits are 0.
+
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    start : In(1)
+        Starts the program at ``program``, clears the semaphores; ignored unless ready.
+    program : In(32)
+        Byte offset of BEGIN, a multiple of 64; read with ``start``.
+    req, data
+        To and from client 0 of the read DMA; each request is one command, or a burst of it.
+    load, filter, compute, store : Out(COMMAND)
+        Commands to the units.
+    take_load, take_feed, take_psum, take_store : In(Take)
+        Wait masks. One of those that can be granted is granted each second cycle, the first in
+        this order; it takes a cycle at least.
+    give_load, give_feed, give_psum, give_store, give_written : In(8)
+        Each bit high for a cycle adds one to that semaphore, all at once if need be; it can be
+        granted 3 cycles later. Beyond 63: error.
+    units_idle : In(1)
+        No unit holds a command or has anything in flight.
+    read_error, write_error : In(1); read_error_addr, write_error_addr : In(addr_bits)
+        From the DMAs, one cycle; no later than the failing beat's data.
+    filter_error : In(1)
+        A filter packet has no mark.
+    watchdog : In(32)
+        Cycles without progress that are an error; 0: never.
+    progress : In(1)
+        Something moved in the core. The controller adds what it does itself.
+    ending : Out(1)
+        END has been fetched: no command follows.
+    done : Out(1)
+        The program has ended; one cycle.
+    error : Out(1)
+        The program was stopped; one cycle, in which the next two members are valid.
+    error_code : Out(ErrorCode), error_info : Out(addr_bits)
+        As ERROR_CODE and ERROR_INFO of :mod:`hwgen.isa.registers`.
+    command_index : Out(32)
+        As ERROR_COMMAND; stands still from an error to the next ``start``.
+    halt : Out(1)
+        Stopped by an error; until reset.
+    """
+
+    module_name = "controller"
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "start": In(1),
+            "program": In(32),
+            "req": Out(stream.Signature(data.StructLayout({"addr": 32, "beats": 24}))),
+            "data": In(stream.Signature(data.StructLayout({"data": config.bus_bits, "last": 1}))),
+            **{queue: Out(COMMAND) for queue in QUEUES},
+            **{f"take_{unit}": In(Take) for unit in TAKERS},
+            **{f"give_{unit}": In(isa.SEMAPHORES) for unit in GIVERS},
+            "units_idle": In(1),
+            "read_error": In(1),
+            "read_error_addr": In(config.addr_bits),
+            "write_error": In(1),
+            "write_error_addr": In(config.addr_bits),
+            "filter_error": In(1),
+            "watchdog": In(32),
+            "progress": In(1),
+            "ending": Out(1),
+            "done": Out(1),
+            "error": Out(1),
+            "error_code": Out(4),
+            "error_info": Out(config.addr_bits),
+            "command_index": Out(32),
+            "halt": Out(1),
+        })
+
+    def body(self, platform):
+        m = Module()
+        starting = Signal()
+        word, word_valid, word_taken, fetching, fetch_idle = self._fetch(m, starting)
+        queue = Signal(range(len(QUEUES)), reset_less=True)
+        position = Signal(range(_WORDS))
+        copying = Signal()
+        room, queues_empty = self._queues(m, queue, position, word, copying)
+        granted, overflow, overflows = self._semaphores(m, starting)
+
+        first = Signal()
+        last_word = position == _WORDS - 1
+        quiet = Signal(range(_QUIET))
+        # What was found in the program itself in the cycle before.
+        fault = Signal(ErrorCode)
+        fault_info = Signal(32, reset_less=True)
+        m.d.sync += fault.eq(ErrorCode.NONE)
+        opcode, magic, found_hash = word[:8], word[8:40], word[:32]
+        mode_lsb = next(lsb for field, lsb in isa.COMMANDS["STORE"].fields()
+                        if field.name == "mode")
+        mode = word[mode_lsb % 64:][:2]
+
+        # Offsets of commands have 32 bits, so their indices have 6 less.
+        index = Signal(32 - exact_log2(isa.COMMAND_BYTES), reset_less=True)
+        m.d.comb += self.command_index.eq(index)
+        idle = Signal()
+        m.d.sync += idle.eq(queues_empty & self.units_idle)
+        with m.If(word_taken):
+            m.d.sync += position.eq(position + 1)
+            with m.If(last_word & fetching & ~self.error):
+                m.d.sync += index.eq(index + 1)
+        with m.If(starting):
+            m.d.sync += [index.eq(0), position.eq(0)]
+
+        with m.FSM() as fsm:
+            with m.State("Ready"):
+                m.d.comb += starting.eq(self.start)
+                with m.If(self.start):
+                    m.d.sync += [first.eq(1), fetching.eq(1)]
+                    m.next = "Decode"
+            with m.State("Decode"):
+                with m.If(word_valid & first):
+                    with m.If((opcode == isa.COMMANDS["BEGIN"].opcode) & (magic == isa.MAGIC)):
+                        m.d.sync += first.eq(0)
+                        m.next = "Begin"
+                    with m.Else():
+                        m.d.sync += [fault.eq(ErrorCode.MAGIC), fault_info.eq(magic)]
+                with m.Elif(word_valid):
+                    with m.Switch(opcode):
+                        for command in isa.COMMANDS.values():
+                            if command.queue in QUEUES:
+                                with m.Case(command.opcode):
+                                    m.d.sync += queue.eq(QUEUES.index(command.queue))
+                                    m.next = "Room"
+                        with m.Case(isa.COMMANDS["END"].opcode):
+                            m.d.sync += fetching.eq(0)
+                            m.next = "Drop"
+                        with m.Default():
+                            m.d.sync += [fault.eq(ErrorCode.OPCODE), fault_info.eq(opcode)]
+            with m.State("Begin"):
+                m.d.comb += word_taken.eq(word_valid)
+                with m.If(word_valid & (position == 1) & (found_hash != self._config.hash)):
+                    m.d.sync += [fault.eq(ErrorCode.HASH), fault_info.eq(found_hash)]
+                with m.If(word_valid & last_word):
+                    m.next = "Decode"
+            with m.State("Room"):        # the queue takes all of a command, or none of it
+                with m.If(room):
+                    m.next = "Copy"
+            with m.State("Copy"):
+                if not self._config.elementwise:
+                    with m.If(word_valid & (queue == QUEUES.index("store"))
+                              & (position == mode_lsb // 64)
+                              & ((mode == isa.StoreMode.SUM) | (mode == isa.StoreMode.PRODUCT))):
+                        m.d.sync += [fault.eq(ErrorCode.MODE), fault_info.eq(mode)]
+                m.d.comb += copying.eq(word_valid & ~self.halt)
+                m.d.comb += word_taken.eq(copying)
+                with m.If(copying & last_word):
+                    m.next = "Decode"
+            with m.State("Drop"):        # the rest of END, and what was fetched after it
+                m.d.comb += word_taken.eq(word_valid)
+                with m.If(fetch_idle & ~word_valid):
+                    m.d.sync += quiet.eq(0)
+                    m.next = "Drain"
+            with m.State("Drain"):
+                m.d.sync += quiet.eq(Mux(idle, quiet + 1, 0))
+                with m.If(idle & (quiet == _QUIET - 1) & ~self.halt & ~self.error):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "Ready"
+
+        m.d.comb += self.ending.eq(fsm.ongoing("Drop") | fsm.ongoing("Drain"))
+        running = ~fsm.ongoing("Ready") & ~self.halt
+        expired = self._watchdog(m, running, self.progress | word_taken | granted)
+        m.d.comb += self.error.eq(1)
+        with m.If(~running):
+            m.d.comb += self.error.eq(0)
+        with m.Elif(self.read_error):
+            m.d.comb += self.error_code.eq(ErrorCode.AXI_READ)
+            m.d.comb += self.error_info.eq(self.read_error_addr)
+        with m.Elif(self.write_error):
+            m.d.comb += self.error_code.eq(ErrorCode.AXI_WRITE)
+            m.d.comb += self.error_info.eq(self.write_error_addr)
+        with m.Elif(self.filter_error):
+            m.d.comb += self.error_code.eq(ErrorCode.FILTER)
+        with m.Elif(overflows):
+            m.d.comb += self.error_code.eq(ErrorCode.SEMAPHORE)
+            m.d.comb += self.error_info.eq(overflow)
+        with m.Elif(fault != ErrorCode.NONE):
+            m.d.comb += self.error_code.eq(fault)
+            m.d.comb += self.error_info.eq(fault_info)
+        with m.Elif(expired):
+            m.d.comb += self.error_code.eq(ErrorCode.WATCHDOG)
+        with m.Else():
+            m.d.comb += self.error.eq(0)
+        with m.If(self.error):
+            m.d.sync += [self.halt.eq(1), fetching.eq(0)]
+        return m
+
+    def _fetch(self, m, starting):
+        """Request commands while ``fetching``, and turn bus words into 64-bit words.
+
+        Returns ``(word, word_valid, word_taken, fetching, idle)``; ``idle`` when nothing that was
+        requested is still to come.
+        """
+        fetching = Signal()
+        beats = fetch_beats(self._config)
+        size = beats * self._config.bus_bytes
+        address = Signal(32 - exact_log2(size), reset_less=True)
+        ahead = isa.READ_AHEAD * isa.COMMAND_BYTES // size
+        pending = Signal(range(ahead + 1))
+        request_done = self.req.valid & self.req.ready
+        answer_done = self.data.valid & self.data.ready & self.data.payload.last
+        m.d.comb += [
+            self.req.payload.addr.eq(address << exact_log2(size)),
+            self.req.payload.beats.eq(beats),
+        ]
+        # A request counts as pending from the cycle in which it is first offered.
+        begin = fetching & (pending != ahead) & (~self.req.valid | self.req.ready)
+        with m.If(begin):
+            m.d.sync += self.req.valid.eq(1)
+        with m.Elif(self.req.ready):
+            m.d.sync += self.req.valid.eq(0)
+        m.d.sync += pending.eq(pending + begin - answer_done)
+        with m.If(starting):
+            m.d.sync += address.eq(self.program[exact_log2(size):])
+        with m.Elif(request_done):
+            m.d.sync += address.eq(address + 1)
+
+        word = Signal(64, reset_less=True)
+        word_valid = Signal()
+        word_taken = Signal()
+        free = ~word_valid | word_taken
+        beat = self.data.payload.data
+        if len(beat) < 64:
+            upper = Signal()
+            m.d.comb += self.data.ready.eq(free)
+            with m.If(free):
+                m.d.sync += word_valid.eq(self.data.valid & upper)
+                with m.If(self.data.valid):
+                    m.d.sync += [word.eq(Cat(word[32:], beat)), upper.eq(~upper)]
+        else:
+            parts = len(beat) // 64
+            part = Signal(range(parts))
+            m.d.comb += self.data.ready.eq(free & (part == parts - 1))
+            with m.If(free):
+                m.d.sync += word_valid.eq(self.data.valid)
+                with m.If(self.data.valid):
+                    m.d.sync += [word.eq(beat.word_select(part, 64)), part.eq(part + 1)]
+        return word, word_valid, word_taken, fetching, (pending == 0)
+
+    def _queues(self, m, queue, position, word, copying):
+        """The four queues: write ``word`` while ``copying``, offer commands to the units.
+
+        Returns ``(room, empty)``: whether ``queue`` takes a command, and whether all are empty.
+        """
+        count = len(QUEUES)
+        slots = range(2 * DEPTH)         # pointers have a lap bit
+        m.submodules.queue = memory = Memory(
+            shape=64, depth=count * DEPTH * _WORDS, init=[], attrs={"no_rw_check": 1})
+        write_port, read_port = memory.write_port(), memory.read_port()
+        filled = Array(Signal(slots, name=f"{name}_filled") for name in QUEUES)
+        emptied = Array(Signal(slots, name=f"{name}_emptied") for name in QUEUES)
+
+        # A cycle late, which does no harm: after a command has been copied the next is decoded.
+        full = Array(Signal(name=f"{name}_full") for name in QUEUES)
+        for flag, head, tail in zip(full, filled, emptied, strict=True):
+            m.d.sync += flag.eq((head ^ tail) == DEPTH)
+        room = ~full[queue]
+        m.d.comb += [
+            write_port.addr.eq(Cat(position, filled[queue][:-1], queue)),
+            write_port.data.eq(word),
+            write_port.en.eq(copying),
+        ]
+        with m.If(copying & (position == _WORDS - 1)):
+            m.d.sync += filled[queue].eq(filled[queue] + 1)
+
+        # Only whole commands are read, so a word is never read in the cycle it is written.
+        reading = Signal()
+        source = Signal(range(count), reset_less=True)
+        index = Signal(range(_WORDS))
+        m.d.comb += read_port.addr.eq(Cat(index, emptied[source][:-1], source))
+        # The word is registered between the memory and the units, which may be far away.
+        arriving, arrived = Signal(), Signal()
+        arriving_index, arrived_index = (Signal(range(_WORDS), name=name, reset_less=True)
+                                         for name in ("arriving_index", "arrived_index"))
+        arrived_word = Signal(64, reset_less=True)
+        m.d.sync += [
+            arriving.eq(reading), arriving_index.eq(index),
+            arrived.eq(arriving), arrived_index.eq(arriving_index),
+            arrived_word.eq(read_port.data),
+        ]
+        with m.If(reading):
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == _WORDS - 1):
+                m.d.sync += [reading.eq(0), emptied[source].eq(emptied[source] + 1)]
+        with m.Elif(~arriving & ~arrived):
+            for number, name in reversed(list(enumerate(QUEUES))):
+                with m.If((filled[number] != emptied[number]) & ~getattr(self, name).valid):
+                    m.d.sync += [reading.eq(1), source.eq(number)]
+
+        for number, name in enumerate(QUEUES):
+            unit = getattr(self, name)
+            used = _used_bits(name)
+            here = arrived & (source == number)
+            for i in range(_WORDS):
+                mask = C(used >> 64 * i & (1 << 64) - 1, 64)
+                head = Signal(64, name=f"{name}_{i}", reset_less=True)
+                with m.If(here & (arrived_index == i)):
+                    m.d.sync += head.eq(arrived_word & mask)
+                m.d.comb += unit.payload[64 * i:64 * (i + 1)].eq(head)
+            with m.If(here & (arrived_index == _WORDS - 1)):
+                m.d.sync += unit.valid.eq(1)
+            with m.Elif(unit.ready):
+                m.d.sync += unit.valid.eq(0)
+
+        empty = ~reading & ~arriving & ~arrived & Cat(
+            (filled[i] == emptied[i]) & ~getattr(self, name).valid
+            for i, name in enumerate(QUEUES)).all()
+        return room, empty
+
+    def _semaphores(self, m, starting):
+        """The semaphores; returns ``(granted, overflow, overflows)``: a taker is granted; the mask
+        of semaphores that overflow; whether there are any.
+
+        One taker is granted at a time, and none is chosen while one is, so that no two can take
+        the same signal.
+        """
+        counts = [Signal(_SEMAPHORE_BITS, name=f"count_{i}") for i in range(isa.SEMAPHORES)]
+        overflow, overflows = Signal(isa.SEMAPHORES), Signal()
+        takes = [getattr(self, f"take_{unit}") for unit in TAKERS]
+        gives = [getattr(self, f"give_{unit}") for unit in GIVERS]
+
+        available = Signal(isa.SEMAPHORES)         # those whose count is not 0
+        granted = Cat(take.ready for take in takes).any()
+        taken = Signal(isa.SEMAPHORES)             # by the one that is granted
+        with m.If(granted):
+            m.d.sync += [Cat(take.ready for take in takes).eq(0), taken.eq(0)]
+        for take in takes:
+            with m.Elif(take.valid & ~(take.payload & ~available).any()):
+                m.d.sync += [take.ready.eq(1), taken.eq(take.payload)]
+
+        totals = [Signal(_SEMAPHORE_BITS + 1, name=f"total_{i}") for i in range(isa.SEMAPHORES)]
+        m.d.sync += overflows.eq(Cat(total[-1] for total in totals).any())
+        for i, (count, total) in enumerate(zip(counts, totals, strict=True)):
+            given = Signal(range(len(GIVERS) + 1), name=f"given_{i}")
+            change = Signal(signed(len(given) + 1), name=f"change_{i}")
+            m.d.sync += given.eq(sum(give[i] for give in gives))
+            m.d.comb += [change.eq(given - taken[i]), total.eq(count + change)]
+            m.d.sync += [count.eq(total), available[i].eq(total.any()), overflow[i].eq(total[-1])]
+            with m.If(starting):
+                m.d.sync += [count.eq(0), available[i].eq(0), given.eq(0), overflow[i].eq(0)]
+                m.d.sync += overflows.eq(0)
+        return granted, overflow, overflows
+
+    def _watchdog(self, m, running, progress):
+        """High when ``watchdog`` cycles have gone by without progress."""
+        left = Signal(32, reset_less=True)
+        moved = Signal()
+        expired = Signal()
+        m.d.sync += moved.eq(progress | ~running)
+        with m.If(moved):
+            m.d.sync += left.eq(self.watchdog)
+        with m.Elif(left.any()):
+            m.d.sync += left.eq(left - 1)
+        m.d.sync += expired.eq(~moved & (left == 1))
+        return expired

@@ -1,0 +1,1 @@
+"""The global buffer: banks, addresses, psum accumulation."""

@@ -1,0 +1,1 @@
+"""From DRAM into the GLB."""

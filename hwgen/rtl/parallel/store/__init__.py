@@ -1,0 +1,1 @@
+"""From psums in the GLB, through the output stage, to DRAM."""

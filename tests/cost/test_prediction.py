@@ -1,0 +1,139 @@
+"""The cost model's cycles against the RTL's counters."""
+
+import os
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from hwgen.compiler import compile_network
+from hwgen.config import resolve
+from hwgen.errors import HwgenError
+from hwgen.host.driver import Driver
+from hwgen.host.layer_bench import bench_layer, totals
+from hwgen.network.shapes import NETWORKS, LayerShape
+from hwgen.simulate.dram import Dram
+from hwgen.simulate.hardware import generated
+from hwgen.simulate.simulators import prepare
+from tests.compiler.layers import accumulation, conv, dense, network, pool, tensor
+
+SEED = int(os.environ.get("HWGEN_SEED", 1))
+LAYERS = 8
+
+
+def simulator(config):
+    return prepare("verilator", generated(config).verilog, console=Console(stderr=True))
+
+
+def random_shape(rng):
+    """A convolution, sometimes grouped or depthwise, that keeps 24 PEs busy for long enough that
+    a cycle here or there does not count."""
+    while True:
+        r = int(rng.choice((1, 1, 3, 3, 5, 7)))
+        s = int(rng.choice((r, r, r, 1, 3)))
+        h, w = int(rng.integers(max(7, r), 57)), int(rng.integers(max(7, s), 57))
+        c = int(rng.choice((3, 8, 16, 24, 32, 48, 64, 96, 128, 160)))
+        m = int(rng.choice((8, 16, 24, 32, 64, 96, 128)))
+        kind = rng.random()
+        groups = c if kind < 0.15 else 2 if kind < 0.25 and c % 2 == 0 else 1
+        shape = LayerShape("X", c, h, w, c if groups == c else m, r, s, int(rng.choice((1, 1, 2))),
+                           int(rng.integers(0, min(r, s) // 2 + 1)), groups)
+        if 1e6 < shape.macs < 6e6:
+            return shape
+
+
+@pytest.fixture(scope="module")
+def small():
+    config = resolve(pe="4x6")
+    return config, simulator(config)
+
+
+@pytest.mark.parametrize("number", range(LAYERS))
+def test_random_layers(small, number):
+    print(f"HWGEN_SEED={SEED}")
+    config, start = small
+    shape = random_shape(np.random.default_rng((SEED, number)))
+    result = bench_layer("random", shape, config, start, sparsity=0.4, seed=SEED)
+    assert result.mismatches == 0
+    assert result.predicted == pytest.approx(result.cycles, rel=0.03), f"{shape}: {result.causes}"
+    assert sum(result.causes.values()) == result.cycles
+
+
+@pytest.fixture(scope="module")
+def compact():
+    config = resolve(preset_name="up5k")
+    return config, simulator(config)
+
+
+def given(rng, shape):
+    """Some fields of a mapping, as bad as they may be."""
+    fields = {"q": min(shape.c // shape.groups, 8), "p": min(shape.m // shape.groups, 8),
+              "e": 2, "t": 2, "tile_rows": shape.e, "tile_cols": shape.f, "chunk": 8}
+    return {name: int(rng.integers(1, most + 1)) for name, most in fields.items()
+            if rng.random() < 0.3}
+
+
+@pytest.mark.parametrize("mapped", [False, True], ids=["searched", "given"])
+@pytest.mark.parametrize("number", range(LAYERS))
+def test_random_layers_of_a_compact_accelerator(compact, number, mapped):
+    print(f"HWGEN_SEED={SEED}")
+    config, start = compact
+    rng = np.random.default_rng((SEED, number))
+    shape = random_shape(rng)
+    while True:
+        mappings = {"X": given(rng, shape)} if mapped else None
+        try:
+            result = bench_layer("random", shape, config, start, sparsity=0.4, seed=SEED,
+                                 mappings=mappings)
+            break
+        except HwgenError:              # such a mapping does not fit
+            assert mapped
+    assert result.mismatches == 0
+    assert result.predicted == pytest.approx(result.cycles, rel=0.05 if mapped else 0.03), \
+        f"{shape} {mappings}: {result.causes}"
+    assert sum(result.causes.values()) == result.cycles
+
+
+@pytest.mark.parametrize("dram", [Dram(read_latency=200), Dram(total_bytes=0.5)],
+                         ids=["late", "slow"])
+def test_memories_of_a_compact_accelerator(compact, dram):
+    config, start = compact
+    shape = LayerShape("X", 32, 28, 28, 48, 3, 3, 1, 1)
+    result = bench_layer("memory", shape, config, start, sparsity=0.4, seed=SEED, dram=dram)
+    assert result.predicted == pytest.approx(result.cycles, rel=0.03), result.causes
+
+
+def test_programs_of_a_compact_accelerator(compact):
+    """Poolings, fused and apart, channels that are regrouped, columns that are skipped, sums."""
+    rng = np.random.default_rng(SEED)
+    config, start = compact
+    first = conv(rng, tensor("x", (16, 30, 30), rng), 24, (3, 3), name="first", pads=(1, 1, 1, 1))
+    small = pool(first.y, (3, 3), (2, 2), (1, 1, 1, 1), name="small")
+    apart = pool(small.y, (2, 2), (1, 1), name="apart")
+    wide = conv(rng, apart.y, 40, (5, 5), name="wide", pads=(2, 2, 2, 2))
+    every = conv(rng, wide.y, 30, (1, 1), name="every", stride=(2, 2))
+    sums = accumulation(dense(rng, every.y, 20, name="sums"))
+    program = compile_network(network(first, small, apart, wide, every, sums), config)
+    with start(program.memory_bytes) as bus:
+        driver = Driver(bus, config)
+        driver.load(program.image, program.memory_bytes)
+        for run in program.runs:
+            cycles = driver.run(run[0].offset).cycles
+            assert sum(segment.cycles for segment in run) == pytest.approx(cycles, rel=0.03), \
+                [segment.name for segment in run]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["alexnet", "mobilenet-v1", "resnet50", "vgg16"])
+def test_networks(name):
+    """Every CONV layer within 3 %, the sum within 1 %."""
+    config = resolve()
+    start, results = simulator(config), []
+    for shape in NETWORKS[name]:
+        if not shape.fc:
+            result = bench_layer(name, shape, config, start, sparsity=0.4, seed=SEED)
+            assert result.mismatches == 0
+            assert result.predicted == pytest.approx(result.cycles, rel=0.03), shape.name
+            results.append(result)
+    total = totals(results)
+    assert total["predicted_cycles"] == pytest.approx(total["cycles"], rel=0.01)

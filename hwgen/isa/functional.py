@@ -2,13 +2,13 @@
 
 Written from the text of ``hwgen/isa/commands.py`` alone, it knows nothing of the compiler. Numbers
 are exact; time is not modelled, but order is: commands are dispatched in program order to four
-queues of four, and the load, filter, feed, psum and store units run them in whatever order the semaphores
-allow, chosen at random. (A compact accelerator runs a command when the one before it has ended,
-whatever the semaphores would allow, but its filters come as they are needed.) Every unit holds the
-GLB words that it reads or writes from its start to its end. A program that locks up, uses a word
-that another unit holds, drains psums that are not complete, or breaks a rule of the command set
-raises :exc:`MachineError`. The GLB starts as random bytes, so that what is used without having been
-written gives wrong results.
+queues of four, and the load, filter, feed, psum and store units run them in whatever order the
+semaphores allow, chosen at random. (A compact accelerator runs a command when the one before it has
+ended, whatever the semaphores would allow, but its filters come as they are needed.) Every unit
+holds the GLB words that it reads or writes from its start to its end. A program that locks up, uses
+a word that another unit holds, drains psums that are not complete, or breaks a rule of the command
+set raises :exc:`MachineError`. The GLB starts as random bytes, so that what is used without having
+been written gives wrong results.
 """
 
 from collections import deque

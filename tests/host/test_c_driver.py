@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hwgen.compiler.layout.dram import Placement
 from PIL import Image
 
 from hwgen.artifacts import command_files as commands
 from hwgen.artifacts import register_files as registers
 from hwgen.compiler import save
 from hwgen.compiler.header import c_header
+from hwgen.compiler.layout.dram import Placement
 from hwgen.isa import MAGIC
 from hwgen.isa.registers import COUNTERS, REGISTERS, ErrorCode
 from hwgen.network.graph import Tensor

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from .models import Builder
 
 from hwgen.importer import onnx_import
 from hwgen.importer.reference import Reference
 from hwgen.network import golden
+
+from .models import Builder
 
 
 @pytest.mark.parametrize("form", ["QLinear", "QDQ"])

@@ -2,9 +2,10 @@
 
 It does what :class:`~hwgen.rtl.parallel.store.requant.Requant` does, in several cycles and without
 a multiplier block. The sum's bits are the digits of the multiplication, two a cycle from the
-lowest, and the product moves right under the scale's significand. So nothing has to be normalised: when the sum's
-last 1 has been multiplied, the product's first 24 bits fill the register. It moves on until its
-integer part stands where it is taken, and how long that takes only depends on the scale's exponent.
+lowest, and the product moves right under the scale's significand. So nothing has to be normalised:
+when the sum's last 1 has been multiplied, the product's first 24 bits fill the register. It moves
+on until its integer part stands where it is taken, and how long that takes only depends on the
+scale's exponent.
 """
 
 from amaranth import Cat, Module, Mux, Signal

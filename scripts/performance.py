@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Writes the tables of docs/performance.md, and README's, from what ``hwgen bench --json`` wrote.
+"""Writes the tables of docs/measurements and README from what ``hwgen bench --json`` wrote.
 
     python -m hwgen bench alexnet vgg16 resnet50 mobilenet-v1 --json BENCH.json
     python scripts/performance.py BENCH.json ...
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from results import ROOT, grouped, put, ratio, rows
 
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "measurements" / "performance.md"
 NAMES = {"alexnet": "AlexNet", "vgg16": "VGG-16", "resnet50": "ResNet-50",
          "mobilenet-v1": "MobileNet-v1"}
 

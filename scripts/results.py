@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Writes the tables of docs/results.md from what ``hwgen run --json`` wrote.
+"""Writes the tables of docs/measurements/results.md from what ``hwgen run --json`` wrote.
 
     python scripts/results.py DIR [--run [NAME ...]]
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from hwgen.network.zoo import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "results.md"
+PAGE = ROOT / "docs" / "measurements" / "results.md"
 KINDS = "convolutions", "depthwise, average pooling", "fully connected", "vector"
 FAR = 0.03                  # difference from the prediction from which a layer is listed
 LONGEST = 3                 # layers of a network that are no convolutions, in the list of those

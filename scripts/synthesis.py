@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Writes the tables of docs/synthesis.md, and README's, from what ``hwgen synth --json`` wrote.
+"""Writes the tables of docs/measurements and README from what ``hwgen synth --json`` wrote.
 
     python scripts/synthesis.py DIR [--run [NAME ...]]
 
@@ -19,7 +19,7 @@ from results import ROOT, grouped, put, rows
 
 from hwgen.synth.resources import WRAPPER
 
-PAGE = ROOT / "docs" / "synthesis.md"
+PAGE = ROOT / "docs" / "measurements" / "synthesis.md"
 # Arguments of ``hwgen synth`` by name of the design.
 DESIGNS = {
     "ecp5-85f": "--target ecp5-85f --pnr",

@@ -1,4 +1,4 @@
-"""Every network of the zoo on the RTL of the 12x14 array (docs/results.md has the cycles)."""
+"""Every network of the zoo on the RTL of 12x14 PEs; docs/measurements/results.md has the cycles."""
 
 import json
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""``scripts/performance.py``: tables of docs/performance.md and README from the bench's JSON."""
+"""``scripts/performance.py``: tables of a page and of README from the bench's JSON."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PAGE = "docs/measurements/performance.md"
 NETWORKS = "alexnet", "vgg16", "resnet50", "mobilenet-v1"
 
 
@@ -20,9 +21,8 @@ def layer(name, cycles, predicted):
 
 def write(folder, names):
     """Copies of the scripts and pages in ``folder``; runs the script with reports of ``names``."""
-    for name in ("scripts/results.py", "scripts/performance.py", "docs/performance.md",
-                 "README.md"):
-        (folder / name).parent.mkdir(exist_ok=True)
+    for name in ("scripts/results.py", "scripts/performance.py", PAGE, "README.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / "bench.json").write_text(json.dumps([
         {"network": name, "layers": [layer("CONV1", 1_000_000, 990_000),
@@ -34,7 +34,7 @@ def write(folder, names):
 def test_tables(tmp_path):
     done = write(tmp_path, NETWORKS)
     assert done.returncode == 0, done.stderr
-    page, readme = (tmp_path / name for name in ("docs/performance.md", "README.md"))
+    page, readme = (tmp_path / name for name in (PAGE, "README.md"))
     row = "| AlexNet | 3 000 000 | 50.0 % | 80.0 % | 3 040 000 (+1.33 %) | 0.02 | 2.00 | 0 | - |"
     assert row in page.read_text() and row in readme.read_text()
     text = page.read_text()

@@ -1,4 +1,4 @@
-"""``scripts/results.py``: the tables of docs/results.md from the JSON of runs."""
+"""``scripts/results.py``: the tables of docs/measurements/results.md from the JSON of runs."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PAGE = "docs/measurements/results.md"
 
 
 def report(cycles, digest="0x1"):
@@ -29,8 +30,8 @@ def report(cycles, digest="0x1"):
 @pytest.fixture
 def copy(tmp_path):
     """The script and its page in a folder of their own, and a folder for runs."""
-    for name in ("scripts/results.py", "docs/results.md"):
-        (tmp_path / name).parent.mkdir()
+    for name in ("scripts/results.py", PAGE):
+        (tmp_path / name).parent.mkdir(parents=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "runs").mkdir()
     return tmp_path
@@ -45,7 +46,7 @@ def test_the_tables(copy):
     for name, cycles in ("vgg16", 2_000_000), ("lenet5", 20_000), ("of-mine", 400_000):
         (copy / "runs" / f"{name}.json").write_text(json.dumps(report(cycles)))
     assert write(copy).returncode == 0
-    page = (copy / "docs/results.md").read_text()
+    page = (copy / PAGE).read_text()
     assert "| `lenet5` | 80 k | 2 | 20 000 | 18 000 (-10.0 %) | 40.0 % | 4.000 | 1.000 | 0 | " \
            "100 % |\n| `vgg16` | 8 M | 2 | 2 000 000 |" in page
     assert "| `vgg16` | 50 %, 80 % | - | - | 50 % |\n| `of-mine` |" in page
@@ -54,13 +55,13 @@ def test_the_tables(copy):
     assert "| `vgg16` | 2.0 s | 1 000 000 |" in page
     assert "configuration `eyeriss` (hash 0x1), 2x5 PEs.\nOf the zoo, not run for this table: " \
            "`alexnet`, " in page
-    assert write(copy).returncode == 0 and (copy / "docs/results.md").read_text() == page
+    assert write(copy).returncode == 0 and (copy / PAGE).read_text() == page
 
 
 def test_runs_of_different_accelerators_are_not_mixed(copy):
-    before = (copy / "docs/results.md").read_text()
+    before = (copy / PAGE).read_text()
     for name, digest in ("vgg16", "0x1"), ("lenet5", "0x2"):
         (copy / "runs" / f"{name}.json").write_text(json.dumps(report(20_000, digest)))
     done = write(copy)
     assert done.returncode == 1 and "all of one configuration" in done.stderr
-    assert (copy / "docs/results.md").read_text() == before
+    assert (copy / PAGE).read_text() == before

@@ -1,4 +1,4 @@
-"""``scripts/synthesis.py``: tables of docs/synthesis.md and README from ``hwgen synth --json``."""
+"""``scripts/synthesis.py``: the tables of a page and README from ``hwgen synth --json``."""
 
 import json
 import shutil
@@ -9,7 +9,10 @@ from pathlib import Path
 from hwgen.synth.resources import WRAPPER
 
 ROOT = Path(__file__).parents[1]
+PAGE = "docs/measurements/synthesis.md"
 BLOCKS = {"PEs": 9000, "GLB": 1500, WRAPPER: 70}
+
+PAGE = "docs/measurements/synthesis.md"
 
 
 def report(fmax, capacity):
@@ -26,8 +29,8 @@ def report(fmax, capacity):
 
 def write(folder, reports):
     """Copies of the scripts and pages in ``folder``; runs the script with reports by name."""
-    for name in ("scripts/results.py", "scripts/synthesis.py", "docs/synthesis.md", "README.md"):
-        (folder / name).parent.mkdir(exist_ok=True)
+    for name in ("scripts/results.py", "scripts/synthesis.py", PAGE, "README.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / "runs").mkdir()
     for name, found in reports.items():
@@ -39,7 +42,7 @@ def write(folder, reports):
 def test_tables(tmp_path):
     done = write(tmp_path, {"ecp5-25f": report(80.0, True), "gates": report(None, False)})
     assert done.returncode == 0, done.stderr
-    page, readme = ((tmp_path / name).read_text() for name in ("docs/synthesis.md", "README.md"))
+    page, readme = ((tmp_path / name).read_text() for name in (PAGE, "README.md"))
     for row in ("| `--target ecp5-25f` | 4x5 | 10 500 (52.5 %) | 9 000 (45.0 %) | 30 (0.1 %) | "
                 "20 (0.1 %) | 80.0 MHz (65) | 1.20, 1.10 | 2.00 | 2 min |",
                 "| `--target gates` | 4x5 | 10 500 | 9 000 | 30 | 20 | - | - | - | 2 min |"):

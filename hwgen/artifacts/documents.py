@@ -1,6 +1,6 @@
 """Generated parts of the documents in docs/.
 
-``python -m hwgen.artifacts.documents docs/*.md`` brings them up to date. A part stands between
+``python -m hwgen.artifacts.documents docs`` brings them up to date. A part stands between
 ``<!-- BEGIN GENERATED name -->`` and ``<!-- END GENERATED name -->``; the names are the keys of
 :data:`PARTS`.
 """
@@ -31,6 +31,5 @@ def refresh(text):
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        path = Path(name)
+    for path in Path(sys.argv[1]).rglob("*.md"):
         path.write_text(refresh(path.read_text()))

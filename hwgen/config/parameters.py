@@ -71,7 +71,7 @@ class Config:
     compact : bool
         For small devices: a microcoded engine runs the commands one after the other, in place of
         the units that run side by side, and the GLB is one memory with one port. It runs the same
-        programs' commands, in more cycles; see docs/compact.md.
+        programs' commands, in more cycles; see docs/design/compact.md.
     clock_mhz : int
         Clock that peak figures are quoted at; the RTL does not depend on it.
     """

@@ -2,7 +2,7 @@
 
 Models in QDQ form (float operators between DequantizeLinear and QuantizeLinear) and in QOperator
 form (QLinearConv and its like) are read as ONNX Runtime computes them on a CPU, to the last bit;
-see docs/numerics.md and docs/operators.md.
+see docs/reference/numerics.md and docs/reference/operators.md.
 """
 
 import math

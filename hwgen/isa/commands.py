@@ -152,9 +152,9 @@ COMMANDS = {c.name: c for c in (
             )),
     Command("FILTER", 5, "filter",
             "Streams filter packets from DRAM into the PEs' filter spads. The packets describe "
-            "themselves (see docs/command-stream.md) and are consumed in the order of the passes "
-            "of the COMPUTE commands; the filter network stops the stream while both halves of "
-            "the spads are full.", (
+            "themselves (docs/reference/command-stream.md) and are consumed in the order of the "
+            "passes of the COMPUTE commands; the filter network stops the stream while both halves "
+            "of the spads are full.", (
                 (),
                 (Field("addr", 32, "byte address in DRAM, a multiple of the bus word"),
                  Field("size", 32, "bytes, a multiple of the bus word")),

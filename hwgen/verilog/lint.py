@@ -10,7 +10,7 @@ from ..tools import find_icarus, find_verilator
 
 __all__ = ["WAIVERS", "verilator", "icarus", "yosys"]
 
-#: Verilator's waivers, ``hwgen.vlt`` beside the Verilog. docs/lint.md argues each of them.
+#: Verilator's waivers, ``hwgen.vlt`` beside the Verilog; docs/reference/lint.md argues each.
 WAIVERS = """\
 `verilator_config
 lint_off -rule DECLFILENAME -file "*hwgen.v"

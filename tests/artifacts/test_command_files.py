@@ -51,8 +51,9 @@ def test_c_header_packs_as_python_does(tmp_path):
     assert done.stdout == b"".join(expected)
 
 
-@pytest.mark.parametrize("path", sorted(_DOCS.glob("*.md")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(_DOCS.rglob("*.md")),
+                         ids=lambda path: str(path.relative_to(_DOCS)))
 def test_documents_are_up_to_date(path):
     text = path.read_text()
     assert documents.refresh(text) == text, \
-        f"run: python -m hwgen.artifacts.documents docs/{path.name}"
+        "run: python -m hwgen.artifacts.documents docs"

@@ -109,7 +109,7 @@ def test_lenet(folder, lenet):
 
 @pytest.mark.parametrize("digit", (4, 7))
 def test_the_example_of_the_documentation(folder, lenet, digit):
-    text = (_ROOT / "docs" / "driver.md").read_text()
+    text = (_ROOT / "docs" / "use" / "driver.md").read_text()
     example, = re.findall(r"```c\n(.*?)```", text, re.S)
     (folder / "example.c").write_text(example)
     with Image.open(_ROOT / "examples" / "lenet5" / "digits" / f"{digit}.png") as picture:

@@ -1,6 +1,6 @@
 """Known networks with their true shapes and synthetic weights, quantised by ONNX Runtime.
 
-See docs/zoo.md. The command is ``hwgen zoo``.
+See docs/use/zoo.md. The command is ``hwgen zoo``.
 """
 
 from .architectures import NETWORKS, architecture

@@ -18,7 +18,7 @@ from .store.drain import Drain
 
 __all__ = ["Core", "axi_members"]
 
-#: Read DMA clients, as docs/architecture.md numbers them.
+#: Read DMA clients, as docs/design/architecture.md numbers them.
 FETCH, FILTER, LOAD = range(3)
 
 

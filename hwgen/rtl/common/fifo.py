@@ -54,8 +54,10 @@ class Fifo(Block):
         read = memory.read_port()
 
         # The memory's state is known at the start of a cycle; ``o.ready`` comes late.
-        some, full = Signal(), Signal()
-        next_write, next_read = Signal.like(write.addr), Signal.like(read.addr)
+        some = Signal()
+        full = Signal()
+        next_write = Signal.like(write.addr)
+        next_read = Signal.like(read.addr)
         fetched = Signal()
         push = Signal()
         fetch = Signal()
@@ -126,7 +128,8 @@ class ShallowFifo(Block):
                                               attrs={"no_rw_check": 1})
         write = memory.write_port()
         read = memory.read_port()
-        fetch, pop = Signal(), Signal()
+        fetch = Signal()
+        pop = Signal()
         m.d.comb += [
             write.data.eq(self.i), write.en.eq(self.push), self.o.payload.eq(read.data),
             # With the output register full, the memory holds less than ``depth`` words.

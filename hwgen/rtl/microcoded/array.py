@@ -78,7 +78,8 @@ class LockstepPE(Block):
             m.d.comb += [write.en.eq(enable), write.addr.eq(address), write.data.eq(value),
                          read.addr.eq(read_address)]
             return read.data
-        weight, value = Signal(signed(8), reset_less=True), Signal(signed(9), reset_less=True)
+        weight = Signal(signed(8), reset_less=True)
+        value = Signal(signed(9), reset_less=True)
         product = Signal(signed(17), reset_less=True)
         m.d.sync += [
             weight.eq(spad("filter_spad", signed(8), 2 * _BYTES * _half(self._config),
@@ -150,7 +151,8 @@ class Writer(Block):
         half = Signal()
         word = Signal(32, reset_less=True)
         index = Signal(range(_BYTES))
-        coming, writing = Signal(), Signal()       # the word is; it is being written
+        coming = Signal()                          # the word is
+        writing = Signal()                         # the word is being written
         is_filter = Signal(reset_less=True)
         end = Signal()                             # the last value is written
         m.d.comb += [
@@ -281,8 +283,10 @@ class LockstepArray(Block):
         active_cols = self._setting(m, Setting.ACTIVE_COLS, range(config.cols + 1))
 
         # The strip, and the one that waits.
-        now, waiting = Signal(GO, reset_less=True), Signal(GO, reset_less=True)
-        running, waits = Signal(), Signal()
+        now = Signal(GO, reset_less=True)
+        waiting = Signal(GO, reset_less=True)
+        running = Signal()
+        waits = Signal()
         strip_end = Signal()
         take = Signal()
         m.d.comb += [self.go_ready.eq(~waits), take.eq(waits & (strip_end | ~running))]
@@ -293,16 +297,21 @@ class LockstepArray(Block):
         with m.Elif(strip_end):
             m.d.sync += running.eq(0)
 
-        c, s = Signal.like(nc, reset_less=False), Signal.like(ns, reset_less=False)
-        p, step = Signal.like(filters, reset_less=False), Signal(12)
+        c = Signal.like(nc, reset_less=False)
+        s = Signal.like(ns, reset_less=False)
+        p = Signal.like(filters, reset_less=False)
+        step = Signal(12)
         half = Signal()
         start, origin, column, address = (Signal(ring, name=name) for name in (
             "start", "origin", "column", "tap"))
         half_size = _BYTES * _half(config)
         filter_address = Signal(range(2 * half_size))
         first = Signal(init=1)                     # tap of a psum
-        last_c, last_s, last_p, last_step, last = c == nc, s == ns, p == filters, step == steps, \
-            Signal()
+        last_c = c == nc
+        last_s = s == ns
+        last_p = p == filters
+        last_step = step == steps
+        last = Signal()
         level = Signal(range(-127, config.ifmap_spad + 1))
         issue = Signal()
         has_ifmap = Signal()
@@ -389,7 +398,8 @@ class LockstepArray(Block):
         psum = signed(config.psum_bits)
         finished = [Signal(psum, name=f"finished_{col}", reset_less=True)
                     for col in range(config.cols)]
-        leaving, accumulate = Signal(), Signal(reset_less=True)
+        leaving = Signal()
+        accumulate = Signal(reset_less=True)
         for col, products in enumerate(self._products):
             running = Signal(psum, name=f"running_{col}")
             total = Signal(psum, name=f"total_{col}")

@@ -188,7 +188,8 @@ class CompactCore(Block):
     def _ends(self, m, engine, stream, array, glb):
         """Start, end, errors, and the watchdog."""
         given = self._given
-        running, stopped = Signal(), Signal()      # stopped by an error; until reset
+        running = Signal()
+        stopped = Signal()      # by an error; until reset
         halt = Signal()
         index = Signal(26, reset_less=True)
         with m.If(self.start):

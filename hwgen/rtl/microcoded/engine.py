@@ -60,7 +60,8 @@ class Engine(Block):
         # Fetched: the instruction whose register is read. Executed: the one before it.
         pc = Signal(address)                       # of the one after the fetched one
         fetched = fetch.data
-        fetched_valid, valid = Signal(), Signal()
+        fetched_valid = Signal()
+        valid = Signal()
         now = Signal(16, reset_less=True)
         go = Signal()                              # no port and no bit holds it
         links = [Signal(address, name=f"link_{level}", reset_less=True)
@@ -128,7 +129,8 @@ class Engine(Block):
         register = read.data
         invert = op == Op.SUB
         alone = (op == Op.LD) | (op == Op.INC) | (op == Op.DEC)
-        left, right = Signal(_WIDTH), Signal(_WIDTH)
+        left = Signal(_WIDTH)
+        right = Signal(_WIDTH)
         total = Signal(_WIDTH + 1)
         result = Signal(_WIDTH)
         m.d.comb += [

@@ -61,7 +61,8 @@ class Mover(Block):
             ends.eq(Mux(nearer < after[2], nearer, after[2])),
         ]
         run = Signal(3)
-        go, step = Signal(), Signal()
+        go = Signal()
+        step = Signal()
         m.d.comb += [
             self.idle.eq(left == 0),
             run.eq(ends + 1),

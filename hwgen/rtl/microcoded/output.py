@@ -88,7 +88,8 @@ class OutputUnit(Block):
         # their own clock enable, which saves carries.
         exponent = Signal(7, reset_less=True)
         odd, = registers("odd")
-        done, rest = Signal(), Signal()
+        done = Signal()
+        rest = Signal()
         m.d.comb += [
             done.eq(exponent[6] & exponent[2:6].any()),
             rest.eq(~self.busy | done),
@@ -141,7 +142,8 @@ class OutputUnit(Block):
         for k in range(8):
             below = Mux(lower, Mux(byte_low, acc[k + 8], acc[k]), byte_low)
             m.d.comb += byte[k].eq(Mux(upper, Mux(below, acc[k + 24], acc[k + 16]), below))
-        bit_0, bit_1 = Signal(), Signal()
+        bit_0 = Signal()
+        bit_1 = Signal()
         m.d.comb += [bit_0.eq(of_four(byte[0::2])), bit_1.eq(of_four(byte[1::2]))]
 
         # Of a magnitude of more than 24 bits the lowest are dropped: those of `beyond`, the bits
@@ -156,7 +158,8 @@ class OutputUnit(Block):
             beyond[0].eq(beyond[2] | _differ(acc[24:27])),
         ]
         lowest = ~past & ~upper & ~byte_low
-        drop_0, drop_1 = Signal(), Signal()
+        drop_0 = Signal()
+        drop_1 = Signal()
         m.d.comb += [
             drop_0.eq(lowest & of_four(beyond[0::2])),
             drop_1.eq(lowest & of_four(beyond[1::2])),
@@ -196,7 +199,8 @@ class OutputUnit(Block):
         # The product, with the sign of the sum; two bits of it move `out` in each cycle. A bit of a
         # conditional sum takes one LUT.
         significand = Signal(23, reset_less=True)
-        product, out = Signal(25, reset_less=True), Signal(2, reset_less=True)
+        product = Signal(25, reset_less=True)
+        out = Signal(2, reset_less=True)
         with m.If(self.scale):
             m.d.sync += significand.eq(self.word[:23] ^ negative.replicate(23))
 
@@ -216,7 +220,8 @@ class OutputUnit(Block):
         # After digits of 0 two more bits have moved out, to which the carry is added; after others
         # the rounding begins anew, for which `half` and `sticky` are kept of all that moved out.
         added, half, sticky, up, inexact = registers("added half sticky up inexact")
-        up_next, inexact_next = Signal(), Signal()
+        up_next = Signal()
+        inexact_next = Signal()
         some = half | sticky
         at_23, at_22 = added & (product[23] ^ product[24]), added & (product[22] ^ product[24])
         round_21 = Mux(added, half & (sticky | out[0]), up)
@@ -252,7 +257,8 @@ class OutputUnit(Block):
         for k in (6, 4, 2, 0):
             above = above | (byte[k] ^ negative) | (byte[k + 1] ^ negative)
             from_place.insert(0, above)
-        left, huge = Signal(reset_less=True), Signal()
+        left = Signal(reset_less=True)
+        huge = Signal()
         m.d.sync += left.eq((~past & of_four(from_place)) | (carry ^ negative) | late)
         m.d.comb += huge.eq(left | (product[22] ^ negative) | (product[23] ^ negative))
 
@@ -262,7 +268,8 @@ class OutputUnit(Block):
         def biased(value):
             return Cat(value[:7], value[7] ^ self.ysigned)
         low, half_bit, integer = product[:13], product[13], product[14:22]
-        all_up, round_ = Signal(), Signal()
+        all_up = Signal()
+        round_ = Signal()
         m.d.comb += all_up.eq(
             ~(_differ(low[0:4]) | _differ(low[4:8]) | _differ(low[8:12]) | _differ(low[0::4]))
             & (low[0] == up_next))

@@ -84,7 +84,9 @@ class Stream(Block):
         writing = Signal(reset_less=True)
         length = Signal(range(config.burst + 1), reset_less=True)
         beats = Signal(range(config.burst + 1), reset_less=True)   # to be written
-        answered, beat_in, beat_out = Signal(), Signal(), Signal()
+        answered = Signal()
+        beat_in = Signal()
+        beat_out = Signal()
         m.d.comb += [self.address.eq(Cat(low, position)), self.beat_in.eq(beat_in),
                      self.beat_out.eq(beat_out)]
         # What is read moves on a word, what is written a burst.

@@ -329,7 +329,8 @@ class Controller(Block):
         index = Signal(range(_WORDS))
         m.d.comb += read_port.addr.eq(Cat(index, emptied[source][:-1], source))
         # The word is registered between the memory and the units, which may be far away.
-        arriving, arrived = Signal(), Signal()
+        arriving = Signal()
+        arrived = Signal()
         arriving_index, arrived_index = (Signal(range(_WORDS), name=name, reset_less=True)
                                          for name in ("arriving_index", "arrived_index"))
         arrived_word = Signal(64, reset_less=True)
@@ -375,7 +376,8 @@ class Controller(Block):
         the same signal.
         """
         counts = [Signal(_SEMAPHORE_BITS, name=f"count_{i}") for i in range(isa.SEMAPHORES)]
-        overflow, overflows = Signal(isa.SEMAPHORES), Signal()
+        overflow = Signal(isa.SEMAPHORES)
+        overflows = Signal()
         takes = [getattr(self, f"take_{unit}") for unit in TAKERS]
         gives = [getattr(self, f"give_{unit}") for unit in GIVERS]
 

@@ -125,7 +125,8 @@ class Core(Block):
                 inside, outside = getattr(dma, name), getattr(self, name)
                 m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
 
-        beats_in, beats_out = Signal(), Signal()
+        beats_in = Signal()
+        beats_out = Signal()
         m.d.comb += [
             beats_in.eq(self.axi_rvalid & self.axi_rready),
             beats_out.eq(self.axi_wvalid & self.axi_wready),
@@ -151,7 +152,8 @@ class Core(Block):
         """Book each cycle of a program in exactly one event: what the bottom row did in it. What
         it waits for is late from DRAM while DRAM still gives beats, or has given none of it."""
         events = self.events
-        running, started = Signal(), Signal()
+        running = Signal()
+        started = Signal()
         with m.If(self.start):
             m.d.sync += [running.eq(1), started.eq(0)]
         with m.Elif(self.done | self.error):

@@ -52,7 +52,8 @@ class FilterDistributor(Block):
         word_bits = (config.bus_bytes - 1).bit_length()
 
         pending = Signal(4)                  # requests whose words have not all arrived
-        begin, end = Signal(), Signal()
+        begin = Signal()
+        end = Signal()
         m.d.comb += [
             command.eq(self.command.payload),
             self.req.p.addr.eq(command.addr),
@@ -75,12 +76,14 @@ class FilterDistributor(Block):
         inside = Signal()                    # a packet has begun
         failed = Signal()
         words = Signal(11)                   # rounds of words left, less one
-        row, row0 = Signal(5), Signal(5)
+        row = Signal(5)
+        row0 = Signal(5)
         message = Signal(fmessage(config))
         send = Signal()
         have_header = Signal()
         if config.bus_bits == 32:
-            low, low_valid = Signal(32), Signal()
+            low = Signal(32)
+            low_valid = Signal()
             m.d.comb += [header.eq(Cat(low, self.data.p.data)), have_header.eq(low_valid)]
         else:
             m.d.comb += [header.eq(self.data.p.data), have_header.eq(1)]

@@ -206,7 +206,8 @@ class ArrayRow(Block):
         next_h = Signal(10, reset_less=True)
         count = Signal(range(config.cols), reset_less=True)    # output rows
         done = Signal(reset_less=True)                         # all of them have had their word
-        wanted, last_wanted = Signal(), Signal()
+        wanted = Signal()
+        last_wanted = Signal()
         m.d.comb += [
             message.eq(y.data),
             wanted.eq(active & (y.h == next_h) & (tag.depthwise | (y.c == c)) & ~done),
@@ -329,15 +330,21 @@ class ArrayRow(Block):
 
         first = Signal(init=1)               # tap of a psum
         last = Signal()
-        last_c, last_s, last_p = Signal(), Signal(), Signal()
-        last_step, last_strip = Signal(), Signal()
+        last_c = Signal()
+        last_s = Signal()
+        last_p = Signal()
+        last_step = Signal()
+        last_strip = Signal()
         m.d.comb += [
             last_c.eq(c == now.nc), last_s.eq(s == now.ns), last_p.eq(p == now.p),
             last_step.eq(step == now.steps), last_strip.eq(strip == now.strips),
             last.eq(last_c & last_s),
         ]
 
-        has_ifmap, has_filter, has_psum, has_room = Signal(), Signal(), Signal(), Signal()
+        has_ifmap = Signal()
+        has_filter = Signal()
+        has_psum = Signal()
+        has_room = Signal()
         issue = Signal()
         m.d.comb += [
             has_ifmap.eq(~first | (level >= now.window)),

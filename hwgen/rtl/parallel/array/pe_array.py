@@ -50,7 +50,8 @@ class Array(Block):
         m = Module()
         y = Signal(ymessage(config), reset_less=True)
         f = Signal(fmessage(config), reset_less=True)
-        y_valid, f_valid = Signal(), Signal()
+        y_valid = Signal()
+        f_valid = Signal()
         m.d.sync += [
             y.eq(self.y), y_valid.eq(self.y_valid), f.eq(self.f), f_valid.eq(self.f_valid)]
 

@@ -46,7 +46,8 @@ def add(m, config, a, b, carry=0):
     # So are both sums of the offsets, without and with the carry that the bank gives.
     bits = ceil_log2(config.bank_depth)
     one = Const(1, 1)
-    off, next_off = Signal(bits), Signal(bits)
+    off = Signal(bits)
+    next_off = Signal(bits)
     m.d.comb += [
         bank.eq(a.bank + b.bank + carry),
         wrapped.eq(partial + (carries << 1) + carry),

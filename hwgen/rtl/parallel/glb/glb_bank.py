@@ -177,10 +177,13 @@ class GlobalBuffer(Block):
         m = Module()
         feed = Signal(glb_address.GLB_ADDRESS)
         load = Signal(glb_address.GLB_ADDRESS)
-        feed_go, drain_go, load_go = Signal(), Signal(), Signal()
+        feed_go = Signal()
+        drain_go = Signal()
+        load_go = Signal()
         # The banks have the psum controller's words a cycle later, and write those of the loader
         # in the cycle after they were accepted.
-        reading, writing = Signal(), Signal()
+        reading = Signal()
+        writing = Signal()
         m.d.sync += [reading.eq(self.control.read), writing.eq(self.control.write)]
         m.d.comb += [
             feed.eq(self.feed_addr),

@@ -73,8 +73,11 @@ class PsumController(Block):
         running = Signal()
         address = Signal(range(config.bank_depth))
         lane = Signal(range(config.lanes))
-        p, step, strip = Signal(10), Signal(12), Signal(10)      # to come after this one
-        waited, signalled = Signal(6), Signal(6)       # strips since then, with this one
+        p = Signal(10)          # to come after this one, as step and strip
+        step = Signal(12)
+        strip = Signal(10)
+        waited = Signal(6)      # strips since then, with this one, as signalled
+        signalled = Signal(6)
         hold = Signal()                                # the next strip waits
         # They count down, and what is the last one is told a step ahead: much begins with it.
         last_p, last_step, last_strip = (

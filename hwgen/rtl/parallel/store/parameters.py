@@ -76,7 +76,8 @@ class Parameters(Block):
 
         # 1: the memories. 2: the operands. 3: their sum.
         psum = Signal(32, reset_less=True)
-        a, b = Signal(signed(32), reset_less=True), Signal(signed(32), reset_less=True)
+        a = Signal(signed(32), reset_less=True)
+        b = Signal(signed(32), reset_less=True)
         m.d.sync += [psum.eq(self.psum), a.eq(bias.data), b.eq(psum), self.acc.eq(a + b)]
         m.d.comb += [bias.addr.eq(self.psum_word), scale.addr.eq(self.scale_word),
                      self.acc_scale.eq(scale.data)]

@@ -35,3 +35,12 @@ def test_source_files_that_a_page_names_exist(page):
     named = re.findall(r"(?<![\w/.])(?:hwgen|sim|tests|scripts)/[\w/]+\.(?:py|cpp|rdl|toml)",
                        page.read_text())
     assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_the_files_in_the_table_of_features_exist():
+    table = (ROOT / "docs/develop/find-it.md").read_text().split("\n\n")[2]
+    folders = ROOT / "hwgen/rtl/parallel", ROOT / "hwgen/compiler", ROOT
+    for _, *cells in (line.strip("| ").split(" | ") for line in table.splitlines()[2:]):
+        for folder, cell in zip(folders, cells, strict=True):
+            for name in re.findall(r"`([\w/]+\.py)`", cell):
+                assert (folder / name).exists() or (ROOT / name).exists(), name

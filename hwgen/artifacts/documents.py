@@ -1,35 +1,132 @@
 """Generated parts of the documents in docs/.
 
 ``python -m hwgen.artifacts.documents docs`` brings them up to date. A part stands between
-``<!-- BEGIN GENERATED name -->`` and ``<!-- END GENERATED name -->``; the names are the keys of
-:data:`PARTS`.
+``<!-- BEGIN GENERATED name [argument] -->`` and ``<!-- END GENERATED -->``; the names are the keys
+of :data:`PARTS`.
 """
 
+import functools
+import importlib
+import inspect
+import pkgutil
 import re
 import sys
 from pathlib import Path
 
-from ..config import Config
+import click
+
+from .. import rtl
+from ..config import PRESETS, Config
+from ..rtl.block import Block
+from ..synth.targets import TARGETS
 from . import command_files as commands
 from . import register_files as registers
 
-__all__ = ["PARTS", "refresh"]
+__all__ = ["PARTS", "blocks", "refresh", "refresh_all"]
+
+
+def _table(headings, rows):
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _markdown(text):
+    """The text of a docstring, on one line, in Markdown."""
+    text = re.sub(r":\w+:`[~.!]*(?:[\w.]*\.)?(\w+)`", r"`\1`", " ".join(text.split()))
+    return text.replace("``", "`").replace("|", "\\|")
+
+
+@functools.cache
+def blocks():
+    """The classes of all blocks of :mod:`hwgen.rtl`, by name."""
+    modules = (importlib.import_module(module.name)
+               for module in pkgutil.walk_packages(rtl.__path__, f"{rtl.__name__}."))
+    return {name: value for module in modules for name, value in vars(module).items()
+            if inspect.isclass(value) and issubclass(value, Block)
+            and value.__module__ == module.__name__}
+
+
+def ports(name):
+    """A table of the ports of a block, from the Members section of its class's docstring."""
+    section = re.search(r"^Members\n-+\n(.*?)(?=^\w.*\n-+$|\Z)", inspect.getdoc(blocks()[name]),
+                        re.M | re.S)
+    entries = re.split(r"^(?=\S)", section[1], flags=re.M)[1:]
+    parts = (entry.partition("\n") for entry in entries)
+    return _table(["ports", "meaning"],
+                  ([f"`{head.strip()}`", _markdown(text)] for head, _, text in parts))
+
+
+def presets():
+    """A table of the presets' parameters."""
+    names = [name for name in Config().to_dict() if name != "name"]
+    return _table(["parameter", *(f"`{name}`" for name in PRESETS)],
+                  ([f"`{key}`", *(str(getattr(config, key)).lower() for config in PRESETS.values())]
+                   for key in names))
+
+
+def targets():
+    """A table of the targets of ``hwgen synth``, and one of what their devices hold."""
+    def capacity(target, resource):
+        return str((target.capacity or {}).get(resource, "-"))
+    resources = ("logic_cells", "ff", "bram", "dsp")
+    return _table(
+        ["`--target`", "device", "base", "place and route", "logic cells", "flip-flops",
+         "block RAMs", "multipliers"],
+        ([f"`{target.name}`", target.title, f"`{target.preset}`", target.nextpnr or "no",
+          *(capacity(target, resource) for resource in resources)]
+         for target in TARGETS.values())) + "\n\n" + _table(
+        ["`--target`", "a logic cell", "a flip-flop", "a block RAM", "a multiplier"],
+        ([f"`{target.name}`", *(target.units.get(resource, "-") for resource in resources)]
+         for target in TARGETS.values()))
+
+
+def command_line():
+    """A section for each command of ``hwgen``: what it does, its arguments and options."""
+    from ..cli import cli
+    context = click.Context(cli, info_name="hwgen")
+    return "\n\n".join(_command(context, name) for name in cli.list_commands(context))
+
+
+def _command(parent, name):
+    command = parent.command.get_command(parent, name)
+    context = click.Context(command, info_name=name, parent=parent)
+    usage = " ".join(command.collect_usage_pieces(context))
+    rows = [[f"`{option}`".replace("|", "\\|"), text.replace("|", "\\|")]
+            for option, text in (parameter.get_help_record(context)
+                                 for parameter in command.params
+                                 if isinstance(parameter, click.Option))]
+    paragraphs = inspect.cleandoc(command.help).split("\n\n")
+    return "\n\n".join([f"## `hwgen {name}`", f"    python -m hwgen {name} {usage}",
+                        *map(_markdown, paragraphs), _table(["option", "meaning"], rows)])
+
 
 PARTS = {
+    "command_line": command_line,
     "commands": commands.markdown,
+    "ports": ports,
+    "presets": presets,
     "registers": lambda: registers.markdown(Config()).split("-->\n", 1)[1],
+    "targets": targets,
 }
 
 
 def refresh(text):
     """``text`` with every generated part as it is now."""
     def part(match):
-        return f"{match[1]}\n{PARTS[match[2]]().strip()}\n{match[3]}"
+        begin, name, argument, end = match.groups()
+        return f"{begin}\n{PARTS[name](*argument.split()).strip()}\n{end}"
 
-    return re.sub(r"(<!-- BEGIN GENERATED (\w+) -->).*?(<!-- END GENERATED \2 -->)", part, text,
-                  flags=re.S)
+    return re.sub(r"(<!-- BEGIN GENERATED (\w+)([ \w]*) -->).*?(<!-- END GENERATED -->)", part,
+                  text, flags=re.S)
+
+
+def refresh_all(folder):
+    """Bring the generated parts of all pages below a folder up to date."""
+    for path in Path(folder).rglob("*.md"):
+        text = path.read_text()
+        if refresh(text) != text:
+            path.write_text(refresh(text))
 
 
 if __name__ == "__main__":
-    for path in Path(sys.argv[1]).rglob("*.md"):
-        path.write_text(refresh(path.read_text()))
+    refresh_all(sys.argv[1])

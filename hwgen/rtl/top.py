@@ -17,13 +17,16 @@ class Top(Block):
     Members
     -------
     aclk : In(1)
-        The one clock.
+        The one clock; all ports are synchronous to it.
     aresetn : In(1)
-        Synchronous reset, active low.
+        Synchronous reset, active low, for at least 8 cycles. The core follows a cycle later, most
+        of its blocks two.
     m_axi_*
-        AXI4 master, one ID.
+        AXI4 master: ``addr_bits`` of address, ``bus_bits`` of data, one ID (0), INCR bursts of at
+        most ``burst`` beats that never cross 4 KiB. Several reads are outstanding; a write burst
+        begins only when all its data are at hand.
     s_axi_*
-        AXI4-Lite slave, 32 bits of data: the CSRs.
+        AXI4-Lite slave: the CSRs, 12 bits of address, 32 of data.
     irq : Out(1)
         High while an enabled cause stands.
     """

@@ -56,7 +56,7 @@ def f_messages(case):
     """The filter network messages of a command: its stream, with the headers turned to heads."""
     layout, head = fmessage(CONFIG), FilterHead(CONFIG)
     stream, word = case.filter_stream(), CONFIG.bus_bytes
-    size = case.p * case.nc * case.s
+    size = case.p * case.tap_channels * case.s
     words = [int.from_bytes(stream[i:i + word], "little") for i in range(0, len(stream), word)]
     for i in range(0, len(words), 1 + -(-size // word)):
         mask = words[i] & (1 << CONFIG.cols) - 1
@@ -116,14 +116,14 @@ def check(bench, case, f):
     bits = CONFIG.psum_bits
     got = np.array([[word[(i + 1) * bits - 1:i * bits].to_signed() for i in range(active)]
                     for word in bench.psums])
-    got = got.reshape(case.pairs, case.strips, case.steps, case.p, case.t, case.e).sum(axis=0)
-    expected = case.acc.reshape(case.t, case.p, case.strips, case.e, case.steps)
+    got = got.reshape(case.pairs, case.strips, case.psum_cols, case.p, case.t, case.e).sum(axis=0)
+    expected = case.acc.reshape(case.t, case.p, case.strips, case.e, case.psum_cols)
     np.testing.assert_array_equal(got, expected.transpose(2, 4, 1, 0, 3))
     chunks = CONFIG.bus_bytes // CONFIG.xbus_bytes
     assert bench.counts == dict(
         macs=case.macs,
         ifmap_writes=case.pairs * case.strips * case.rounds * chunks * active,
-        filter_writes=case.pairs * case.p * case.nc * case.s * active)
+        filter_writes=case.pairs * case.p * case.tap_channels * case.s * active)
 
 
 @cocotb.test()
@@ -149,7 +149,7 @@ async def random_commands(dut):
             dut.psum_i.value = rng.getrandbits(len(dut.psum_i))
             sent = [cocotb.start_soon(bench.send("y", y_messages(case, f))),
                     cocotb.start_soon(bench.send("f", f_messages(case)))]
-            total = case.pairs * case.strips * case.steps * case.p
+            total = case.pairs * case.strips * case.psum_cols * case.p
             for _ in range(200000):
                 await RisingEdge(dut.clk)
                 if len(bench.psums) == total:

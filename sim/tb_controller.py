@@ -177,7 +177,7 @@ def random_command(rng):
     for field, _ in isa.COMMANDS[name].fields():
         low = -(1 << field.bits - 1) if field.signed else 0
         values[field.name] = low + rng.getrandbits(field.bits)
-    if name == "STORE" and not CONFIG.elementwise:
+    if name == "STORE" and not CONFIG.tables:
         values["mode"] = rng.choice((isa.StoreMode.REQUANTISE, isa.StoreMode.RAW))
     return isa.pack(name, **values)
 
@@ -337,7 +337,7 @@ async def bad_programs(dut):
         await _expect(bench, ErrorCode.OPCODE, opcode, at)
         await _recover(bench)
 
-    for mode in (isa.StoreMode.SUM, isa.StoreMode.PRODUCT) * (not CONFIG.elementwise):
+    for mode in (isa.StoreMode.SUM, isa.StoreMode.PRODUCT) * (not CONFIG.tables):
         bad = isa.pack("STORE", mode=mode, scale=rng.getrandbits(32), addr=rng.getrandbits(32))
         await bench.start([BEGIN, *good[:3], bad, *good[3:], isa.pack("END")])
         await _expect(bench, ErrorCode.MODE, mode, 4)

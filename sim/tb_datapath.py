@@ -40,30 +40,30 @@ class Case:
             self.t = rng.randint(1, c.cols // self.e)
             self.p = self.q if self.depthwise else rng.randint(1, 20)
             self.cgs = 1 if self.depthwise else rng.randint(1, max(1, 3 * c.rows // self.r))
-            self.steps, self.strips = rng.randint(1, 9), rng.randint(1, 3)
-            nc = 1 if self.depthwise else self.q
-            taps = nc * self.s
+            self.psum_cols, self.strips = rng.randint(1, 9), rng.randint(1, 3)
+            tap_channels = 1 if self.depthwise else self.q
+            taps = tap_channels * self.s
             window = ((self.s - 1) * self.dw + 1) * self.q
-            adv = self.v * self.q
-            self.rounds = -(-((self.steps - 1) * adv + window) // c.bus_bytes)
-            strip_adv = self.rounds * c.bus_bytes - (self.steps - 1) * adv
-            self.pw = -(-self.p // c.lanes)
-            words = self.strips * self.steps * self.pw
+            col_advance = self.v * self.q
+            self.rounds = -(-((self.psum_cols - 1) * col_advance + window) // c.bus_bytes)
+            strip_advance = self.rounds * c.bus_bytes - (self.psum_cols - 1) * col_advance
+            self.words_per_column = -(-self.p // c.lanes)
+            words = self.strips * self.psum_cols * self.words_per_column
             pairs = self.cgs * self.r
             multi = pairs > c.rows
-            self.n_h = (self.e - 1) * self.u + (self.r - 1) * self.dh + 1
-            self.h = (self.strips - 1) * self.e * self.u + self.n_h
+            self.strip_ifmap_rows = (self.e - 1) * self.u + (self.r - 1) * self.dh + 1
+            self.h = (self.strips - 1) * self.e * self.u + self.strip_ifmap_rows
             self.groups = self.t if self.depthwise else self.cgs
             size = self.groups * self.h * self.rounds
             if (self.p * taps <= c.filter_spad and window + c.bus_bytes <= c.ifmap_spad
-                    and adv < 128 and strip_adv < 128 and words <= c.bank_depth // 4
+                    and col_advance < 128 and strip_advance < 128 and words <= c.bank_depth // 4
                     and words >= 2 and (words - 1) * c.lanes * taps >= 4
                     and (size + 1) * c.bus_bytes <= c.glb_words * c.bus_bytes // 2
                     and (not multi or pairs)):
                 break
         else:
             raise AssertionError("no case found")
-        self.pairs, self.nc, self.psum, self.words = pairs, nc, psum, words
+        self.pairs, self.tap_channels, self.psum, self.words = pairs, tap_channels, psum, words
         self.signed = rng.random() < 0.5
         self.zx = rng.randint(0, 255)
         nprng = np.random.default_rng(rng.getrandbits(32))
@@ -83,8 +83,8 @@ class Case:
         else:
             self.w = nprng.integers(-128, 128, (m_total, self.cgs, self.r, self.s, self.q))
         rows = np.arange(self.strips * self.e) * self.u
-        cols = np.arange(self.steps) * self.v
-        shape = (self.t, self.p, self.strips * self.e, self.steps)
+        cols = np.arange(self.psum_cols) * self.v
+        shape = (self.t, self.p, self.strips * self.e, self.psum_cols)
         acc = np.zeros(shape, dtype=np.int64)
         for r in range(self.r):
             for s in range(self.s):
@@ -94,19 +94,22 @@ class Case:
                 else:
                     acc += np.einsum("gyfq,mgq->myf", part, self.w[:, :, r, s]).reshape(shape)
         self.acc = acc
-        self.macs = (pairs * taps * self.p * self.steps * self.strips * self.e * self.t)
+        self.macs = (pairs * taps * self.p * self.psum_cols * self.strips * self.e * self.t)
         self.command = isa.pack(
             "COMPUTE", feed_wait=1, feed_signal=2, psum_wait=4, psum_signal=8,
             ifmap=isa.glb_address(c, self.base),
             row_stride=isa.glb_address(c, self.rounds),
             cg_stride=isa.glb_address(c, self.rounds * self.h), rounds=self.rounds,
             strip_stride=isa.glb_address(c, self.rounds * self.e * self.u), pairs=pairs, r=self.r,
-            n_h=self.n_h, e=self.e,
-            colpat=1 if self.depthwise else sum(1 << k * self.e for k in range(self.t)),
-            u=self.u, dil=self.dh, depthwise=self.depthwise, tg=self.t if self.depthwise else 1,
-            active_cols=self.t * self.e, nc=nc, ns=self.s, sstep=self.dw * self.q,
-            pstep=self.depthwise, window=window, adv=adv, strip_adv=strip_adv, xsigned=self.signed,
-            zx=self.zx, p=self.p, steps=self.steps, strips=self.strips, psum=psum)
+            strip_ifmap_rows=self.strip_ifmap_rows, e=self.e,
+            multicast_mask=1 if self.depthwise else sum(1 << k * self.e for k in range(self.t)),
+            u=self.u, dil=self.dh, depthwise=self.depthwise,
+            depthwise_groups=self.t if self.depthwise else 1,
+            active_cols=self.t * self.e, tap_channels=tap_channels, tap_cols=self.s,
+            tap_col_stride=self.dw * self.q,
+            filter_reads_own_channel=self.depthwise, window=window, col_advance=col_advance,
+            strip_advance=strip_advance, xsigned=self.signed,
+            zx=self.zx, p=self.p, psum_cols=self.psum_cols, strips=self.strips, psum=psum)
 
     def filter_stream(self):
         c = CONFIG
@@ -116,7 +119,7 @@ class Case:
             row0 = c.rows - count
             for tg in range(self.t):
                 mask = ((1 << self.e) - 1) << tg * self.e
-                size = self.p * self.nc * self.s
+                size = self.p * self.tap_channels * self.s
                 out += isa.filter_header(mask=mask, size=size, row0=row0,
                                          last=tg == self.t - 1).ljust(c.bus_bytes, b"\0")
                 rows = []
@@ -217,9 +220,10 @@ class Bench:
         for word, column in np.ndindex(got.shape[:2]):
             await self.put("drain", column | case.psum + word << 5)
         await task
-        got = got.reshape(case.strips, case.steps, case.pw, case.t, case.e, c.lanes)
-        got = got.transpose(3, 2, 5, 0, 4, 1).reshape(case.t, case.pw * c.lanes,
-                                                      case.strips * case.e, case.steps)
+        got = got.reshape(case.strips, case.psum_cols, case.words_per_column, case.t, case.e,
+                          c.lanes)
+        got = got.transpose(3, 2, 5, 0, 4, 1).reshape(case.t, case.words_per_column * c.lanes,
+                                                      case.strips * case.e, case.psum_cols)
         np.testing.assert_array_equal(got[:, :case.p], case.acc)
 
 

@@ -21,22 +21,22 @@ LANES, COLS = CONFIG.lanes, CONFIG.cols
 DEPTH = CONFIG.bank_depth
 WORDS = CONFIG.param_words[0]                  # those of the tables included
 CHANNELS = CONFIG.params_depth // LANES
-FIRST = 256 if CONFIG.elementwise and CHANNELS > 256 else 0    # word of channels ...
+FIRST = 256 if CONFIG.tables and CHANNELS > 256 else 0    # word of channels ...
 TABLES = slice(0, 256) if FIRST else slice(CHANNELS, WORDS)    # ... and those of tables alone
 TABLE_MODES = (StoreMode.SUM, StoreMode.PRODUCT)
 
 
 def random_command(rng):
     """Fields of a STORE that the configuration can hold, pooled or not, in any mode."""
-    mode = rng.choice([StoreMode.REQUANTISE, StoreMode.RAW, *TABLE_MODES * CONFIG.elementwise])
+    mode = rng.choice([StoreMode.REQUANTISE, StoreMode.RAW, *TABLE_MODES * CONFIG.tables])
     e = rng.randint(1, min(6, COLS))
     groups = rng.randint(1, min(3, COLS // e))
-    rows, steps = rng.randint(1, 4 * e), rng.randint(1, 9)
+    rows, psum_cols = rng.randint(1, 4 * e), rng.randint(1, 9)
     p_compute = rng.randint(1, 3 * LANES + 2)
     p = rng.randint(1, p_compute)
-    pw, words = -(-p_compute // LANES), -(-p // LANES)
+    words_per_column, words = -(-p_compute // LANES), -(-p // LANES)
     window = []
-    for size in (rows, steps):
+    for size in (rows, psum_cols):
         if mode == StoreMode.RAW or rng.random() < 0.4:
             first = rng.randint(0, size - 1) if rng.random() < 0.3 else 0
             window.append((1, 1, first, rng.randint(1, size - first)))
@@ -58,13 +58,14 @@ def random_command(rng):
     return dict(
         wait=rng.getrandbits(8), signal=rng.getrandbits(8),
         signal_written=rng.choice([0, 0, rng.randint(1, 255)]),
-        psum=rng.randint(0, DEPTH - strips * steps * pw),
+        psum=rng.randint(0, DEPTH - strips * psum_cols * words_per_column),
         params=params,
         addr=rng.getrandbits(31), row_stride=rng.getrandbits(20), group_stride=rng.getrandbits(24),
-        bank=rng.randint(0, COLS - groups * e), groups=groups, e=e, p=p, pw=pw, steps=steps,
+        bank=rng.randint(0, COLS - groups * e), groups=groups, e=e, p=p,
+        words_per_column=words_per_column, psum_cols=psum_cols,
         psum_rows=rows, zy=rng.getrandbits(8), ysigned=signed, lo=lo & 255, hi=hi & 255,
         out_rows=out_rows, out_cols=out_cols, row0=row0, col0=col0, pool_r=pool_r, pool_s=pool_s,
-        pool_u=pool_u, pool_v=pool_v, strip_words=steps * pw, param_stride=stride,
+        pool_u=pool_u, pool_v=pool_v, strip_words=psum_cols * words_per_column, param_stride=stride,
         mode=mode, scale=rng.getrandbits(32) if mode not in TABLE_MODES else
         int(np.float32(2.0 ** rng.uniform(-24, 2)).view("u4")))
 
@@ -90,9 +91,10 @@ def model(c, psums, bias, scale):
         starts.append(len(reads))
         top, left = c["row0"] + oy * c["pool_u"], c["col0"] + ox * c["pool_v"]
         for y in range(max(top, 0), min(top + c["pool_r"], c["psum_rows"])):
-            for x in range(max(left, 0), min(left + c["pool_s"], c["steps"])):
+            for x in range(max(left, 0), min(left + c["pool_s"], c["psum_cols"])):
                 bank = c["bank"] + group * c["e"] + y % c["e"]
-                reads.append((bank, c["psum"] + y // c["e"] * c["strip_words"] + x * c["pw"] + i))
+                reads.append((bank, c["psum"] + y // c["e"] * c["strip_words"] + x
+                              * c["words_per_column"] + i))
                 picked.append(c["params"] + group * c["param_stride"] + i)
                 held = min(LANES, c["p"] - i * LANES)
                 parts.append({StoreMode.REQUANTISE: 1, StoreMode.RAW: -(-4 * held // LANES)}.get(
@@ -261,15 +263,17 @@ async def throughput(dut):
                   row0=0, col0=0, signal=1, params=FIRST, param_stride=0, row_stride=64,
                   group_stride=4096, addr=0, psum=0, mode=0, scale=0x38000000)
     p, e = 2 * LANES, min(3, COLS)
-    plain = dict(common, groups=1, e=e, p=p, pw=2, steps=12, strip_words=24, psum_rows=2 * e,
+    plain = dict(common, groups=1, e=e, p=p, words_per_column=2, psum_cols=12, strip_words=24,
+                 psum_rows=2 * e,
                  out_rows=2 * e, out_cols=12, pool_r=1, pool_s=1, pool_u=1, pool_v=1)
     pooled = dict(plain, out_rows=e, out_cols=6, pool_r=3, pool_s=3, pool_u=2, pool_v=2, row0=-1,
                   col0=-1)
-    vector = dict(plain, groups=COLS, e=1, p=4 * LANES, pw=4, steps=1, strip_words=4, psum_rows=1,
+    vector = dict(plain, groups=COLS, e=1, p=4 * LANES, words_per_column=4, psum_cols=1,
+                  strip_words=4, psum_rows=1,
                   out_rows=1, out_cols=1)
     raw = dict(plain, mode=StoreMode.RAW)
     tables = [dict(c, mode=mode, params=0) for c in (plain, pooled, vector) for mode in TABLE_MODES]
-    commands = [plain, pooled, vector, raw, *tables * CONFIG.elementwise] * 2
+    commands = [plain, pooled, vector, raw, *tables * CONFIG.tables] * 2
     cycles = await bench.run(commands)
     dut._log.info("%d reads of %d commands in %d cycles", len(bench.reads), len(commands), cycles)
     assert cycles <= len(bench.reads) + 22 * len(commands) + 20

@@ -35,10 +35,11 @@ def widened(word, f):
 
 def row_program(f):
     """The row program's expected members, counts less one."""
-    same = ("sstep", "pstep", "window", "adv", "strip_adv", "active_cols", "colpat")
-    less_one = ("nc", "ns", "p", "steps", "strips")
+    same = ("tap_col_stride", "filter_reads_own_channel", "window", "col_advance", "strip_advance",
+            "active_cols", "multicast_mask")
+    less_one = ("tap_channels", "tap_cols", "p", "psum_cols", "strips")
     return {name: f[name] for name in same} | {name: f[name] - 1 for name in less_one} \
-        | {"copies": f["colpat"].bit_count()}
+        | {"copies": f["multicast_mask"].bit_count()}
 
 
 def reference(case, f):
@@ -49,7 +50,7 @@ def reference(case, f):
         pairs = range(first, min(first + CONFIG.rows, f["pairs"]))
         last = pairs.stop == f["pairs"]
         passes.append(dict(
-            psum=f["psum"], p=f["p"] - 1, steps=f["steps"] - 1, strips=f["strips"] - 1,
+            psum=f["psum"], p=f["p"] - 1, psum_cols=f["psum_cols"] - 1, strips=f["strips"] - 1,
             accumulate=int(f["accumulate"] or first > 0), first=int(first == 0), last=int(last),
             wait=f["psum_wait"], signal=f["psum_signal"], wait_step=f["wait_step"],
             signal_step=f["signal_step"]))
@@ -60,9 +61,9 @@ def reference(case, f):
                 row=CONFIG.rows - len(pairs) + i, first=int(i == 0), u=f["u"], e=f["e"] - 1,
                 depthwise=f["depthwise"]), r * f["dil"], group - group0))
         messages.append(("program", row_program(f)))
-        rows = range(f["n_h"])
+        rows = range(f["strip_ifmap_rows"])
         if f["depthwise"]:
-            inside = [(h, c) for c in range(f["tg"]) for h in rows]
+            inside = [(h, c) for c in range(f["depthwise_groups"]) for h in rows]
         else:
             inside = [(h, c) for h in rows for c in range(pairs[-1] // f["r"] - group0 + 1)]
         for strip in range(f["strips"]):
@@ -79,8 +80,9 @@ def reference(case, f):
 
 def first_pass_words(f):
     """GLB words that a strip of the first pass reads."""
-    groups = f["tg"] if f["depthwise"] else (min(f["pairs"], CONFIG.rows) - 1) // f["r"] + 1
-    return f["rounds"] * f["n_h"] * groups
+    groups = f["depthwise_groups"] if f["depthwise"] else (min(f["pairs"],
+                                                               CONFIG.rows) - 1) // f["r"] + 1
+    return f["rounds"] * f["strip_ifmap_rows"] * groups
 
 
 class Bench:

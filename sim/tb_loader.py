@@ -31,16 +31,16 @@ def glb_word(address):
 def reference(image, f):
     """The bytes that a LOAD writes, ``{GLB byte: value}``, a byte at a time."""
     glb = {}
-    kept = range(0, f["cols"], f["wstep"])
+    kept = range(0, f["cols"], f["keep_every_col"])
     for k in range(f["groups"]):
-        for b in range(f["g"]):
-            group, channel = divmod(f["off0"] + k * f["g"] + b, f["q"])
+        for b in range(f["dram_channels"]):
+            group, channel = divmod(f["first_channel_offset"] + k * f["dram_channels"] + b, f["q"])
             for h in range(-f["tpad"], f["rows"] + f["bpad"]):
                 row = np.full(f["lpad"] + len(kept) + f["rpad"], f["pad"])
                 if 0 <= h < f["rows"]:
                     first = f["addr"] + k * f["group_stride"] + h * f["row_stride"] + b
                     row[f["lpad"]:f["lpad"] + len(kept)] = \
-                        [image[first + w * f["g"]] for w in kept]
+                        [image[first + w * f["dram_channels"]] for w in kept]
                 stream = (f["dst"] + group * f["glb_cg_stride"]
                           + (h + f["tpad"]) * f["glb_row_stride"]) * BUS
                 glb.update((stream + x * f["q"] + channel, int(v)) for x, v in enumerate(row))
@@ -54,20 +54,21 @@ def random_load(rng, largest=800):
                            (6, 16), (rng.randint(1, 30), rng.randint(1, 30)),
                            (rng.randint(1, 300), 16),
                            (rng.randint(1, 64), rng.randint(1, 255))))
-        f = {"g": g, "q": q, "groups": rng.randint(1, 3), "rows": rng.choice((0, 1, 2, 3, 5)),
+        f = {"dram_channels": g, "q": q, "groups": rng.randint(1, 3),
+             "rows": rng.choice((0, 1, 2, 3, 5)),
              "cols": rng.choice((1, 1, 2, 5, rng.randint(1, 30))),
-             "wstep": rng.choice((1, 1, 2, 3, 4)),
-             "off0": rng.choice((0, rng.randrange(q))), "pad": rng.randrange(256),
+             "keep_every_col": rng.choice((1, 1, 2, 3, 4)),
+             "first_channel_offset": rng.choice((0, rng.randrange(q))), "pad": rng.randrange(256),
              **{pad: rng.choice((0, 0, 1, rng.randint(0, 4)))
                 for pad in ("tpad", "bpad", "lpad", "rpad")}}
         height = f["tpad"] + f["rows"] + f["bpad"]
-        width = f["lpad"] - (-f["cols"] // f["wstep"]) + f["rpad"]
+        width = f["lpad"] - (-f["cols"] // f["keep_every_col"]) + f["rpad"]
         if height and g * f["groups"] * height * width <= largest:
             break
     words = -(-width * q // BUS) + rng.randint(0, 2)
     f["glb_row_stride"] = words
     f["glb_cg_stride"] = words * height + rng.randint(0, 40)
-    span = f["glb_cg_stride"] * (1 + (f["off0"] + g * f["groups"]) // q)
+    span = f["glb_cg_stride"] * (1 + (f["first_channel_offset"] + g * f["groups"]) // q)
     assert span < CONFIG.glb_words
     f["dst"] = rng.randrange(CONFIG.glb_words - span)
     f["row_stride"] = f["cols"] * g + rng.randint(0, 20)
@@ -79,7 +80,7 @@ def random_load(rng, largest=800):
 def pack(f, **semaphores):
     glb = {name: isa.glb_address(CONFIG, word) for name, word in (
         *((name, f[name]) for name in ("dst", "glb_row_stride", "glb_cg_stride")),
-        ("start", f["dst"] + f["off0"] // BUS), ("glb_col_stride", f["q"] // BUS))}
+        ("start", f["dst"] + f["first_channel_offset"] // BUS), ("glb_col_stride", f["q"] // BUS))}
     return int.from_bytes(isa.pack("LOAD", **{**f, **glb, **semaphores}), "little")
 
 
@@ -224,11 +225,12 @@ async def params(dut):
         bench.check(reference(bench.image, f))
 
 
-def layer(g, q, groups, rows, cols, pad=0, wstep=1):
+def layer(g, q, groups, rows, cols, pad=0, keep_every_col=1):
     """An aligned LOAD of a whole ifmap."""
-    words = -(-(2 * pad - (-cols // wstep)) * q // BUS)
-    return {"g": g, "q": q, "groups": groups, "rows": rows, "cols": cols, "wstep": wstep,
-            "off0": 0, "pad": 7, "tpad": pad, "bpad": pad, "lpad": pad, "rpad": pad,
+    words = -(-(2 * pad - (-cols // keep_every_col)) * q // BUS)
+    return {"dram_channels": g, "q": q, "groups": groups, "rows": rows, "cols": cols,
+            "keep_every_col": keep_every_col,
+            "first_channel_offset": 0, "pad": 7, "tpad": pad, "bpad": pad, "lpad": pad, "rpad": pad,
             "glb_row_stride": words, "glb_cg_stride": words * (rows + 2 * pad), "dst": 0,
             "row_stride": g * cols, "group_stride": g * cols * rows, "addr": 0}
 
@@ -245,7 +247,7 @@ async def throughput(dut):
             ("g < q", layer(4, 8, 4, 8, 16), 4),
             ("g > q", layer(32, 4, 1, 8, 16), 4),
             ("g = q, padded", layer(BUS, BUS, 2, 8, 32, pad=1), BUS),
-            ("wstep", layer(BUS, BUS, 2, 8, 32, wstep=2), BUS / 2)):
+            ("keep_every_col", layer(BUS, BUS, 2, 8, 32, keep_every_col=2), BUS / 2)):
         bench.glb.clear()
         cycles = await bench.run(pack(f, signal=1))
         want = reference(bench.image, f)

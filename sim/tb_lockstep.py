@@ -101,10 +101,12 @@ class Bench:
         base, active = int(rng.integers(1000)), some(COLS)
         self.stall = float(rng.choice((0, 0.5)))
         for setting, value in {
-                Setting.NC: (1 if depthwise else q) - 1, Setting.NS: ns - 1, Setting.SSTEP: d * q,
-                Setting.PSTEP: int(depthwise), Setting.WINDOW: window, Setting.ADV: adv,
-                Setting.STRIP_ADV: 4 * rounds - (steps - 1) * adv, Setting.P: p - 1,
-                Setting.STEPS: steps - 1, Setting.PSUM: base,
+                Setting.TAP_CHANNELS: (1 if depthwise else q) - 1, Setting.TAP_COLS: ns - 1,
+                Setting.TAP_COL_STRIDE: d * q,
+                Setting.FILTER_READS_OWN_CHANNEL: int(depthwise), Setting.WINDOW: window,
+                Setting.COL_ADVANCE: adv,
+                Setting.STRIP_ADVANCE: 4 * rounds - (steps - 1) * adv, Setting.P: p - 1,
+                Setting.PSUM_COLS: steps - 1, Setting.PSUM: base,
                 Setting.ACTIVE_COLS: active}.items():
             await self.strobe("set", 1 << setting, value=value)
         psums = np.zeros((strips, steps, p, COLS), np.int64)

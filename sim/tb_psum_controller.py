@@ -31,11 +31,11 @@ def unpack(value):
 
 def psums(f):
     """``(bank word, lane, last of its word)`` of a pass's psums: strip, step, filter."""
-    p, steps, strips = f["p"] + 1, f["steps"] + 1, f["strips"] + 1
+    p, psum_cols, strips = f["p"] + 1, f["psum_cols"] + 1, f["strips"] + 1
     words = -(-p // CONFIG.lanes)
-    return [(f["psum"] + (strip * steps + step) * words + i // CONFIG.lanes, i % CONFIG.lanes,
+    return [(f["psum"] + (strip * psum_cols + step) * words + i // CONFIG.lanes, i % CONFIG.lanes,
              i == p - 1 or i % CONFIG.lanes == CONFIG.lanes - 1)
-            for strip in range(strips) for step in range(steps) for i in range(p)]
+            for strip in range(strips) for step in range(psum_cols) for i in range(p)]
 
 
 def random_blocks(rng):
@@ -43,8 +43,9 @@ def random_blocks(rng):
     passes = []
     while len(passes) < COUNT:
         shape = {"p": rng.choice((0, rng.randrange(2 * CONFIG.lanes), rng.randrange(20))),
-                 "steps": rng.randrange(4), "strips": rng.randrange(3)}
-        words = -(-(shape["p"] + 1) // CONFIG.lanes) * (shape["steps"] + 1) * (shape["strips"] + 1)
+                 "psum_cols": rng.randrange(4), "strips": rng.randrange(3)}
+        words = -(-(shape["p"] + 1) // CONFIG.lanes) * (shape["psum_cols"] + 1) \
+            * (shape["strips"] + 1)
         shape["psum"] = rng.choice((CONFIG.bank_depth - words,
                                     rng.randint(0, CONFIG.bank_depth - words)))
         count, accumulate = rng.randint(1, 3), rng.randrange(2)
@@ -198,7 +199,7 @@ async def passes_scarce(dut):
 @cocotb.test()
 async def throughput(dut):
     """The passes of a block take a cycle a psum, and one more each."""
-    shape = {"psum": 3, "p": 6, "steps": 4, "strips": 1, "wait": 1, "signal": 2, "wait_step": 0,
+    shape = {"psum": 3, "p": 6, "psum_cols": 4, "strips": 1, "wait": 1, "signal": 2, "wait_step": 0,
              "signal_step": 1}
     passes = [{**shape, "accumulate": int(i > 0), "first": int(i == 0), "last": int(i == 3)}
               for i in range(4)]

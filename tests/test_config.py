@@ -47,7 +47,7 @@ def test_refused(changes, message):
     ({"lanes": 2}, "lanes = 2 is not allowed with compact: set it to 1, or compact to false."),
     ({"bus_bits": 64, "lanes": 2}, "lanes = 2 is not allowed with compact"),
     ({"xbus_bytes": 2}, "xbus_bytes = 2 is not allowed with compact: set it to 1"),
-    ({"elementwise": True}, "elementwise = true is not allowed with compact: set it to false"),
+    ({"tables": True}, "tables = true is not allowed with compact: set it to false"),
     ({"addr_bits": 40}, "addr_bits = 40 is not allowed with compact: set it to 32"),
     ({"glb_kib": 65}, "glb_kib = 65 is not allowed with compact, whose GLB has 16-bit addresses: "
                       "set it to at most 64, or compact to false."),

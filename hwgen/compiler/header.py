@@ -38,7 +38,7 @@ def _enum(identifiers, last):
 
 def _tensor(place, tensor, host):
     channels, height, width = place.shape
-    numbers = (place.offset, channels, height, width, place.g, place.row_stride,
+    numbers = (place.offset, channels, height, width, place.dram_channels, place.row_stride,
                place.group_stride, place.dtype.itemsize)
     flags = (place.dtype.kind == "i", host)
     return (f"    {{{_string(place.name)}, {', '.join(map(str, numbers))}, "

@@ -21,14 +21,14 @@ def _clog2(n):
     return (n - 1).bit_length()
 
 
-def _param_words(lanes, params_depth, elementwise):
+def _param_words(lanes, params_depth, tables):
     """Words of each lane's parameter memory; the first lanes have tables, 4 at most."""
-    words, tables = params_depth // lanes, (min(lanes, 4) if elementwise else 0)
-    return (max(words, 256),) * tables + (words,) * (lanes - tables)
+    words, table_lanes = params_depth // lanes, (min(lanes, 4) if tables else 0)
+    return (max(words, 256),) * table_lanes + (words,) * (lanes - table_lanes)
 
 
 # What a compact accelerator leaves no choice of.
-_COMPACT = {"lanes": 1, "bus_bits": 32, "xbus_bytes": 1, "elementwise": False, "zero_gate": False,
+_COMPACT = {"lanes": 1, "bus_bits": 32, "xbus_bytes": 1, "tables": False, "zero_gate": False,
             "addr_bits": 32}
 
 
@@ -58,7 +58,7 @@ class Config:
         Ifmap values that an array row's X-bus delivers in a cycle.
     params_depth : int
         Output channels whose bias and scale the parameter memory holds.
-    elementwise : bool
+    tables : bool
         The output stage looks values up in two tables of 256 entries, for elementwise operators
         and functions of a value. They stand in the parameter memory of the first lanes, 4 at most,
         which has at least 256 words then (see :attr:`param_words`).
@@ -85,7 +85,7 @@ class Config:
     bus_bits: int = 64
     xbus_bytes: int = 4
     params_depth: int = 1024
-    elementwise: bool = True
+    tables: bool = True
     addr_bits: int = 32
     burst: int = 32
     zero_gate: bool = False
@@ -171,13 +171,13 @@ class Config:
     @property
     def table_lanes(self):
         """Lanes that look values up in tables: results a cycle of elementwise layers."""
-        return min(self.lanes, 4) if self.elementwise else 0
+        return min(self.lanes, 4) if self.tables else 0
 
     @property
     def param_words(self):
         """Words of each lane's parameter memory, 8 bytes each: one for each of its channels, and
         256 at least if it has tables."""
-        return _param_words(self.lanes, self.params_depth, self.elementwise)
+        return _param_words(self.lanes, self.params_depth, self.tables)
 
     @property
     def params_bytes(self):
@@ -250,7 +250,7 @@ PRESETS = {
     "ecp5-25f": Config(name="ecp5-25f", rows=4, cols=6, glb_kib=28, lanes=2, params_depth=512,
                        burst=16, clock_mhz=65),
     "up5k": Config(name="up5k", rows=5, cols=2, filter_spad=256, ifmap_spad=64, glb_kib=64, lanes=1,
-                   bus_bits=32, xbus_bytes=1, params_depth=256, elementwise=False, burst=128,
+                   bus_bits=32, xbus_bytes=1, params_depth=256, tables=False, burst=128,
                    compact=True, clock_mhz=18),
 }
 
@@ -336,7 +336,7 @@ def _grown(base, rows, cols):
     bus_bits = min(factor * base.bus_bits, 256)
     wider = bus_bits // base.bus_bits
     params_depth = min(base.params_depth * wider, 2048)
-    size = (8 * sum(_param_words(lanes, params_depth, base.elementwise))
+    size = (8 * sum(_param_words(lanes, params_depth, base.tables))
             + base.bank_depth * wider * cols * 4 * base.lanes)
     return {"bus_bits": bus_bits, "lanes": lanes,
             "xbus_bytes": min(factor * base.xbus_bytes, 8), "params_depth": params_depth,

@@ -120,7 +120,7 @@ class Backend(base.Backend):
                              f"simulated on the device 'CPU'.")
         config, sim = _options(kwargs)
         source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else model
-        network = onnx_import.load(source, elementwise=config.elementwise)
+        network = onnx_import.load(source, elementwise=config.tables)
         return Prepared(network, config, sim)
 
     @classmethod

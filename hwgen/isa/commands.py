@@ -102,18 +102,20 @@ COMMANDS = {c.name: c for c in (
             "the 256 bytes after END must be memory that can be read; they are ignored.", ()),
     Command("LOAD", 3, "load",
             "Reads a block of an ifmap from DRAM and writes it into the GLB, regrouped.\n\n"
-            "In DRAM the block is ``groups`` x ``rows`` x ``cols`` x ``g`` bytes, the last two "
-            "dimensions contiguous. In the GLB each channel group of ``q`` channels and each row "
-            "is a stream of bytes ``[column][q]`` that starts at a word boundary. Byte ``b`` of "
-            "column ``w``, row ``h``, group ``k`` is channel ``n = off0 + k*g + b`` and goes to "
-            "stream ``(n // q, h + tpad)`` at byte ``(w / wstep + lpad) * q + n % q``; columns "
-            "with ``w % wstep`` not 0 are skipped. Rows above (``tpad``) and below (``bpad``), and "
-            "columns left (``lpad``) and right (``rpad``) are written with ``pad``.", (
+            "In DRAM the block is ``groups`` x ``rows`` x ``cols`` x ``dram_channels`` bytes, the "
+            "last two dimensions contiguous. In the GLB each channel group of ``q`` channels and "
+            "each row is a stream of bytes ``[column][q]`` that starts at a word boundary. Byte "
+            "``b`` of column ``w``, row ``h``, group ``k`` is channel ``n = first_channel_offset + "
+            "k * dram_channels + b`` and goes to stream ``(n // q, h + tpad)`` at byte ``(w / "
+            "keep_every_col + lpad) * q + n % q``; columns with ``w % keep_every_col`` not 0 are "
+            "skipped. Rows above (``tpad``) and below (``bpad``), and columns left (``lpad``) and "
+            "right (``rpad``) are written with ``pad``.", (
                 (_WAIT, _SIGNAL, _glb("dst", "GLB address of stream (0, 0)"),
                  Field("pad", 8, "value of the padding: the zero point"),
-                 Field("wstep", 3, "column step: every wstep-th column is kept, from the first")),
+                 Field("keep_every_col", 3,
+                       "column step: every keep_every_col-th column is kept, from the first")),
                 (Field("addr", 32, "byte address in DRAM of the first row; any alignment"),
-                 Field("g", 16, "channels of a DRAM group, 1 or more"),
+                 Field("dram_channels", 16, "channels of a DRAM group, 1 or more"),
                  Field("groups", 16, "DRAM groups, 1 or more")),
                 (Field("row_stride", 32, "bytes from a row to the next in DRAM"),
                  Field("group_stride", 32, "bytes from a group to the next in DRAM")),
@@ -127,16 +129,21 @@ COMMANDS = {c.name: c for c in (
                  _glb("glb_cg_stride",
                        "GLB words from a channel group's stream to the next"),
                  Field("q", 8, "channels of a GLB group, 1 or more"),
-                 Field("off0", 8, "channel of the first byte within GLB group 0, below q")),
-                (Field("row_last", 24, "bytes of a row, less one: cols * g - 1",
-                       derive=lambda f: f["cols"] * f["g"] - 1),
+                 Field("first_channel_offset", 8,
+                       "channel of the first byte within GLB group 0, below q")),
+                (Field("row_last", 24, "bytes of a row, less one: cols * dram_channels - 1",
+                       derive=lambda f: f["cols"] * f["dram_channels"] - 1),
                  _group_step("rows"),
-                 Field("whole", 1, "a row's columns are one run on both sides: g is q, off0 is 0, "
-                                   "wstep is 1",
-                       derive=lambda f: f["g"] == f["q"] and f["off0"] == 0 and f["wstep"] == 1)),
-                (Field("g_last", 16, "g less one", derive=lambda f: f["g"] - 1),
-                 _glb("start", "GLB address of the first byte: off0 bytes, in whole GLB "
-                                      "words, after dst"),
+                 Field("row_is_contiguous", 1,
+                       "a row's columns are one run on both sides: dram_channels is q, "
+                       "first_channel_offset is 0, keep_every_col is 1",
+                       derive=lambda f: (f["dram_channels"] == f["q"]
+                                         and f["first_channel_offset"] == 0
+                                         and f["keep_every_col"] == 1))),
+                (Field("dram_channels_last", 16, "dram_channels less one",
+                       derive=lambda f: f["dram_channels"] - 1),
+                 _glb("start", "GLB address of the first byte: first_channel_offset bytes, in "
+                               "whole GLB words, after dst"),
                  _glb("glb_col_stride", "GLB words in q bytes, rounded down")),
             )),
     Command("PARAMS", 4, "load",
@@ -163,13 +170,13 @@ COMMANDS = {c.name: c for c in (
             "Convolves one block of filters over one ifmap tile, for one chunk of channels.\n\n"
             "The ``pairs`` (channel group, filter row) pairs are spread over the array's rows, "
             "``rows`` of them a pass, the last pass on the bottom rows if it is short. Each pass "
-            "runs ``strips`` x ``steps`` output columns of ``p`` filters of ``nc * ns`` taps. "
-            "A column of the array has output row ``y`` (0 to ``e - 1``) of a strip and one filter "
-            "group. ``feed_wait`` holds the reading of ifmaps, ``psum_wait`` the first write of a "
-            "psum; ``feed_signal`` is given when the last ifmap word has been read, "
-            "``psum_signal`` when the last psum has been written. A tile that arrives, and a block "
-            "that is drained and filled anew, strips by strips: the waits are taken again in the "
-            "first pass before every ``feed_step``-th and ``wait_step``-th strip, and the last "
+            "runs ``strips`` x ``psum_cols`` output columns of ``p`` filters of ``tap_channels * "
+            "tap_cols`` taps. A column of the array has output row ``y`` (0 to ``e - 1``) of a "
+            "strip and one filter group. ``feed_wait`` holds the reading of ifmaps, ``psum_wait`` "
+            "the first write of a psum; ``feed_signal`` is given when the last ifmap word has been "
+            "read, ``psum_signal`` when the last psum has been written. A tile that arrives, and a "
+            "block that is drained and filled anew, strips by strips: the waits are taken again in "
+            "the first pass before every ``feed_step``-th and ``wait_step``-th strip, and the last "
             "pass gives ``psum_signal`` after every ``signal_step``-th strip, and after the last.",
             (
                 (Field("feed_wait", 8, "semaphores taken before the first ifmap word is read"),
@@ -183,29 +190,33 @@ COMMANDS = {c.name: c for c in (
                 (_glb("strip_stride", "GLB words from a strip's first row to the next's"),
                  Field("pairs", 16, "(channel group, filter row) pairs, 1 or more"),
                  Field("r", 6, "filter rows R, 1 or more"),
-                 Field("n_h", 10, "ifmap rows of a strip that are sent: (e-1)*u + (r-1)*dil + 1"),
+                 Field("strip_ifmap_rows", 10,
+                       "ifmap rows of a strip that are sent: (e-1)*u + (r-1)*dil + 1"),
                  Field("e", 6, "output rows of a strip, 1 to cols"),
                  ),
-                (Field("colpat", 32, "columns of output row 0: bit tg*e for each filter group tg; "
-                                     "depthwise: 1"),
+                (Field("multicast_mask", 32, "columns of output row 0: bit i * e for each filter "
+                                             "group i; depthwise: 1"),
                  Field("u", 4, "stride U of the ifmap rows, 1 or more"),
                  Field("dil", 6, "dilation of the filter rows, 1 or more"),
                  Field("depthwise", 1, "each group of e columns takes a channel group of its own"),
-                 Field("tg", 6, "depthwise: channel groups side by side; otherwise 1"),
+                 Field("depthwise_groups", 6,
+                       "depthwise: channel groups side by side; otherwise 1"),
                  Field("active_cols", 6, "columns that count as computing, for the MAC counter")),
-                (Field("nc", 7, "channels in the inner tap loop: q, or 1 if depthwise"),
-                 Field("ns", 6, "filter columns S, 1 or more"),
-                 Field("sstep", 7, "spad values from a tap column to the next: dilation * q"),
-                 Field("pstep", 1, "1 if filter i reads channel i (depthwise), else 0"),
+                (Field("tap_channels", 7, "channels in the inner tap loop: q, or 1 if depthwise"),
+                 Field("tap_cols", 6, "filter columns S, 1 or more"),
+                 Field("tap_col_stride", 7,
+                       "spad values from a tap column to the next: dilation * q"),
+                 Field("filter_reads_own_channel", 1,
+                       "1 if filter i reads channel i (depthwise), else 0"),
                  Field("window", 7, "spad values of a window: ((S-1)*dilation + 1) * q"),
-                 Field("adv", 7, "spad values from an output column to the next: U*q"),
-                 Field("strip_adv", 7, "the same from the last column of a strip to the next "
-                                       "strip: rounds * word - (steps-1) * adv"),
+                 Field("col_advance", 7, "spad values from an output column to the next: U*q"),
+                 Field("strip_advance", 7, "the same from the last column of a strip to the next "
+                                       "strip: rounds * word - (psum_cols-1) * col_advance"),
                  Field("xsigned", 1, "ifmap values are int8, else uint8"),
                  Field("zx", 8, "zero point of the ifmap, as stored"),
                  Field("feed_step", 6, "strips that a feed_wait is for; 0: all of them")),
                 (Field("p", 10, "filters of a PE, 1 or more"),
-                 Field("steps", 12, "output columns F of a strip, 1 or more"),
+                 Field("psum_cols", 12, "output columns F of a strip, 1 or more"),
                  Field("strips", 10, "strips, 1 or more"),
                  Field("psum", 16, "bank word of the block's first psum"),
                  Field("accumulate", 1, "add to the psums that stand there, else start from 0"),
@@ -217,7 +228,7 @@ COMMANDS = {c.name: c for c in (
             "For each of ``groups`` filter groups, each of ``out_rows`` and ``out_cols``, and each "
             "channel: the largest requantised value in a window of ``pool_r`` x ``pool_s`` psums "
             "(1 x 1: no pooling), which starts at row ``row0 + oy * pool_u``, column "
-            "``col0 + ox * pool_v``; positions outside the ``psum_rows`` x ``steps`` psums are "
+            "``col0 + ox * pool_v``; positions outside the ``psum_rows`` x ``psum_cols`` psums are "
             "left out. A row's ``out_cols * p`` bytes are contiguous in DRAM.\n\n"
             "A psum becomes ``acc``, and ``acc`` becomes an output by ``clip(rint(float32(acc) * "
             "scale) + zy, lo, hi)``, according to ``mode``:\n\n"
@@ -230,7 +241,7 @@ COMMANDS = {c.name: c for c in (
             "* 3, raw: the psum plus its channel's bias is stored as it is, in 4 little-endian "
             "bytes; the window is 1 x 1, and a row has ``out_cols * p * 4`` bytes.\n\n"
             "Sums wrap to 32 bits. Modes 1 and 2 exist in accelerators built with "
-            "``elementwise``, others stop with an error; with them ``params`` and "
+            "``tables``, others stop with an error; with them ``params`` and "
             "``param_stride`` are 0.", (
                 (_WAIT, Field("signal", 8, "semaphores given when the psums have been read"),
                  Field("signal_written", 8, "semaphores given when every write is acknowledged"),
@@ -243,8 +254,9 @@ COMMANDS = {c.name: c for c in (
                  Field("groups", 6, "filter groups, 1 or more"),
                  Field("e", 6, "output rows of a strip"),
                  Field("p", 10, "channels of a filter group that are stored, 1 or more")),
-                (Field("pw", 10, "psum words of an output column: ceil(p of COMPUTE / lanes)"),
-                 Field("steps", 12, "output columns of a strip"),
+                (Field("words_per_column", 10,
+                       "psum words of an output column: ceil(p of COMPUTE / lanes)"),
+                 Field("psum_cols", 12, "output columns of a strip"),
                  Field("psum_rows", 14, "valid output rows of the block"),
                  Field("zy", 8, "zero point of the output, as stored"),
                  Field("ysigned", 1, "outputs are int8, else uint8"),
@@ -256,20 +268,22 @@ COMMANDS = {c.name: c for c in (
                  Field("col0", 8, "first window column", signed=True),
                  Field("pool_r", 5, "window rows"), Field("pool_s", 5, "window columns"),
                  Field("pool_u", 5, "row stride"), Field("pool_v", 5, "column stride")),
-                (Field("strip_words", 16, "psum words of a strip: steps * pw"),
+                (Field("strip_words", 16, "psum words of a strip: psum_cols * words_per_column"),
                  Field("param_stride", 12, "parameter words from a filter group to the next"),
                  Field("mode", 2, "0 requantise, 1 sum, 2 product, 3 raw"),
                  Field("scale", 32, "modes 1 and 2: bits of a float32, positive and finite")),
                 (Field("row_bytes", 24, "bytes of an output row: out_cols * p, in mode 3 four "
                                         "times as many",
                        derive=lambda f: f["out_cols"] * f["p"] << 2 * (f["mode"] == StoreMode.RAW)),
-                 Field("col_step", 16, "psum words from a window to the next: pool_v * pw",
-                       derive=lambda f: f["pool_v"] * f["pw"]),
-                 Field("col_first", 16, "psum words to the first window: col0 * pw, modulo 2**16",
-                       derive=lambda f: f["col0"] * f["pw"])),
+                 Field("col_step", 16,
+                       "psum words from a window to the next: pool_v * words_per_column",
+                       derive=lambda f: f["pool_v"] * f["words_per_column"]),
+                 Field("col_first", 16,
+                       "psum words to the first window: col0 * words_per_column, modulo 2**16",
+                       derive=lambda f: f["col0"] * f["words_per_column"])),
                 (_group_step("out_rows"),
-                 Field("col_left", 13, "output columns from the first window on: steps - col0",
-                       derive=lambda f: f["steps"] - f["col0"]),
+                 Field("col_left", 13, "output columns from the first window on: psum_cols - col0",
+                       derive=lambda f: f["psum_cols"] - f["col0"]),
                  Field("p_last", 10, "p less one", derive=lambda f: f["p"] - 1)),
             )),
 )}
@@ -333,7 +347,8 @@ def filter_header(*, mask, size, row0, last):
     mask : int
         Columns whose PEs take the packet's weights, bit j for column j.
     size : int
-        Bytes for each PE: ``p * nc * ns`` weights, in the order ``[p][ns][nc]``.
+        Bytes for each PE: ``p * tap_channels * tap_cols`` weights,
+        in the order ``[p][tap_cols][tap_channels]``.
     row0 : int
         First array row that takes part: ``rows`` less the pairs of the pass.
     last : bool

@@ -11,7 +11,7 @@ _SEMAPHORES = ("tile", "tile-free", "block", "block-free", "params", "params-fre
                "layer-written", "7")
 _MASKS = {"wait", "signal", "signal_written", "feed_wait", "feed_signal", "psum_wait",
           "psum_signal"}
-_HEX = {"addr", "magic", "hash", "colpat"}
+_HEX = {"addr", "magic", "hash", "multicast_mask"}
 _GLB_BITS = 24
 _SIZE = isa.COMMAND_BYTES
 

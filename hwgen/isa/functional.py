@@ -192,22 +192,26 @@ class Machine:
 
     def _load_bytes(self, c):
         """Ifmap byte addresses that a LOAD writes, and the bytes."""
-        _require(min(c["g"], c["groups"], c["cols"], c["q"], c["wstep"]) >= 1, "LOAD of nothing")
-        _require(c["off0"] < c["q"], "LOAD.off0 is not below q")
+        _require(min(c["dram_channels"], c["groups"], c["cols"], c["q"], c["keep_every_col"]) >= 1,
+                 "LOAD of nothing")
+        _require(c["first_channel_offset"] < c["q"], "LOAD.first_channel_offset is not below q")
         word = self.config.bus_bytes
         _require(self._words(c["glb_col_stride"]) == c["q"] // word and
-                 self._words(c["start"]) == self._words(c["dst"]) + c["off0"] // word,
-                 "LOAD.start or glb_col_stride is not what dst, off0 and q make it")
-        kept = np.arange(0, c["cols"], c["wstep"])
-        n = (np.arange(c["groups"])[:, None] * c["g"] + np.arange(c["g"])).reshape(-1)
-        source = (c["addr"] + (n // c["g"] * c["group_stride"] + n % c["g"])[:, None, None]
-                  + np.arange(c["rows"])[:, None] * c["row_stride"] + kept * c["g"])
+                 self._words(c["start"])
+                 == self._words(c["dst"]) + c["first_channel_offset"] // word,
+                 "LOAD.start or glb_col_stride is not what dst, first_channel_offset and q make it")
+        kept = np.arange(0, c["cols"], c["keep_every_col"])
+        n = (np.arange(c["groups"])[:, None] * c["dram_channels"]
+             + np.arange(c["dram_channels"])).reshape(-1)
+        source = (c["addr"] + (n // c["dram_channels"] * c["group_stride"]
+                               + n % c["dram_channels"])[:, None, None]
+                  + np.arange(c["rows"])[:, None] * c["row_stride"] + kept * c["dram_channels"])
         rows = c["tpad"] + c["rows"] + c["bpad"]
         cols = c["lpad"] + len(kept) + c["rpad"]
         values = np.full((len(n), rows, cols), c["pad"], np.uint8)
         values[:, c["tpad"]:c["tpad"] + c["rows"], c["lpad"]:c["lpad"] + len(kept)] = \
             self._dram(0, source)
-        n = n + c["off0"]
+        n = n + c["first_channel_offset"]
         stream = (n // c["q"] * self._words(c["glb_cg_stride"]))[:, None] \
             + np.arange(rows) * self._words(c["glb_row_stride"]) + self._words(c["dst"])
         at = (stream * word)[:, :, None] + np.arange(cols) * c["q"] + (n % c["q"])[:, None, None]
@@ -295,45 +299,53 @@ class Machine:
     def _check_compute(self, c):
         config = self.config
         word = config.bus_bytes
-        _require(min(c["pairs"], c["r"], c["e"], c["u"], c["dil"], c["nc"], c["ns"], c["p"],
-                     c["steps"], c["strips"], c["rounds"], c["tg"]) >= 1, "COMPUTE of nothing")
-        _require(c["n_h"] == (c["e"] - 1) * c["u"] + (c["r"] - 1) * c["dil"] + 1, "n_h is wrong")
-        _require(c["strip_adv"] == c["rounds"] * word - (c["steps"] - 1) * c["adv"],
-                 "strip_adv is wrong")
+        _require(min(c[name] for name in (
+            "pairs", "r", "e", "u", "dil", "tap_channels", "tap_cols", "p", "psum_cols", "strips",
+            "rounds", "depthwise_groups")) >= 1, "COMPUTE of nothing")
+        _require(c["strip_ifmap_rows"] == (c["e"] - 1) * c["u"] + (c["r"] - 1) * c["dil"] + 1,
+                 "strip_ifmap_rows is wrong")
+        _require(c["strip_advance"] == c["rounds"] * word - (c["psum_cols"] - 1) * c["col_advance"],
+                 "strip_advance is wrong")
         _require(c["window"] + word <= config.ifmap_spad, "the window does not fit the ifmap spad")
-        _require(c["p"] * c["nc"] * c["ns"] <= config.filter_spad, "filters do not fit the spad")
-        _require((c["steps"] - 1) * c["adv"] + c["window"] <= c["rounds"] * word,
+        _require(c["p"] * c["tap_channels"] * c["tap_cols"] <= config.filter_spad,
+                 "filters do not fit the spad")
+        _require((c["psum_cols"] - 1) * c["col_advance"] + c["window"] <= c["rounds"] * word,
                  "rounds are too few")
-        taps = (c["ns"] - 1) * c["sstep"] + (c["p"] - 1) * c["pstep"] + c["nc"]
+        taps = (c["tap_cols"] - 1) * c["tap_col_stride"] + c["tap_channels"] \
+            + (c["p"] - 1) * c["filter_reads_own_channel"]
         _require(taps <= c["window"], "taps beyond the window")
-        words = c["strips"] * c["steps"] * -(-c["p"] // config.lanes)
+        words = c["strips"] * c["psum_cols"] * -(-c["p"] // config.lanes)
         _require(c["psum"] + words <= config.bank_depth, "psums leave the banks")
         if c["accumulate"] or c["pairs"] > config.rows:
-            _require(words >= 2 and (words - 1) * config.lanes * c["nc"] * c["ns"] >= 4,
+            _require(words >= 2 and (words - 1) * config.lanes * c["tap_channels"]
+                     * c["tap_cols"] >= 4,
                      "psums come back too early")
         if c["depthwise"]:
-            _require(c["colpat"] == 1 and c["tg"] * c["e"] <= config.cols, "wrong columns")
+            _require(c["multicast_mask"] == 1 and c["depthwise_groups"] * c["e"] <= config.cols,
+                     "wrong columns")
             _require(c["pairs"] == c["r"], "depthwise pairs are one channel group's")
         else:
-            _require(c["tg"] == 1 and c["pairs"] % c["r"] == 0, "pairs are not whole groups")
+            _require(c["depthwise_groups"] == 1 and c["pairs"] % c["r"] == 0,
+                     "pairs are not whole groups")
         _require(c["active_cols"] == c["e"] * len(self._columns(c)), "active_cols is wrong")
 
     def _columns(self, c):
         """First column and channel group offset of each filter group."""
         if c["depthwise"]:
-            return [(tg * c["e"], tg) for tg in range(c["tg"])]
-        columns = [(j, 0) for j in range(self.config.cols) if c["colpat"] >> j & 1]
+            return [(tg * c["e"], tg) for tg in range(c["depthwise_groups"])]
+        columns = [(j, 0) for j in range(self.config.cols) if c["multicast_mask"] >> j & 1]
         _require(all(b[0] - a[0] >= c["e"] for a, b in zip(columns, columns[1:], strict=False))
                  and columns and columns[-1][0] + c["e"] <= self.config.cols
-                 and c["colpat"] >> self.config.cols == 0, "wrong columns")
+                 and c["multicast_mask"] >> self.config.cols == 0, "wrong columns")
         return columns
 
     def _streams(self, c):
         """Ifmap words that a COMPUTE may read: (channel group, strip, row, round)."""
-        groups = c["tg"] if c["depthwise"] else c["pairs"] // c["r"]
+        groups = c["depthwise_groups"] if c["depthwise"] else c["pairs"] // c["r"]
         strides = [self._words(c[k]) for k in ("cg_stride", "strip_stride", "row_stride")]
         at = self._words(c["ifmap"])
-        for count, stride in zip((groups, c["strips"], c["n_h"], c["rounds"]), [*strides, 1],
+        for count, stride in zip((groups, c["strips"], c["strip_ifmap_rows"], c["rounds"]),
+                                 [*strides, 1],
                                  strict=True):
             at = np.asarray(at)[..., None] + np.arange(count) * stride
         _require(at.max() < self.config.glb_words, "COMPUTE reads beyond the GLB")
@@ -345,7 +357,8 @@ class Machine:
         found = {}
         for mask, row0, weights in self.passes[0]:
             _require(row0 == self.config.rows - pairs, "a packet is for other rows")
-            _require(weights.shape[1] == c["p"] * c["nc"] * c["ns"], "a packet has another size")
+            _require(weights.shape[1] == c["p"] * c["tap_channels"] * c["tap_cols"],
+                     "a packet has another size")
             for j in range(self.config.cols):
                 if mask >> j & 1:
                     _require(j not in found, "a column gets weights twice")
@@ -353,32 +366,34 @@ class Machine:
         return found
 
     def _convolve(self, c, at, weights):
-        """Sums of a COMPUTE: ``{column: int32 (strips, steps, p)}``."""
+        """Sums of a COMPUTE: ``{column: int32 (strips, psum_cols, p)}``."""
         data = self.ifmap.reshape(-1, self.config.bus_bytes)[at]
         data = data.view(np.int8) if c["xsigned"] else data
         zero = c["zx"] - 256 if c["xsigned"] and c["zx"] > 127 else c["zx"]
         x = data.reshape(*at.shape[:3], -1).astype(np.int32) - zero
-        f = np.arange(c["steps"])[:, None] * c["adv"]
-        s = np.arange(c["ns"]) * c["sstep"]
+        f = np.arange(c["psum_cols"])[:, None] * c["col_advance"]
+        s = np.arange(c["tap_cols"]) * c["tap_col_stride"]
         sums = {}
         for first, group in self._columns(c):
             for y in range(c["e"]):
                 w = np.concatenate([part[first + y] for part in weights])    # (pairs, size)
-                w = w.reshape(c["pairs"], c["p"], c["ns"], c["nc"]).astype(np.float64)
+                w = w.reshape(c["pairs"], c["p"], c["tap_cols"],
+                              c["tap_channels"]).astype(np.float64)
                 rows = y * c["u"] + np.arange(c["r"]) * c["dil"]
                 taps = x[group:group + 1] if c["depthwise"] else x
                 taps = taps[:, :, rows]                              # (group, strip, r, byte)
                 taps = taps.transpose(1, 0, 2, 3).reshape(c["strips"], c["pairs"], -1)
-                if c["pstep"]:
+                if c["filter_reads_own_channel"]:
                     index = (f + s)[:, :, None] + np.arange(c["p"])
                     value = np.einsum("zkfsp,kps->zfp", taps[:, :, index].astype(np.float64),
                                       w[..., 0], optimize=True)
                 else:
-                    index = (f + s)[:, :, None] + np.arange(c["nc"])
+                    index = (f + s)[:, :, None] + np.arange(c["tap_channels"])
                     windows = taps[:, :, index].transpose(0, 2, 1, 3, 4)
-                    value = windows.reshape(c["strips"] * c["steps"], -1).astype(np.float64) \
+                    value = windows.reshape(c["strips"] * c["psum_cols"], -1).astype(np.float64) \
                         @ w.transpose(0, 2, 3, 1).reshape(-1, c["p"])
-                sums[first + y] = value.reshape(c["strips"], c["steps"], c["p"]).astype(np.int64)
+                sums[first + y] = value.reshape(c["strips"], c["psum_cols"],
+                                                c["p"]).astype(np.int64)
         return sums
 
     def _psum(self):
@@ -389,8 +404,8 @@ class Machine:
             c, work = self.psum_queue[0]
             while not self._take(c["psum_wait"]):
                 yield False
-            pw = -(-c["p"] // lanes)
-            of_strip = c["steps"] * pw
+            words_per_column = -(-c["p"] // lanes)
+            of_strip = c["psum_cols"] * words_per_column
             while work["psums"] is None:
                 yield False
             for strip in range(c["strips"]):
@@ -404,7 +419,8 @@ class Machine:
                 self.open[words] = True
                 yield True
                 for column, value in work["psums"].items():
-                    bank = self.psum[words, column].reshape(c["steps"], pw * lanes)
+                    bank = self.psum[words, column].reshape(c["psum_cols"],
+                                                            words_per_column * lanes)
                     old = bank[:, :c["p"]].astype(np.int64) if c["accumulate"] else 0
                     bank[:, :c["p"]] = (value[strip] + old).astype(np.int32)
                     self.psum[words, column] = bank.reshape(-1, lanes)
@@ -447,14 +463,16 @@ class Machine:
 
     def _drain(self, c, group, strips, words):
         """One filter group of a STORE."""
-        _require(min(c["groups"], c["e"], c["p"], c["steps"], c["psum_rows"], c["out_rows"],
+        _require(min(c["groups"], c["e"], c["p"], c["psum_cols"], c["psum_rows"], c["out_rows"],
                      c["out_cols"], c["pool_r"], c["pool_s"]) >= 1, "STORE of nothing")
-        _require(c["strip_words"] == c["steps"] * c["pw"] and c["p"] <= c["pw"] * self.config.lanes,
+        _require(c["strip_words"] == c["psum_cols"] * c["words_per_column"]
+                 and c["p"] <= c["words_per_column"] * self.config.lanes,
                  "STORE of psums of another shape")
         bank = c["bank"] + group * c["e"]
         _require(bank + c["e"] <= self.config.cols, "STORE of columns beyond cols")
-        acc = self.psum[words, bank:bank + c["e"]].reshape(strips, c["steps"], c["pw"], c["e"], -1)
-        acc = acc.transpose(0, 3, 1, 2, 4).reshape(strips * c["e"], c["steps"], -1)
+        acc = self.psum[words, bank:bank + c["e"]].reshape(strips, c["psum_cols"],
+                                                           c["words_per_column"], c["e"], -1)
+        acc = acc.transpose(0, 3, 1, 2, 4).reshape(strips * c["e"], c["psum_cols"], -1)
         acc = acc[:c["psum_rows"], :, :c["p"]]
         if c["mode"] in (1, 2):
             acc, scale = self._look_up(c, acc)
@@ -475,7 +493,7 @@ class Machine:
 
     def _look_up(self, c, acc):
         """Modes 1 and 2: the tables' entries, summed or multiplied, and the command's scale."""
-        _require(self.config.elementwise, "the accelerator has no tables")
+        _require(self.config.tables, "the accelerator has no tables")
         _require(c["params"] == 0 and c["param_stride"] == 0, "params must be 0 with tables")
         tables = self.params[:256 * self.config.lanes].reshape(256, self.config.lanes, 2)
         lane = np.arange(acc.shape[-1]) % self.config.table_lanes
@@ -497,7 +515,7 @@ class Machine:
             to_row = np.flatnonzero((rows >= 0) & (rows < c["psum_rows"]))
             for s in range(c["pool_s"]):
                 cols = c["col0"] + np.arange(c["out_cols"]) * c["pool_v"] + s
-                to_col = np.flatnonzero((cols >= 0) & (cols < c["steps"]))
+                to_col = np.flatnonzero((cols >= 0) & (cols < c["psum_cols"]))
                 where = np.ix_(to_row, to_col)
                 pooled[where] = np.maximum(pooled[where], y[np.ix_(rows[to_row], cols[to_col])])
                 found[where] = True

@@ -42,7 +42,7 @@ def test_files(folder):
     for name, place in program.tensors.items():
         tensor = manifest["tensors"][name]
         assert (tensor["offset"], tensor["size"]) == (place.offset, place.size)
-        assert (tensor["g"], tensor["dtype"]) == (place.g, str(place.dtype))
+        assert (tensor["dram_channels"], tensor["dtype"]) == (place.dram_channels, str(place.dtype))
     for segment, entry in zip(program.segments, manifest["segments"], strict=True):
         assert (entry["name"], entry["offset"], entry["size"]) == (segment.name, segment.offset,
                                                                    segment.size)

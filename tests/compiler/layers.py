@@ -229,7 +229,7 @@ def random_network(rng, most=24):
     return network(*layers)
 
 
-def random_config(rng, elementwise=False):
+def random_config(rng, tables=False):
     """Any configuration: arrays from 1x1, tiny spads and buffers, every bus width, compact ones."""
     def pick(*values):
         return int(rng.choice(values))
@@ -237,12 +237,12 @@ def random_config(rng, elementwise=False):
     bus_bits = pick(*(b for b in (32, 64, 128, 256) if b <= 32 * lanes))
     rows, cols = ((1, 1), (2, 3), (3, 2), (4, 4), (12, 14), (1, 5), (6, 1))[rng.integers(7)]
     spads = [n for n in (16, 32, 64) if n >= bus_bits // 8 + 8]
-    params = 256 * lanes if elementwise else pick(32, 64)
+    params = 256 * lanes if tables else pick(32, 64)
     least = -(-(8 * params + 32 * cols * 4 * lanes) // 1024)
     config = Config(rows=rows, cols=cols, lanes=lanes, bus_bits=bus_bits, ifmap_spad=pick(*spads),
                     filter_spad=pick(8, 16, 64, 224), glb_kib=max(least, pick(2, 4, 8, 27, 108)),
-                    xbus_bytes=pick(1, 2, 4), params_depth=params, elementwise=elementwise)
-    if lanes == 1 and not elementwise and rng.integers(2):
+                    xbus_bytes=pick(1, 2, 4), params_depth=params, tables=tables)
+    if lanes == 1 and not tables and rng.integers(2):
         return config.replace(compact=True, xbus_bytes=1, glb_kib=min(config.glb_kib + 1, 64))
     return config
 
@@ -253,12 +253,12 @@ def random_graph(rng, config, most=6):
     tensors = [tensor("x", tuple(sizes), rng)]
     layers = []
     kinds = ["conv", "pool", "concat", "cut", "pad", "enlarge", "dense", "sums", "split", "product"]
-    if config.elementwise:
+    if config.tables:
         kinds += ["function", "add", "mul", "gate", "requantising concat"]
     while len(layers) < most:
         name = f"layer{len(layers)}"
         x = tensors[rng.integers(len(tensors))]
-        made = _random_layers(rng, str(rng.choice(kinds)), x, tensors, name, config.elementwise)
+        made = _random_layers(rng, str(rng.choice(kinds)), x, tensors, name, config.tables)
         layers += made
         tensors += [layer.y for layer in made
                     if layer.y.dtype != np.int32 and np.prod(layer.y.shape) < 4000]

@@ -115,7 +115,7 @@ def layer(groups=1, depthwise=False):
 ])
 def test_refusals(fixed, options, message):
     config = Config(rows=4, cols=4, ifmap_spad=32, glb_kib=11, lanes=4, params_depth=64,
-                    elementwise=False)
+                    tables=False)
     with pytest.raises(HwgenError, match=re.escape(message)) as error:
         compile_network(network(layer(**options)), config, mappings={"conv": fixed})
     assert str(error.value).startswith("the mapping given for layer 'conv' (")

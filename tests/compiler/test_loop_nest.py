@@ -48,7 +48,7 @@ def test_the_nest_multiplies_out(options, glb_kib):
     """Turns of the loops are the commands; all of them together are the MACs and more."""
     rng = np.random.default_rng(SEED)
     layer = conv(rng, tensor("x", (16, 17, 17), rng), 16, (2, 2), **options)
-    config = Config(rows=4, cols=4, glb_kib=glb_kib, lanes=4, params_depth=64, elementwise=False)
+    config = Config(rows=4, cols=4, glb_kib=glb_kib, lanes=4, params_depth=64, tables=False)
     program = compile_network(network(layer), config)
     one = nest(program)
     computes = commands(program, "COMPUTE")
@@ -58,8 +58,8 @@ def test_the_nest_multiplies_out(options, glb_kib):
     assert steps * parts * one.pairs == sum(c["pairs"] for c in computes)
     again = prod(loop.turns for loop in one.loops if loop.over.split()[0] in ("chunks", "folds"))
     assert steps == again * sum(c["psum_signal"] > 0 for c in computes)
-    slots = sum(-(-c["pairs"] // 4) * 4 * c["strips"] * c["steps"] * 4 * c["p"]
-                * c["nc"] * c["ns"] for c in computes)
+    slots = sum(-(-c["pairs"] // 4) * 4 * c["strips"] * c["psum_cols"] * 4 * c["p"]
+                * c["tap_channels"] * c["tap_cols"] for c in computes)
     idle = 4 / min(one.pairs, 4) * 4 / (one.mapping.e * one.mapping.t)
     assert prod(loop.turns for loop in one.loops) * idle >= slots
     assert prod(loop.turns for loop in one.loops) >= one.macs
@@ -126,7 +126,7 @@ def test_all_kinds_of_layers_can_be_told():
     print(f"HWGEN_SEED={SEED}")
     for number in range(8):
         rng = np.random.default_rng((SEED, number))
-        config = random_config(rng, elementwise=True)
+        config = random_config(rng, tables=True)
         net = random_graph(rng, config)
         nests = [Nest.of(segment, config) for segment in compile_network(net, config).segments]
         assert sum(one.macs for one in nests) == sum(layer.macs for layer in net.layers)

@@ -97,10 +97,10 @@ def test_inputs_of_a_sum_are_made_in_groups_that_agree(rng):
     """In whole bus words, where the fastest mapping of a convolution has others."""
     x = tensor("x", (64, 9, 9), rng)
     alone = conv(rng, x, 200, (1, 1), name="alone")
-    assert compile_network(network(alone), Config()).tensors["alone_y"].g % 8
+    assert compile_network(network(alone), Config()).tensors["alone_y"].dram_channels % 8
     a, b = (conv(rng, x, 200, (1, 1), name=name) for name in "ab")
     program = compile_network(network(a, b, elementwise(rng, a.y, b.y)), Config())
-    groups = [program.tensors[name].g for name in ("a_y", "b_y")]
+    groups = [program.tensors[name].dram_channels for name in ("a_y", "b_y")]
     assert groups[0] == groups[1] and groups[0] in (8, 16, 32, 64)
 
 
@@ -193,7 +193,7 @@ def test_concatenation_is_written_in_place(rng):
     program = run(network(*parts, after, both, last), Config(), rng)
     assert "concat" not in names(program)
     assert {program.tensors[part.y.name].root for part in parts} == {"concat_y"}
-    assert 8 % program.tensors["concat_y"].g == 0
+    assert 8 % program.tensors["concat_y"].dram_channels == 0
 
 
 @CONFIGS

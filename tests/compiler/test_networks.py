@@ -28,7 +28,7 @@ from .layers import (
 )
 
 SEED = int(os.environ.get("HWGEN_SEED", 1))
-SMALL = Config(rows=3, cols=4, glb_kib=4, params_depth=64, elementwise=False, lanes=2,
+SMALL = Config(rows=3, cols=4, glb_kib=4, params_depth=64, tables=False, lanes=2,
                filter_spad=32, ifmap_spad=32)
 
 
@@ -51,7 +51,7 @@ def test_joined(number):
     """Layers in one program; each works with what the one before it wrote."""
     print(f"HWGEN_SEED={SEED}")
     rng = np.random.default_rng((SEED, number, 1))
-    config = random_config(rng, elementwise=number % 2 == 0)
+    config = random_config(rng, tables=number % 2 == 0)
     net = random_graph(rng, config) if number % 2 == 0 else random_network(rng)
     program = compile_network(net, config, joined=True)
     assert len(program.runs) == 1 and len(set(s.offset for s in program.segments)) == 1
@@ -146,7 +146,7 @@ def test_blocks_that_leave_in_strips_of_other_widths(rng):
     net = network(layer)
     program = compile_network(net, SMALL, mappings={"conv": dict(
         q=1, p=4, e=2, t=1, tile_rows=4, tile_cols=5, slots=1)})
-    assert len({c["steps"] for _, name, c in commands(program.image) if name == "COMPUTE"}) == 2
+    assert len({c["psum_cols"] for _, name, c in commands(program.image) if name == "COMPUTE"}) == 2
     assert any(c["wait_step"] for _, name, c in commands(program.image) if name == "COMPUTE")
     for _ in range(8):
         check(net, program, rng)

@@ -11,7 +11,7 @@ from hwgen.errors import HwgenError
 
 from .layers import conv, network, pool, tensor
 
-SMALL = Config(rows=2, cols=2, glb_kib=2, params_depth=32, elementwise=False, lanes=2)
+SMALL = Config(rows=2, cols=2, glb_kib=2, params_depth=32, tables=False, lanes=2)
 
 
 @pytest.fixture

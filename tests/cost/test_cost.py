@@ -32,8 +32,8 @@ def commands(program, segment):
 
 def array_cycles(config, c):
     """Cycles of the array in a COMPUTE."""
-    passes, psums, taps = -(-c["pairs"] // config.rows), c["strips"] * c["steps"] * c["p"], \
-        c["nc"] * c["ns"]
+    passes, psums, taps = -(-c["pairs"] // config.rows), c["strips"] * c["psum_cols"] * c["p"], \
+        c["tap_channels"] * c["tap_cols"]
     if not config.compact:
         return passes * (psums * max(taps, 2) + 1)
     columns = max(config.cols, 2)       # psums leave one after the other, added or not

@@ -22,7 +22,7 @@ def program():
     first = conv(rng, tensor("x", (6, 13, 13), rng), 12, (3, 3), name="first", pads=(1, 1, 1, 1))
     second = conv(rng, first.y, 40, (1, 1), name="second")
     return compile_network(network(first, second, pool(second.y, (2, 2), (2, 2))),
-                           Config(rows=4, cols=3, glb_kib=16, params_depth=64, elementwise=False))
+                           Config(rows=4, cols=3, glb_kib=16, params_depth=64, tables=False))
 
 
 def number(text):

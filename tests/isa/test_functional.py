@@ -10,7 +10,7 @@ from hwgen.isa.functional import Machine, MachineError
 
 from ..compiler.layers import check, conv, load, network, tensor
 
-CONFIG = Config(rows=3, cols=4, glb_kib=3, params_depth=32, elementwise=False, lanes=2)
+CONFIG = Config(rows=3, cols=4, glb_kib=3, params_depth=32, tables=False, lanes=2)
 
 
 def spoiled(change, seeds=6):
@@ -50,7 +50,7 @@ def test_an_unspoiled_program_runs():
     ("LOAD", "wait", 0, "same GLB words"),
     ("COMPUTE", "feed_wait", 0, ""),
     ("COMPUTE", "psum_signal", 0, "locked up"),
-    ("COMPUTE", "n_h", 1, "n_h"),
+    ("COMPUTE", "strip_ifmap_rows", 1, "strip_ifmap_rows"),
     ("COMPUTE", "p", 1, "size"),
     ("COMPUTE", "pairs", 1, ""),
     ("STORE", "wait", 0, ""),

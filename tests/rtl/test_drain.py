@@ -10,13 +10,13 @@ from sim.runner import run_block
 
 CONFIGS = {
     "lanes-1": dict(cols=3, rows=2, lanes=1, bus_bits=32, xbus_bytes=1, params_depth=32,
-                    elementwise=False, glb_kib=8),
+                    tables=False, glb_kib=8),
     "lanes-1-tables": dict(cols=3, rows=2, lanes=1, bus_bits=32, xbus_bytes=1, params_depth=512,
                            glb_kib=12),
     "lanes-2-tables": dict(cols=7, rows=2, lanes=2, bus_bits=32, params_depth=1024, glb_kib=40),
     "lanes-4-tables": dict(cols=14, rows=2, lanes=4, bus_bits=64, params_depth=2048, glb_kib=80),
     "lanes-8-tables": dict(cols=14, rows=2, lanes=8, bus_bits=64, params_depth=1024, glb_kib=80),
-    "lanes-8": dict(cols=4, rows=2, lanes=8, bus_bits=256, params_depth=256, elementwise=False,
+    "lanes-8": dict(cols=4, rows=2, lanes=8, bus_bits=256, params_depth=256, tables=False,
                     glb_kib=64),
 }
 

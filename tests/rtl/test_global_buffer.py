@@ -9,8 +9,8 @@ from hwgen.rtl.parallel.glb.glb_bank import GlobalBuffer
 from sim.runner import SIMULATORS, run_block
 
 CONFIGS = {
-    "bus64": dict(rows=2, cols=3, lanes=2, glb_kib=2, params_depth=32, elementwise=False),
-    "bus32": dict(rows=2, cols=3, lanes=2, glb_kib=2, params_depth=32, elementwise=False,
+    "bus64": dict(rows=2, cols=3, lanes=2, glb_kib=2, params_depth=32, tables=False),
+    "bus32": dict(rows=2, cols=3, lanes=2, glb_kib=2, params_depth=32, tables=False,
                   bus_bits=32),
 }
 

@@ -13,6 +13,6 @@ from sim.runner import SIMULATORS, run_block
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_stream(simulator, burst):
     config = dict(compact=True, rows=2, cols=3, glb_kib=64, lanes=1, bus_bits=32, xbus_bytes=1,
-                  elementwise=False, burst=burst)
+                  tables=False, burst=burst)
     run_block(Stream(Config(**config)), "sim.tb_stream", simulator=simulator,
               env={"TB_CONFIG": json.dumps(config)})

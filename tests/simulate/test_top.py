@@ -29,7 +29,7 @@ from sim.runner import run_block
 _LENET = Path(__file__).parents[2] / "examples" / "lenet5"
 _SMALL = Config(name="small", rows=2, cols=3, glb_kib=24)
 _COMPACT = Config(name="compact", rows=2, cols=3, filter_spad=96, ifmap_spad=32, glb_kib=16,
-                  lanes=1, bus_bits=32, xbus_bytes=1, params_depth=64, elementwise=False, burst=8,
+                  lanes=1, bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, burst=8,
                   compact=True)
 _CONFIGS = {
     "2x3": _SMALL,
@@ -38,10 +38,10 @@ _CONFIGS = {
     "1x18, compact": _COMPACT.replace(rows=1, cols=18, glb_kib=64, burst=256),
     "1x1, 32-bit bus, 1 lane": Config(name="tiny", rows=1, cols=1, glb_kib=8, lanes=1, bus_bits=32,
                                       xbus_bytes=1, ifmap_spad=32, params_depth=64,
-                                      elementwise=False, burst=8),
+                                      tables=False, burst=8),
     "5x4, 256-bit bus, 8 lanes": Config(name="wide", rows=5, cols=4, glb_kib=40, lanes=8,
                                         bus_bits=256, xbus_bytes=8, ifmap_spad=128,
-                                        params_depth=256, elementwise=False),
+                                        params_depth=256, tables=False),
 }
 
 
@@ -49,7 +49,7 @@ class _Prepared:
     """A random layer or graph, compiled, with what its tensors must be."""
     def __init__(self, config, seed, max_macs, make=random_case):
         self.case = make(seed, max_macs)
-        self.network = onnx_import.load(self.case.model, elementwise=config.elementwise)
+        self.network = onnx_import.load(self.case.model, elementwise=config.tables)
         self.expected = golden.run(self.network, self.case.inputs)
         self.program = compile_network(self.network, config)
 
@@ -230,11 +230,12 @@ def test_bad_programs(device, change, commands, code, info, index):
 def test_what_waits_for_ever(device, compute):
     """A command for a semaphore, or the array for ifmap values."""
     bus, driver, layer = device
-    stuck = [isa.pack("LOAD", wait=1, q=1, g=1, groups=1, cols=1, wstep=1)]
+    stuck = [isa.pack("LOAD", wait=1, q=1, dram_channels=1, groups=1, cols=1, keep_every_col=1)]
     if compute:
         stuck = [isa.pack("FILTER", addr=0, size=16), isa.pack(
-            "COMPUTE", rounds=1, pairs=1, r=1, e=1, u=1, dil=1, tg=1, nc=1, ns=1, window=32, p=1,
-            steps=1, strips=1, n_h=1, colpat=1, active_cols=1)]
+            "COMPUTE", rounds=1, pairs=1, r=1, e=1, u=1, dil=1, depthwise_groups=1, tap_channels=1,
+            tap_cols=1, window=32, p=1,
+            psum_cols=1, strips=1, strip_ifmap_rows=1, multicast_mask=1, active_cols=1)]
         bus.write(0, isa.filter_header(mask=1, size=1, row0=1, last=True) + bytes(8))
     place = _write(bus, [_begin(driver.config), *stuck, isa.pack("END")])
     assert _stopped(driver, place, ErrorCode.WATCHDOG).info == 0
@@ -246,8 +247,9 @@ def test_what_waits_for_ever(device, compute):
 def test_a_filter_stream_without_marks(device):
     bus, driver, layer = device
     place = _write(bus, [_begin(driver.config), isa.pack("FILTER", addr=0, size=64), isa.pack(
-        "COMPUTE", rounds=1, pairs=1, r=1, e=1, u=1, dil=1, tg=1, nc=1, ns=1, window=1, p=1,
-        steps=1, strips=1), isa.pack("END")])
+        "COMPUTE", rounds=1, pairs=1, r=1, e=1, u=1, dil=1, depthwise_groups=1, tap_channels=1,
+        tap_cols=1, window=1, p=1,
+        psum_cols=1, strips=1), isa.pack("END")])
     bus.write(0, bytes(64))
     assert _stopped(driver, place, ErrorCode.FILTER).info == 0
     driver.recover()
@@ -257,7 +259,7 @@ def test_a_filter_stream_without_marks(device):
 
 def test_a_mode_without_tables(device):
     bus, driver, layer = device
-    if driver.config.elementwise:
+    if driver.config.tables:
         pytest.skip("this one has tables")
     place = _write(bus, [_begin(driver.config), isa.pack("STORE", mode=isa.StoreMode.PRODUCT),
                          isa.pack("END")])

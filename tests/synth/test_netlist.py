@@ -21,7 +21,7 @@ from hwgen.verilog.accelerator import generate
 pytest.importorskip("pyosys")
 
 _CONFIG = Config(name="netlist", rows=2, cols=1, glb_kib=8, lanes=1, bus_bits=32, xbus_bytes=1,
-                 ifmap_spad=16, params_depth=64, burst=8, elementwise=False)
+                 ifmap_spad=16, params_depth=64, burst=8, tables=False)
 _COMPACT = _CONFIG.replace(compact=True, cols=2)
 _MACS = 4000
 

@@ -222,7 +222,7 @@ def test_defects_are_errors():
 
 
 def test_multipliers_beyond_the_device_are_logic():
-    text = yosys.script(Config(elementwise=False, lanes=2), TARGETS["ecp5-85f"])
+    text = yosys.script(Config(tables=False, lanes=2), TARGETS["ecp5-85f"])
     # 168 PEs and 4 multipliers for each of 2 lanes, of 156: 20 in logic, a row and 6 more.
     assert text.count("chtype -set array_row_14_logic pe_array/row_11\n") == 1
     assert text.count("chtype -set pe_logic array_row_6_logic/pe_") == 6

@@ -18,7 +18,7 @@ _CASES = {
     "wide": {"pe": "3x5", "settings": ["bus_bits=256", "lanes=8", "burst=128", "xbus_bytes=8",
                                        "params_depth=2048"]},
     "narrow": {"pe": "2x2", "settings": ["bus_bits=32", "lanes=1", "xbus_bytes=1",
-                                         "elementwise=false", "zero_gate=true", "addr_bits=64",
+                                         "tables=false", "zero_gate=true", "addr_bits=64",
                                          "burst=256"]},
 }
 

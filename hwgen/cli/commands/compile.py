@@ -50,7 +50,7 @@ def command(model, pe, build_folder, mappings, joined, memory, shapes, out, json
     check_target("--json", json_file)
     config = built(build_folder).config if build_folder else resolve(pe=pe)
     with notes.status("reading the model"):
-        network = onnx_import.load(model, shapes, elementwise=config.elementwise)
+        network = onnx_import.load(model, shapes, elementwise=config.tables)
         fixed = override.gather(mappings, config, layers=network.layers)
     program = compiled(network, config, notes, mappings=fixed, joined=joined, memory=memory)
     with notes.status("writing"):

@@ -109,7 +109,7 @@ def _parts(network, config, mappings, layers, open_shapes):
     if not Path(network).is_file():
         raise HwgenError(f"{network!r} is neither a known network nor a file: name an ONNX model "
                          f"or one of {', '.join(NETWORKS)}.")
-    model = onnx_import.load(network, open_shapes, elementwise=config.elementwise)
+    model = onnx_import.load(network, open_shapes, elementwise=config.tables)
     fixed = override.gather(mappings, config, layers=model.layers)
     return model.name, fixed, 1, iter([(model, 1)])
 

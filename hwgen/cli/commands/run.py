@@ -94,7 +94,7 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
         raise HwgenError(f"{given[0]} is for images, and no --input is one: arrays are taken as "
                          f"they are.")
     network = onnx_import.load(model, input_files.shapes(files, model, how),
-                               elementwise=config.elementwise)
+                               elementwise=config.tables)
     inputs = golden.checked(network, input_files.load(
         files, network, how, notice=lambda text: notes.print(f"note: {text}", highlight=False)))
     if sim == "golden":

@@ -118,7 +118,7 @@ def _save(folder, case, lines):
 
 def _check(case, config, start):
     """``(failures, cycles)`` of a case; ``start`` starts a simulation, None is the golden model."""
-    network = onnx_import.load(case.model, elementwise=config.elementwise)
+    network = onnx_import.load(case.model, elementwise=config.tables)
     expected = golden.run(network, case.inputs)
     reference = Reference(case.model, network).run(case.inputs)
     failures = []

@@ -14,7 +14,8 @@ def align(value, unit):
 
 @dataclass(frozen=True)
 class Placement:
-    """A tensor in DRAM: ``[ceil(C/g)][H][W][g]`` values, rows at a stride of their own.
+    """A tensor in DRAM: ``[ceil(C/g)][H][W][g]`` values, rows at a stride of their own, where ``g``
+    is ``dram_channels``.
 
     Channel ``c``, row ``h``, column ``w`` is the value at ``offset + c // g * group_stride +
     h * row_stride + (w * g + c % g) * itemsize``. The channels that fill up the last group hold
@@ -32,8 +33,8 @@ class Placement:
         ``(C, H, W)``.
     dtype : numpy.dtype
         ``uint8``, ``int8`` or ``int32``.
-    g : int
-        Channels of a group.
+    dram_channels : int
+        Channels of a group, ``g``.
     row_stride, group_stride : int
         Bytes from a row and from a group to the next.
     root : str
@@ -43,7 +44,7 @@ class Placement:
     offset: int
     shape: tuple
     dtype: np.dtype
-    g: int
+    dram_channels: int
     row_stride: int
     group_stride: int
     root: str
@@ -70,12 +71,12 @@ class Placement:
     @property
     def groups(self):
         """Channel groups."""
-        return -(-self.shape[0] // self.g)
+        return -(-self.shape[0] // self.dram_channels)
 
     @property
     def pixel(self):
         """Bytes from a column to the next."""
-        return self.g * self.dtype.itemsize
+        return self.dram_channels * self.dtype.itemsize
 
     @property
     def size(self):
@@ -89,7 +90,7 @@ class Placement:
     def part(self, start, shape, row_step=1):
         """The placement of ``shape`` values from ``start`` on, taking every ``row_step``-th row.
         ``start`` is at the first channel of a group."""
-        (channel, row, column), g = start, self.g
+        (channel, row, column), g = start, self.dram_channels
         assert channel % g == 0
         return replace(
             self, shape=shape, row_stride=self.row_stride * row_step,
@@ -102,7 +103,7 @@ class Placement:
         _, height, width = self.shape
         if height * width == 1:
             return self.groups == 1 or self.group_stride == self.pixel
-        return self.g == 1 and self.row_stride == width * self.pixel and \
+        return self.dram_channels == 1 and self.row_stride == width * self.pixel and \
             self.group_stride == height * self.row_stride
 
     def reshaped(self, shape):
@@ -110,14 +111,16 @@ class Placement:
         assert self.gapless
         _, height, width = shape
         row = width * self.dtype.itemsize
-        return replace(self, shape=shape, g=1, row_stride=row, group_stride=height * row)
+        return replace(self, shape=shape, dram_channels=1, row_stride=row,
+                       group_stride=height * row)
 
     def turned(self, g):
         """A gapless matrix ``(rows, 1, columns)`` with its columns, a multiple of ``g``, as
         channels in groups of ``g``: ``(columns, rows, 1)``."""
         rows, _, columns = self.shape
         assert self.gapless and columns % g == 0
-        return replace(self, shape=(columns, rows, 1), g=g, group_stride=g * self.dtype.itemsize,
+        return replace(self, shape=(columns, rows, 1), dram_channels=g,
+                       group_stride=g * self.dtype.itemsize,
                        row_stride=columns * self.dtype.itemsize)
 
     @property
@@ -130,7 +133,8 @@ class Placement:
         and its rows, group by group, as channel groups; it is stacked."""
         assert self.stacked
         _, height, width = self.shape
-        return replace(self, shape=(self.groups * height * self.g, -(-width // column_step), 1),
+        return replace(self, shape=(self.groups * height * self.dram_channels,
+                                    -(-width // column_step), 1),
                        row_stride=self.pixel * column_step, group_stride=self.row_stride)
 
     # Contents.
@@ -150,9 +154,10 @@ class Placement:
             raise ValueError(f"{self.name} is {self.dtype} {self.shape}, "
                              f"not {array.dtype} {array.shape}")
         channels, height, width = self.shape
-        grouped = np.zeros((self.groups * self.g, height, width), self.dtype)
+        grouped = np.zeros((self.groups * self.dram_channels, height, width), self.dtype)
         grouped[:channels] = array
-        grouped = grouped.reshape(self.groups, self.g, height, width).transpose(0, 2, 3, 1)
+        grouped = grouped.reshape(self.groups, self.dram_channels, height, width)
+        grouped = grouped.transpose(0, 2, 3, 1)
         data = np.zeros(self.size, np.uint8)
         self._rows(data)[:] = np.ascontiguousarray(grouped).view(np.uint8) \
             .reshape(self.groups, height, -1)
@@ -162,6 +167,7 @@ class Placement:
         """The array of shape ``(C, H, W)`` that the first ``size`` bytes of ``data`` hold."""
         channels, height, width = self.shape
         rows = np.ascontiguousarray(self._rows(np.frombuffer(data, np.uint8, self.size)))
-        grouped = rows.view(self.dtype).reshape(self.groups, height, width, self.g)
-        grouped = grouped.transpose(0, 3, 1, 2).reshape(self.groups * self.g, height, width)
+        grouped = rows.view(self.dtype).reshape(self.groups, height, width, self.dram_channels)
+        grouped = grouped.transpose(0, 3, 1, 2)
+        grouped = grouped.reshape(self.groups * self.dram_channels, height, width)
         return np.ascontiguousarray(grouped[:channels])

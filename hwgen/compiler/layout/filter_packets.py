@@ -51,8 +51,8 @@ def filter_stream(config, weights, e):
     return stream
 
 
-def parameters(config, bias, scale, p, pw):
-    """Parameter words of filter groups: ``pw`` words of ``lanes`` channels for each.
+def parameters(config, bias, scale, p, words_per_column):
+    """Parameter words of filter groups: ``words_per_column`` words of ``lanes`` channels for each.
 
     ``bias`` and ``scale`` are those of all the channels, ``p`` to a filter group. Channels that
     only fill up a group have bias 0 and scale 1.
@@ -62,7 +62,7 @@ def parameters(config, bias, scale, p, pw):
     words[:, 1] = np.float32(1).view(np.int32)
     words[:len(bias), 0] = bias
     words[:len(scale), 1] = scale.astype("<f4").view("<i4")
-    padded = np.zeros((groups, pw * config.lanes, 2), "<i4")
+    padded = np.zeros((groups, words_per_column * config.lanes, 2), "<i4")
     padded[:, :, 1] = np.float32(1).view(np.int32)
     padded[:, :p] = words.reshape(groups, p, 2)
     return padded.tobytes()

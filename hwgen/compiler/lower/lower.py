@@ -149,7 +149,7 @@ class _Lowering:
         self.config, self.layer, self.mapping = config, layer, mapping
         self.conv = layer.conv
         self.sources, self.y, self.how = sources, y_place, store
-        self.pw = ceildiv(mapping.p, config.lanes)
+        self.words_per_column = ceildiv(mapping.p, config.lanes)
         self.folds = layer.folds(mapping.fold_r, mapping.fold_s)
         self.base = mapping.slots * mapping.block_words * config.cols * config.subwords
         assert self.base + mapping.buffers * mapping.tile_words <= config.glb_words
@@ -176,7 +176,7 @@ class _Lowering:
             for m0 in range(0, s.filters, m.t * m.p):
                 t = min(m.t, ceildiv(s.filters - m0, m.p))
                 found[s].append(_Block(index, s.m0 + m0, t, m0 // m.p, params))
-                index, params = index + 1, params + t * self.pw
+                index, params = index + 1, params + t * self.words_per_column
         return found, params
 
     def steps(self, sets, blocks):
@@ -211,7 +211,7 @@ class _Lowering:
         self.params_once = bool(self.how.tables) or params <= self.param_words
         if self.how.tables:
             params = TABLE_WORDS
-        self.param_slots = self.param_words // (m.t * self.pw)
+        self.param_slots = self.param_words // (m.t * self.words_per_column)
         self.stores = sum(len(step.blocks) for step in steps if step.last)
         self.stored = self.opened = self.fetched = 0
         opening = [step for step in steps if step.first for _ in step.blocks]
@@ -240,7 +240,8 @@ class _Lowering:
         if self.how.tables:
             return table_words(self.config, self.how.tables)
         return b"".join(parameters(self.config, self.conv.bias[s.m0:s.m0 + s.filters],
-                                   self.conv.scale[s.m0:s.m0 + s.filters], self.mapping.p, self.pw)
+                                   self.conv.scale[s.m0:s.m0 + s.filters], self.mapping.p,
+                                   self.words_per_column)
                         for s in self.sets())
 
     def glb(self, word):
@@ -249,13 +250,13 @@ class _Lowering:
     # LOAD
 
     def lead(self, c0, x):
-        """First DRAM group of the channels from ``c0`` on in ``x``, ``off0`` and the channel group
-        of the first channel: the DRAM group's channels before it go to channel groups of their
-        own."""
-        first = c0 // x.g
-        lead = c0 - first * x.g
-        off0 = -lead % self.mapping.q
-        return first, off0, (off0 + lead) // self.mapping.q
+        """First DRAM group of the channels from ``c0`` on in ``x``, ``first_channel_offset`` and
+        the channel group of the first channel: the DRAM group's channels before it go to channel
+        groups of their own."""
+        first = c0 // x.dram_channels
+        lead = c0 - first * x.dram_channels
+        first_channel_offset = -lead % self.mapping.q
+        return first, first_channel_offset, (first_channel_offset + lead) // self.mapping.q
 
     def first_group(self, step):
         """Channel group of a step's first channel in its tile: where the source has it whose
@@ -281,8 +282,8 @@ class _Lowering:
         if not self.layer.depthwise and len(self.sources) == 1:
             x, = self.sources
             start = step.set.c0 + step.c0
-            if start % x.g == 0 == start % m.q:
-                count, unit = pieces(self.config, m.q, x.g, step.fold.rows.taps, groups,
+            if start % x.dram_channels == 0 == start % m.q:
+                count, unit = pieces(self.config, m.q, x.dram_channels, step.fold.rows.taps, groups,
                                      groups * height * words)
                 units = ceildiv(groups, unit)
                 ends = [int(unit * (units * n // count)) for n in range(1, count)]
@@ -330,16 +331,17 @@ class _Lowering:
             c0, c1 = c0 + begin * m.q, min(c0 + tile.ends[piece] * m.q, c1)
         tpad, row, rows, bpad = step.fold.rows.window(step.rows.a, below - above, above)
         lpad, col, cols, rpad = step.fold.cols.window(step.cols.a, width)
-        wstep = step.fold.cols.step
+        keep_every_col = step.fold.cols.step
         if cols == 0:
             tpad, rows, bpad = below - above, 0, 0
         turns = list(_turns(len(self.sources), tpad, row, rows, bpad, step.fold.rows.step))
         for n, turn in enumerate(turns):
             x = self.sources[turn.source]
-            first, off0, lead = self.lead(step.set.c0 + c0, x)
-            last = ceildiv(step.set.c0 + c1, x.g)
+            first, first_channel_offset, lead = self.lead(step.set.c0 + c0, x)
+            last = ceildiv(step.set.c0 + c1, x.dram_channels)
             shift = begin + self.first_group(step) - lead
-            assert (shift + ceildiv(off0 + (last - first) * x.g, m.q)) * height * words \
+            assert (shift + ceildiv(first_channel_offset + (last - first) * x.dram_channels,
+                                    m.q)) * height * words \
                 <= m.tile_words
             fields = {}
             if n == 0 and index >= m.buffers and (piece == 0 or self.gives_pieces(index)):
@@ -348,19 +350,23 @@ class _Lowering:
                 fields["signal"] = LOADED
             if turn.rows:
                 fields |= {"addr": first * x.group_stride + turn.row * x.row_stride + col * x.pixel,
-                           "wstep": wstep, "cols": (cols - 1) * wstep + 1, "lpad": lpad,
+                           "keep_every_col": keep_every_col,
+                           "cols": (cols - 1) * keep_every_col + 1, "lpad": lpad,
                            "rpad": rpad}
             else:
-                fields |= {"addr": 0, "wstep": 1, "cols": width}
+                fields |= {"addr": 0, "keep_every_col": 1, "cols": width}
             dst = tile.base + (shift * height + above + turn.top) * words
             word = self.config.bus_bytes
-            self.emit("LOAD", turn.source, dst=self.glb(dst), start=self.glb(dst + off0 // word),
+            self.emit("LOAD", turn.source, dst=self.glb(dst),
+                      start=self.glb(dst + first_channel_offset // word),
                       glb_col_stride=self.glb(m.q // word),
-                      pad=self.conv.x.zero_point & 255, g=x.g, groups=last - first,
+                      pad=self.conv.x.zero_point & 255, dram_channels=x.dram_channels,
+                      groups=last - first,
                       row_stride=x.row_stride * turn.row_step, group_stride=x.group_stride,
                       rows=turn.rows, tpad=turn.above, bpad=turn.below,
                       glb_row_stride=self.glb(words * turn.every),
-                      glb_cg_stride=self.glb(height * words), q=m.q, off0=off0, **fields)
+                      glb_cg_stride=self.glb(height * words), q=m.q,
+                      first_channel_offset=first_channel_offset, **fields)
 
     # COMPUTE and STORE
 
@@ -426,13 +432,13 @@ class _Lowering:
 
     def leaving(self, step, last):
         """How a block leaves: its strips, their columns, and the strips of a STORE (0: all)."""
-        strips, steps = self.strips(step), step.cols.b - step.cols.a
+        strips, psum_cols = self.strips(step), step.cols.b - step.cols.a
         pooled = self.layer.pooling != Pooling()
         if (self.mapping.slots > 1 and not last) or pooled or self.config.compact \
                 or strips != ceildiv(step.rows.b - step.rows.a, self.mapping.e):
-            return strips, steps, 0
+            return strips, psum_cols, 0
         size, count = strip_pieces(strips)
-        return strips, steps, int(size) if count > 1 else 0
+        return strips, psum_cols, int(size) if count > 1 else 0
 
     def follows(self, number):
         """Strips for which block ``number`` waits at a time (0: all): it comes where another was
@@ -447,8 +453,8 @@ class _Lowering:
         block = step.blocks[n]
         reuse = self.fetched >= self.param_slots
         self.emit("PARAMS", wait=PARAMS_FREE if reuse else 0, signal=PARAMS,
-                  dst=self.fetched % self.param_slots * self.mapping.t * self.pw,
-                  count=block.t * self.pw,
+                  dst=self.fetched % self.param_slots * self.mapping.t * self.words_per_column,
+                  count=block.t * self.words_per_column,
                   addr=self.param_addr + block.params * 8 * self.config.lanes)
         self.fetched += 1
 
@@ -457,7 +463,7 @@ class _Lowering:
             return 0
         if self.params_once:
             return block.params
-        return self.stored % self.param_slots * self.mapping.t * self.pw
+        return self.stored % self.param_slots * self.mapping.t * self.words_per_column
 
     def psum(self, block):
         """First bank word of a block."""
@@ -468,21 +474,24 @@ class _Lowering:
         m, conv, config, step = self.mapping, self.conv, self.config, tile.step
         height, _, words = self.shape(step)
         rows, cols = step.fold.rows, step.fold.cols
-        steps = step.cols.b - step.cols.a
+        psum_cols = step.cols.b - step.cols.a
         cg = self.first_group(step) + begin
         dw = self.layer.depthwise
-        adv = cols.u * m.q
+        advance = cols.u * m.q
         self.emit(
             "COMPUTE", ifmap=self.glb(tile.base + (cg + dw * block.cg) * height * words),
             row_stride=self.glb(words), cg_stride=self.glb(height * words), rounds=words,
             strip_stride=self.glb(m.e * rows.u * words),
             pairs=rows.taps * (1 if dw else end - begin), r=rows.taps,
-            n_h=rows.span(m.e), e=m.e,
-            colpat=1 if dw else sum(1 << tg * m.e for tg in range(block.t)), u=rows.u, dil=rows.d,
-            depthwise=dw, tg=block.t if dw else 1, active_cols=block.t * m.e, nc=1 if dw else m.q,
-            ns=cols.taps, sstep=cols.d * m.q, pstep=dw, window=((cols.taps - 1) * cols.d + 1) * m.q,
-            adv=adv, strip_adv=words * config.bus_bytes - (steps - 1) * adv,
-            xsigned=conv.x.dtype == np.int8, zx=conv.x.zero_point & 255, p=m.p, steps=steps,
+            strip_ifmap_rows=rows.span(m.e), e=m.e,
+            multicast_mask=1 if dw else sum(1 << tg * m.e for tg in range(block.t)), u=rows.u,
+            dil=rows.d,
+            depthwise=dw, depthwise_groups=block.t if dw else 1, active_cols=block.t * m.e,
+            tap_channels=1 if dw else m.q,
+            tap_cols=cols.taps, tap_col_stride=cols.d * m.q, filter_reads_own_channel=dw,
+            window=((cols.taps - 1) * cols.d + 1) * m.q,
+            col_advance=advance, strip_advance=words * config.bus_bytes - (psum_cols - 1) * advance,
+            xsigned=conv.x.dtype == np.int8, zx=conv.x.zero_point & 255, p=m.p, psum_cols=psum_cols,
             strips=self.strips(step), psum=self.psum(block), **fields)
 
     def stream(self, step, block, part):
@@ -529,23 +538,27 @@ class _Lowering:
     def store_strips(self, step, block, strip, size, wait, signal):
         """Store ``size`` strips of a block from ``strip`` on (0: all)."""
         m, y, pool, conv = self.mapping, self.y, self.layer.pooling, self.conv
-        steps = step.cols.b - step.cols.a
+        psum_cols = step.cols.b - step.cols.a
         above = strip * m.e
         psum_rows, out_rows = step.rows.b - step.rows.a, step.rows.o1 - step.rows.o0
         if size:
             psum_rows = out_rows = min(size * m.e, psum_rows - above)
         self.emit(
-            "STORE", wait=wait, signal=signal, psum=self.psum(block) + strip * steps * self.pw,
+            "STORE", wait=wait, signal=signal,
+            psum=self.psum(block) + strip * psum_cols * self.words_per_column,
             params=self.param_word(block),
-            addr=block.m0 // y.g * y.group_stride + (step.rows.o0 + above) * y.row_stride
+            addr=block.m0 // y.dram_channels * y.group_stride + (step.rows.o0 + above)
+            * y.row_stride
             + step.cols.o0 * y.pixel,
             row_stride=y.row_stride, group_stride=y.group_stride, bank=0, groups=block.t, e=m.e,
-            p=y.g, pw=self.pw, steps=steps, psum_rows=psum_rows,
+            p=y.dram_channels, words_per_column=self.words_per_column, psum_cols=psum_cols,
+            psum_rows=psum_rows,
             zy=conv.y.zero_point & 255, ysigned=conv.y.dtype == np.int8, lo=conv.lo & 255,
             hi=conv.hi & 255, out_rows=out_rows,
             out_cols=step.cols.o1 - step.cols.o0, row0=step.rows.first, col0=step.cols.first,
             pool_r=pool.r, pool_s=pool.s, pool_u=pool.u, pool_v=pool.v,
-            strip_words=steps * self.pw, param_stride=0 if self.how.tables else self.pw,
+            strip_words=psum_cols * self.words_per_column,
+            param_stride=0 if self.how.tables else self.words_per_column,
             mode=self.how.mode, scale=int(np.float32(self.how.scale).view(np.uint32)))
 
 

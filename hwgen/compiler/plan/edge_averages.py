@@ -31,7 +31,7 @@ def plan(planner, conv):
                        pads=(top, left, bottom, right),
                        scale=np.full(shape[0], grid[rows[0], cols[0]], np.float32))
         layer = Layer(work, Pooling(), work.y, conv.groups > 1)
-        found = planner.search(layer, (part,), (place.g,) if place else ())
+        found = planner.search(layer, (part,), (place.dram_channels,) if place else ())
         if place is None:
             place = planner.place(y, min(found[0].p, y.shape[0]))
         planner.add((conv,), layer, found, (part,),

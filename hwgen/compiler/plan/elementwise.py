@@ -36,10 +36,10 @@ def plan(planner, layer, pool):
     A tensor in DRAM that it reads in another shape is read, and its output written, in the shape
     in which it stands there.
     """
-    if not planner.config.elementwise:
+    if not planner.config.tables:
         raise HwgenError(
             f"layer {layer.name!r} is elementwise, and the accelerator {planner.config.name!r} is "
-            f"built without its tables: set elementwise to true, or leave such layers to the host.")
+            f"built without its tables: set tables to true, or leave such layers to the host.")
     inputs, y = layer.inputs, layer.y
     shapes = {planner.shape(x) for x in inputs}
     if shapes != {y.shape} and len(shapes) == 1 and all(x.shape == y.shape for x in inputs):

@@ -166,7 +166,7 @@ def _view(planner, move):
             or (piece.step[0], piece.step[2]) != (1, 1)):
         return False
     source = _placed(planner, planner.read(move.inputs[piece.input], (move,)))
-    if piece.start[0] % source.g:
+    if piece.start[0] % source.dram_channels:
         return False
     part = source.part(piece.start, piece.size, piece.step[1])
     planner.places[move.y.name] = replace(part, name=move.y.name, dtype=np.dtype(move.y.dtype))
@@ -178,8 +178,8 @@ def _group(planner, move, source):
     config = planner.config
     most = min(config.ifmap_spad - config.bus_bytes, config.filter_spad, 127, move.y.shape[0])
     allowed = _allowed(planner, move) or range(1, most + 1)
-    if source.g in allowed:
-        return source.g
+    if source.dram_channels in allowed:
+        return source.dram_channels
     return max((g for g in allowed if g <= min(most, 2 * config.bus_bytes)), default=1)
 
 
@@ -191,7 +191,7 @@ def _pad(planner, move, sources, y):
     source = sources[piece.input]
     if (move.fill is None or len(move.pieces) > 1 or piece.table is not None
             or piece.step != _ONE or piece.dest_step != _ONE or piece.size[0] != channels
-            or max(left, right) > _PAD or piece.start[0] % source.g):
+            or max(left, right) > _PAD or piece.start[0] % source.dram_channels):
         return False
     part = source.part(piece.start, piece.size)
     conv = virtual.identity(move.name, piece.size, pads=(top, left, bottom, right),
@@ -215,11 +215,12 @@ def _enlarge(planner, move, sources, y):
             or any((piece.input, piece.start, piece.step, piece.size, piece.dest_step)
                    != (move.pieces[0].input, (0, 0, 0), _ONE, source.shape, (1, high, wide))
                    or piece.table is not None for piece in move.pieces)
-            or source.g != y.g or not source.stacked or not y.stacked):
+            or source.dram_channels != y.dram_channels or not source.stacked or not y.stacked):
         return False
-    channels, height, width = source.g * wide, source.groups * source.shape[1], source.shape[2]
+    channels, height, width = source.dram_channels * wide, source.groups * source.shape[1],
+    source.shape[2]
     part = replace(source, shape=(channels, height, width), group_stride=0)
-    done = replace(y, shape=(channels, height * high, width), g=channels)
+    done = replace(y, shape=(channels, height * high, width), dram_channels=channels)
     conv = virtual.identity(move.name, done.shape)
     layer = Layer(conv, Pooling(), conv.y, channels > 1)
     try:
@@ -234,12 +235,13 @@ def _fill(planner, move, source, y):
     """Write a Move's fill everywhere: one psum, stored for every place."""
     conv = virtual.constant(move.name, y.shape[0], move.fill & 255)
     layer = Layer(conv, Pooling(u=0, v=0), virtual.tensor(move.name, y.shape), False)
-    part = replace(source, shape=_ONE, g=1)
+    part = replace(source, shape=_ONE, dram_channels=1)
     _add(planner, move, layer, part, y, f"fills with {move.fill}")
 
 
 def _add(planner, move, layer, source, y, note):
-    planner.add((move,), layer, planner.search(layer, (source,), (y.g,)), (source,), y, note=note)
+    planner.add((move,), layer, planner.search(layer, (source,), (y.dram_channels,)), (source,), y,
+                note=note)
 
 
 def _piece(planner, move, piece, picked, source, y):
@@ -253,7 +255,7 @@ def _piece(planner, move, piece, picked, source, y):
         piece = replace(piece, dest=(0, *piece.dest[1:]))
     cut = height, (width - 1) * column_step + 1
     note = f"piece to {', '.join(map(str, piece.dest))}"
-    if picked is None and step == 1 and first % source.g == 0:
+    if picked is None and step == 1 and first % source.dram_channels == 0:
         part = source.part((first, row, column), (channels, *cut), row_step)
     else:
         part = source.part((0, row, column), (source.shape[0], *cut), row_step)
@@ -266,12 +268,13 @@ def _piece(planner, move, piece, picked, source, y):
              table=piece.table)
         return
     # Columns apart: the piece is put together, and then stored column by column.
-    whole = planner.scratch(move.name, virtual.tensor(move.name, piece.size), y.g)
+    whole = planner.scratch(move.name, virtual.tensor(move.name, piece.size), y.dram_channels)
     copy(planner, (move,), part, whole, note, picked=picked, column_step=column_step,
          table=piece.table)
     done = y.part(piece.dest, (channels, height, (width - 1) * dest_column + 1), dest_row)
     pairs = [(whole, done)] if done.stacked else [
-        tuple(place.part((k * y.g, 0, 0), (min(y.g, channels - k * y.g), *place.shape[1:]))
+        tuple(place.part((k * y.dram_channels, 0, 0),
+                         (min(y.dram_channels, channels - k * y.dram_channels), *place.shape[1:]))
               for place in (whole, done)) for k in range(whole.groups)]
     for whole, done in pairs:
         copy(planner, (move,), whole.upright(), done.upright(dest_column), note)
@@ -295,9 +298,9 @@ def copy(planner, layers, source, y, note, *, picked=None, column_step=1, table=
         uint8, 256 entries: what becomes of each byte.
     """
     name = layers[0].name
-    if table is not None and not planner.config.elementwise:
+    if table is not None and not planner.config.tables:
         raise HwgenError(f"layer {name!r} changes values, and the accelerator "
-                         f"{planner.config.name!r} is built without tables: set elementwise to "
+                         f"{planner.config.name!r} is built without tables: set tables to "
                          f"true, or leave such layers to the host.")
     store = Store() if table is None else Store(StoreMode.SUM, 1.0, (table.astype(np.int32),))
     channels = source.shape[0]
@@ -305,11 +308,11 @@ def copy(planner, layers, source, y, note, *, picked=None, column_step=1, table=
         conv = virtual.identity(name, source.shape, column_step=column_step)
         layer = Layer(conv, Pooling(), conv.y, channels > 1, mode=store.mode)
         try:
-            found = planner.search(layer, (source,), (y.g,))
+            found = planner.search(layer, (source,), (y.dram_channels,))
         except HwgenError:                  # more channels to a group than a PE can hold
             picked = np.arange(channels)
     if picked is not None:
         conv = virtual.selection(name, source.shape, picked, column_step)
         layer = Layer(conv, Pooling(), conv.y, False, mode=store.mode)
-        found = planner.search(layer, (source,), (y.g,))
+        found = planner.search(layer, (source,), (y.dram_channels,))
     planner.add(layers, layer, found, (source,), y, store=store, note=note)

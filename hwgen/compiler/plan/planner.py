@@ -197,7 +197,7 @@ class Planner:
         """Mapping and estimate of a layer that reads ``sources``, with ``groups`` allowed for the
         output and the ``fixed`` fields of the mapping given."""
         _check(layer)
-        placed = [source.g for source in sources if isinstance(source, Placement)]
+        placed = [source.dram_channels for source in sources if isinstance(source, Placement)]
         layer = replace(layer, groups=groups, sources=len(sources))
         g = lcm(*placed) if placed else None
         if fixed:

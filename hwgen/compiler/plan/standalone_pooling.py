@@ -104,10 +104,10 @@ def plan(planner, pool, why):
     that read the same rows or columns; if these are not all the outputs of a row, they are stored
     column by column.
     """
-    if pool.table is not None and not planner.config.elementwise:
+    if pool.table is not None and not planner.config.tables:
         raise HwgenError(
             f"layer {pool.name!r} pools between different scales, and the accelerator "
-            f"{planner.config.name!r} is built without tables: set elementwise to true, or leave "
+            f"{planner.config.name!r} is built without tables: set tables to true, or leave "
             f"such layers to the host.")
     layers = (pool,)
     source = planner.read(pool.x, layers)
@@ -139,7 +139,7 @@ def plan(planner, pool, why):
         done = virtual.tensor(pool.name, (channels, phase.count, across.count), pool.y.dtype)
         work = _layer(pool, part.shape, Pooling(pool.kernel[0], kernel, phase.stride, across.stride,
                                                 phase.pad, across.pad), done, column_step=step)
-        found = planner.search(work, (part,), (y.g,) if y else ())
+        found = planner.search(work, (part,), (y.dram_channels,) if y else ())
         if y is None:
             g = min(found[0].p, channels)
             y = planner.place(pool.y, g) if len(cols) == 1 else planner.scratch(
@@ -149,7 +149,7 @@ def plan(planner, pool, why):
                     fused="standalone",
                     note=f"dilation: rows {phase.first} + {phase.step}n")
     if len(cols) > 1:
-        _columns(planner, pool, y, planner.place(pool.y, y.g), cols, dil_cols)
+        _columns(planner, pool, y, planner.place(pool.y, y.dram_channels), cols, dil_cols)
 
 
 def _columns(planner, pool, source, y, cols, dilation):
@@ -162,6 +162,6 @@ def _columns(planner, pool, source, y, cols, dilation):
             .upright(phase.step)
         work = _layer(pool, part.shape, Pooling(pool.kernel[1], 1, phase.stride, 1, phase.pad, 0),
                       done, first=False)
-        found = planner.search(work, (part,), (y.g,))
+        found = planner.search(work, (part,), (y.dram_channels,))
         planner.add((pool,), work, found, (part,), done, fused="standalone",
                     note=f"dilation: columns {phase.first} + {phase.step}n")

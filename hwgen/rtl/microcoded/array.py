@@ -207,9 +207,9 @@ class LockstepArray(Block):
     """``rows`` x ``cols`` PEs that all work on the same tap, and what sequences them.
 
     A column sums the products of its rows. For each output column of a strip and each of ``p``
-    filters the ``ns * nc`` taps of the window are issued, one a cycle; then a psum of every column
-    leaves, which takes the buffer ``2 * cols`` cycles, ``cols`` if it is not added. The next
-    filter's taps go on meanwhile.
+    filters the ``tap_cols * tap_channels`` taps of the window are issued, one a cycle; then a psum
+    of every column leaves, which takes the buffer ``2 * cols`` cycles, ``cols`` if it is not added.
+    The next filter's taps go on meanwhile.
 
     Members
     -------
@@ -272,14 +272,14 @@ class LockstepArray(Block):
         """Issue the taps; returns what the columns do with the products, see ``_control``."""
         config = self._config
         ring = range(config.ifmap_spad)
-        nc, ns = (self._setting(m, which, shape) for which, shape in (
-            (Setting.NC, ring), (Setting.NS, range(min(config.ifmap_spad, 64)))))
-        sstep, adv, strip_adv = (self._setting(m, which, 7) for which in (
-            Setting.SSTEP, Setting.ADV, Setting.STRIP_ADV))
-        pstep = self._setting(m, Setting.PSTEP, 1)
+        tap_channels, tap_cols = (self._setting(m, which, shape) for which, shape in (
+            (Setting.TAP_CHANNELS, ring), (Setting.TAP_COLS, range(min(config.ifmap_spad, 64)))))
+        tap_col_stride, col_advance, strip_advance = (self._setting(m, which, 7) for which in (
+            Setting.TAP_COL_STRIDE, Setting.COL_ADVANCE, Setting.STRIP_ADVANCE))
+        filter_reads_own_channel = self._setting(m, Setting.FILTER_READS_OWN_CHANNEL, 1)
         window = self._setting(m, Setting.WINDOW, range(config.ifmap_spad + 1))
         filters = self._setting(m, Setting.P, range(config.filter_spad))
-        steps = self._setting(m, Setting.STEPS, 12)
+        psum_cols = self._setting(m, Setting.PSUM_COLS, 12)
         active_cols = self._setting(m, Setting.ACTIVE_COLS, range(config.cols + 1))
 
         # The strip, and the one that waits.
@@ -297,8 +297,8 @@ class LockstepArray(Block):
         with m.Elif(strip_end):
             m.d.sync += running.eq(0)
 
-        c = Signal.like(nc, reset_less=False)
-        s = Signal.like(ns, reset_less=False)
+        c = Signal.like(tap_channels, reset_less=False)
+        s = Signal.like(tap_cols, reset_less=False)
         p = Signal.like(filters, reset_less=False)
         step = Signal(12)
         half = Signal()
@@ -307,10 +307,10 @@ class LockstepArray(Block):
         half_size = _BYTES * _half(config)
         filter_address = Signal(range(2 * half_size))
         first = Signal(init=1)                     # tap of a psum
-        last_c = c == nc
-        last_s = s == ns
+        last_c = c == tap_channels
+        last_s = s == tap_cols
         last_p = p == filters
-        last_step = step == steps
+        last_step = step == psum_cols
         last = Signal()
         level = Signal(range(-127, config.ifmap_spad + 1))
         issue = Signal()
@@ -328,10 +328,11 @@ class LockstepArray(Block):
 
         # One adder moves whatever comes after the last channel of a window's column.
         moved = Signal(ring)
-        onward = Mux(last_step, strip_adv, adv)
+        onward = Mux(last_step, strip_advance, col_advance)
         advance = Signal(7)
         m.d.comb += moved.eq(Mux(last_s, Mux(last_p, start, origin), column)
-                             + Mux(last_s, Mux(last_p, onward, pstep), sstep))
+                             + Mux(last_s, Mux(last_p, onward, filter_reads_own_channel),
+                                   tap_col_stride))
         m.d.sync += level.eq(level + Mux(self.round, _BYTES, 0) - advance)
         with m.If(issue):
             m.d.sync += [first.eq(last), filter_address.eq(filter_address + 1)]

@@ -22,17 +22,20 @@ class Compute(Common):
         p.label("COMPUTE")
         self.fields("COMPUTE", "feed_wait", "feed_signal", "psum_wait", "psum_signal", "ifmap",
                     "row_stride", "cg_stride", "rounds", "strip_stride",
-                    "pairs", "r", "e", "colpat", "u", "dil", "tg", "active_cols", "nc", "ns",
-                    "sstep", "pstep", "window", "adv", "strip_adv", "xsigned+zx",
-                    "feed_step", "p", "steps", "strips", "psum", "accumulate", "wait_step",
+                    "pairs", "r", "e", "multicast_mask", "u", "dil", "depthwise_groups",
+                    "active_cols", "tap_channels", "tap_cols",
+                    "tap_col_stride", "filter_reads_own_channel", "window", "col_advance",
+                    "strip_advance", "xsigned+zx",
+                    "feed_step", "p", "psum_cols", "strips", "psum", "accumulate", "wait_step",
                     "signal_step")
         self.take("COMPUTE.feed_wait", "COMPUTE.strips", "COMPUTE.feed_step")
         self.take("COMPUTE.psum_wait", "COMPUTE.strips", "COMPUTE.wait_step")
-        for name in ("nc", "ns", "p", "steps"):
+        for name in ("tap_channels", "tap_cols", "p", "psum_cols"):
             p.op(Op.DEC, f"COMPUTE.{name}")
         self.to_words("COMPUTE.psum")
-        self.settings(Setting.NC, *(f"COMPUTE.{name}" for name in (
-            "nc", "ns", "sstep", "pstep", "window", "adv", "strip_adv", "p", "steps", "psum",
+        self.settings(Setting.TAP_CHANNELS, *(f"COMPUTE.{name}" for name in (
+            "tap_channels", "tap_cols", "tap_col_stride", "filter_reads_own_channel", "window",
+            "col_advance", "strip_advance", "p", "psum_cols", "psum",
             "active_cols", "xsigned+zx")))
         # A word of zero points, for rows that take no part in a pass.
         p.op(Op.SHR, "COMPUTE.xsigned+zx")
@@ -193,10 +196,10 @@ class Compute(Common):
             p.op(Op.LD, "row0")
             p.op(Op.SUB, row + 1)
             p.go(idle, When.CARRY)
-        p.out(Port.MASK, "COMPUTE.colpat.lo")
+        p.out(Port.MASK, "COMPUTE.multicast_mask.lo")
         if self.config.cols > 16:
-            p.out(Port.MASK_HI, "COMPUTE.colpat.hi")
-        p.set("groups", "COMPUTE.tg")
+            p.out(Port.MASK_HI, "COMPUTE.multicast_mask.hi")
+        p.set("groups", "COMPUTE.depthwise_groups")
         p.op(Op.LD, f"word {row}")
         p.op(Op.ST, "stream")
         group = p.label()

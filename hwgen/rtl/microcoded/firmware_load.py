@@ -13,10 +13,11 @@ class Load(Common):
         p = self.p
         p.label("LOAD")
         self.phase(Phase.LOAD)
-        self.fields("LOAD", "wait", "signal", "dst", "pad", "wstep", "addr=dram", "g", "groups",
+        self.fields("LOAD", "wait", "signal", "dst", "pad", "keep_every_col", "addr=dram",
+                    "dram_channels", "groups",
                     "row_stride", "rows", "cols", "tpad", "bpad", "lpad", "rpad", "glb_row_stride",
                     "glb_cg_stride", "q",
-                    "off0", "row_last=last", "group_step", "whole")
+                    "first_channel_offset", "row_last=last", "group_step", "row_is_contiguous")
         self.take("LOAD.wait")
         p.out(Port.PAD, "LOAD.pad")
         for name in ("LOAD.dst", "LOAD.glb_row_stride", "LOAD.glb_cg_stride"):
@@ -31,7 +32,7 @@ class Load(Common):
             p.go(none, When.ZERO)
             self.multiply(f"{side} bytes", "LOAD.q", f"LOAD.{side[0]}pad")
             p.place(none)
-        p.set("channel", "LOAD.off0")
+        p.set("channel", "LOAD.first_channel_offset")
 
         group = p.label()
         p.set("row", "LOAD.dst")
@@ -45,7 +46,7 @@ class Load(Common):
             p.call("move row")
             self.loop("rows", again)
             p.place(none)
-        p.add("channel", "LOAD.g")
+        p.add("channel", "LOAD.dram_channels")
         hop, stay = p.label(), p.forward()
         p.op(Op.LD, "channel")
         p.op(Op.SUB, "LOAD.q")
@@ -70,7 +71,7 @@ class Load(Common):
         p.call("read")
         p.out(Port.SRC, "dram.lo")
         p.place(filled)
-        p.op(Op.LD, "LOAD.whole")
+        p.op(Op.LD, "LOAD.row_is_contiguous")
         p.go(pieces, When.ZERO)
         p.out(Port.DST, "row")
         for mode, size in ((int(Move.FILL), "left bytes"), ("kind", "row bytes"),
@@ -89,13 +90,13 @@ class Load(Common):
         p.op(Op.DEC, "skip")
         p.go(skipped, When.NOT_ZERO)
         p.call("move column")
-        p.set("skip", "LOAD.wstep")
+        p.set("skip", "LOAD.keep_every_col")
         p.go(following)
         p.place(skipped)
         p.op(Op.LD, "kind")
         p.go(following, When.NOT_ZERO)
         p.out(Port.MODE, int(Move.DROP))
-        p.out(Port.MOVE, "LOAD.g")
+        p.out(Port.MOVE, "LOAD.dram_channels")
         p.out(Port.MODE, int(Move.COPY))
         p.place(following)
         self.loop("columns", again)
@@ -146,7 +147,7 @@ class Load(Common):
         p.set("stream", "column")
         p.op(Op.ADD, "channel")
         p.op(Op.ST, "place")
-        p.set("left", "LOAD.g")
+        p.set("left", "LOAD.dram_channels")
         p.op(Op.LD, "LOAD.q")
         p.op(Op.SUB, "channel")
         p.op(Op.ST, "run")

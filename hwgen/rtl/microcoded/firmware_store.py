@@ -15,7 +15,8 @@ class Store(Common):
         p.label("STORE")
         self.phase(Phase.STORE)
         self.fields("STORE", "wait", "signal", "signal_written", "psum", "params", "addr=dram",
-                    "row_stride", "bank", "groups", "e", "p", "pw", "steps", "psum_rows",
+                    "row_stride", "bank", "groups", "e", "p", "words_per_column", "psum_cols",
+                    "psum_rows",
                     "zy+ysigned", "lo+hi", "out_rows", "out_cols",
                     "row0", "col0", "pool_r", "pool_s", "pool_u", "pool_v", "strip_words",
                     "param_stride", "mode", "row_bytes=last", "col_step", "col_first", "group_step")
@@ -34,7 +35,7 @@ class Store(Common):
             p.go(positive, When.ZERO)
             p.add(f"STORE.{name}", 0xFF00)
             p.place(positive)
-        self.to_words("STORE.psum", "STORE.pw", "STORE.strip_words", "STORE.col_step",
+        self.to_words("STORE.psum", "STORE.words_per_column", "STORE.strip_words", "STORE.col_step",
                       "STORE.col_first")
         p.add("STORE.psum", "STORE.bank")
         p.op(Op.LD, "STORE.strip_words")
@@ -178,7 +179,7 @@ class Store(Common):
     def pool(self, done):
         """The channels of an output column, each the largest of a window."""
         p, config = self.p, self.config
-        self.window("x", "pool_s", "steps", "window columns")
+        self.window("x", "pool_s", "psum_cols", "window columns")
         before, first = p.forward(), p.forward()
         p.op(Op.LD, "x")
         p.go(before, When.NEGATIVE)
@@ -203,7 +204,7 @@ class Store(Common):
         p.out(Port.LOAD, "b")
         p.out(Port.ADD, "bias")
         p.out(Port.SCALE, "scale")
-        p.add("b", "STORE.pw")
+        p.add("b", "STORE.words_per_column")
         self.loop("columns left", column)
         p.op(Op.DEC, "rows left")
         p.go(end, When.ZERO)

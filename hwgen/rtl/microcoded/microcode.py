@@ -109,8 +109,8 @@ class Move(enum.IntEnum):
 
 class Setting(enum.IntEnum):
     """What the sequencer and the output unit know; counts are one less than the number."""
-    NC, NS, SSTEP, PSTEP, WINDOW, ADV, STRIP_ADV, P, STEPS, PSUM, ACTIVE_COLS, ZX, OUT, BOUNDS, \
-        LANE = range(15)
+    TAP_CHANNELS, TAP_COLS, TAP_COL_STRIDE, FILTER_READS_OWN_CHANNEL, WINDOW, COL_ADVANCE, \
+        STRIP_ADVANCE, P, PSUM_COLS, PSUM, ACTIVE_COLS, ZX, OUT, BOUNDS, LANE = range(15)
 
 
 class Program:

@@ -197,7 +197,7 @@ class Controller(Block):
                 with m.If(room):
                     m.next = "Copy"
             with m.State("Copy"):
-                if not self._config.elementwise:
+                if not self._config.tables:
                     with m.If(word_valid & (queue == QUEUES.index("store"))
                               & (position == mode_lsb // 64)
                               & ((mode == isa.StoreMode.SUM) | (mode == isa.StoreMode.PRODUCT))):

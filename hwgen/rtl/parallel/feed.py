@@ -123,12 +123,13 @@ class Feed(Block):
         inner_stride, outer_stride = Signal(24), Signal(24)
         m.d.sync += [round_count.eq(command.rounds - 1), strip_count.eq(command.strips - 1)]
         with m.If(command.depthwise):
-            m.d.sync += [inner_count.eq(command.n_h - 1), outer_count.eq(command.tg - 1)]
+            m.d.sync += [inner_count.eq(command.strip_ifmap_rows - 1),
+                         outer_count.eq(command.depthwise_groups - 1)]
             m.d.comb += [
                 inner_stride.eq(command.row_stride), outer_stride.eq(command.cg_stride),
             ]
         with m.Else():
-            m.d.sync += outer_count.eq(command.n_h - 1)
+            m.d.sync += outer_count.eq(command.strip_ifmap_rows - 1)
             m.d.comb += [
                 inner_stride.eq(command.cg_stride), outer_stride.eq(command.row_stride),
             ]
@@ -246,7 +247,7 @@ class Feed(Block):
             self.read_addr.eq(address),
             self.passes.p.psum.eq(command.psum),
             self.passes.p.p.eq(command.p - 1),
-            self.passes.p.steps.eq(command.steps - 1),
+            self.passes.p.psum_cols.eq(command.psum_cols - 1),
             self.passes.p.strips.eq(command.strips - 1),
             self.passes.p.accumulate.eq(command.accumulate | ~first_pass),
             self.passes.p.first.eq(first_pass),
@@ -273,15 +274,19 @@ class Feed(Block):
         # The row program, cut into messages; the first bits are unused.
         layout = RowProgram(config)
         copies = Signal(layout["copies"].shape, reset_less=True)
-        m.d.sync += copies.eq(tree_sum(command.colpat[i] for i in range(config.cols)))
+        m.d.sync += copies.eq(tree_sum(command.multicast_mask[i] for i in range(config.cols)))
         row_program = Signal(layout)
         m.d.comb += [
-            row_program.nc.eq(command.nc - 1), row_program.ns.eq(command.ns - 1),
-            row_program.sstep.eq(command.sstep), row_program.pstep.eq(command.pstep),
-            row_program.window.eq(command.window), row_program.adv.eq(command.adv),
-            row_program.strip_adv.eq(command.strip_adv), row_program.p.eq(command.p - 1),
-            row_program.steps.eq(command.steps - 1), row_program.strips.eq(command.strips - 1),
-            row_program.active_cols.eq(command.active_cols), row_program.colpat.eq(command.colpat),
+            row_program.tap_channels.eq(command.tap_channels - 1),
+            row_program.tap_cols.eq(command.tap_cols - 1),
+            row_program.tap_col_stride.eq(command.tap_col_stride),
+            row_program.filter_reads_own_channel.eq(command.filter_reads_own_channel),
+            row_program.window.eq(command.window), row_program.col_advance.eq(command.col_advance),
+            row_program.strip_advance.eq(command.strip_advance), row_program.p.eq(command.p - 1),
+            row_program.psum_cols.eq(command.psum_cols - 1),
+            row_program.strips.eq(command.strips - 1),
+            row_program.active_cols.eq(command.active_cols),
+            row_program.multicast_mask.eq(command.multicast_mask),
             row_program.copies.eq(copies),
         ]
         size = 9 * config.bus_bytes

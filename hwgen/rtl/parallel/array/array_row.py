@@ -32,11 +32,11 @@ class ArrayRow(Block):
     """One row of PEs in lock step, elastic to its neighbours.
 
     The row holds one (channel group, filter row) pair in a pass. For each output column and
-    each of ``p`` filters it runs the ``ns * nc`` taps of the window, one a cycle, then hands a psum
-    for every column to the row below. A psum starts when the window is in the ifmap spads, the
-    half of the filter spads is filled, and the row above has its psum ready; it ends when the row
-    below has taken the previous one. Back to back there is no idle cycle, between passes either,
-    but for windows of a single tap, which take two cycles.
+    each of ``p`` filters it runs the ``tap_cols * tap_channels`` taps of the window, one a cycle,
+    then hands a psum for every column to the row below. A psum starts when the window is in the
+    ifmap spads, the half of the filter spads is filled, and the row above has its psum ready; it
+    ends when the row below has taken the previous one. Back to back there is no idle cycle, between
+    passes either, but for windows of a single tap, which take two cycles.
 
     The row takes from the Y-bus the words of its channel group that hold a row that one of its
     columns needs: output row y of the strip needs ifmap row ``y * u + r * dilation``. These come in
@@ -252,7 +252,7 @@ class ArrayRow(Block):
         chunks = config.bus_bytes // config.xbus_bytes
         place = Signal(range(config.ifmap_spad // config.bus_bytes))
         chunk = Signal(range(chunks))
-        colpat = Signal(config.cols)
+        multicast_mask = Signal(config.cols)
         mask = Signal(config.cols)
         copies = Signal(range(config.cols + 1))
 
@@ -290,9 +290,9 @@ class ArrayRow(Block):
                         m.d.sync += [
                             program_valid.eq(1),
                             program_top.eq(entry.top),
-                            colpat.eq(last.colpat),
+                            multicast_mask.eq(last.multicast_mask),
                             copies.eq(last.copies),
-                            mask.eq(last.colpat),
+                            mask.eq(last.multicast_mask),
                         ]
             with m.Elif(level <= config.ifmap_spad - config.bus_bytes):
                 m.d.comb += write.eq(entry.word)
@@ -303,7 +303,7 @@ class ArrayRow(Block):
                     m.d.sync += chunk.eq(0)
                     with m.If(entry.end):
                         m.d.comb += arrived.eq(1)
-                        m.d.sync += [mask.eq(colpat), place.eq(place + 1)]
+                        m.d.sync += [mask.eq(multicast_mask), place.eq(place + 1)]
                     with m.Elif(entry.word):
                         m.d.sync += mask.eq(mask << 1)
 
@@ -317,7 +317,8 @@ class ArrayRow(Block):
         top = Signal(reset_less=True)
 
         c, s, p, step, strip = (Signal.like(getattr(now, name), name=name, reset_less=False)
-                                for name in ("nc", "ns", "p", "steps", "strips"))
+                                for name in ("tap_channels", "tap_cols", "p", "psum_cols",
+                                             "strips"))
         half = Signal()
         ring = range(config.ifmap_spad)
         start = Signal(ring)                 # of the window
@@ -336,8 +337,8 @@ class ArrayRow(Block):
         last_step = Signal()
         last_strip = Signal()
         m.d.comb += [
-            last_c.eq(c == now.nc), last_s.eq(s == now.ns), last_p.eq(p == now.p),
-            last_step.eq(step == now.steps), last_strip.eq(strip == now.strips),
+            last_c.eq(c == now.tap_channels), last_s.eq(s == now.tap_cols), last_p.eq(p == now.p),
+            last_step.eq(step == now.psum_cols), last_strip.eq(strip == now.strips),
             last.eq(last_c & last_s),
         ]
 
@@ -363,9 +364,10 @@ class ArrayRow(Block):
 
         # One adder moves whatever comes after the last channel of a window's column.
         moved = Signal(ring)
-        onward = Mux(last_step, now.strip_adv, now.adv)
+        onward = Mux(last_step, now.strip_advance, now.col_advance)
         m.d.comb += moved.eq(Mux(last_s, Mux(last_p, start, origin), column)
-                             + Mux(last_s, Mux(last_p, onward, now.pstep), now.sstep))
+                             + Mux(last_s, Mux(last_p, onward, now.filter_reads_own_channel),
+                                   now.tap_col_stride))
 
         with m.If(self.taken):
             m.d.sync += self.full.eq(0)

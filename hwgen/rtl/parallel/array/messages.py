@@ -36,10 +36,12 @@ def RowProgram(config):
     ``active_cols`` (columns that compute) and ``copies`` (columns that take each ifmap word)."""
     window, columns = config.ifmap_spad, range(config.cols + 1)
     return data.StructLayout({
-        "nc": range(window), "ns": range(min(window, 64)), "sstep": 7, "pstep": 1,
-        "window": range(window + 1), "adv": 7, "strip_adv": 7, "p": range(config.filter_spad),
-        "steps": 12, "strips": 10, "active_cols": columns, "copies": columns,
-        "colpat": config.cols})
+        "tap_channels": range(window), "tap_cols": range(min(window, 64)), "tap_col_stride": 7,
+        "filter_reads_own_channel": 1,
+        "window": range(window + 1), "col_advance": 7, "strip_advance": 7,
+        "p": range(config.filter_spad),
+        "psum_cols": 12, "strips": 10, "active_cols": columns, "copies": columns,
+        "multicast_mask": config.cols})
 
 
 def program_words(config):

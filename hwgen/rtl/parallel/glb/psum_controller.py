@@ -17,7 +17,7 @@ DEPTH = 8
 
 #: One pass, as the feed announces it; counts are one less than the number.
 PASS = data.StructLayout({
-    "psum": 16, "p": 10, "steps": 12, "strips": 10, "accumulate": 1, "first": 1, "last": 1,
+    "psum": 16, "p": 10, "psum_cols": 12, "strips": 10, "accumulate": 1, "first": 1, "last": 1,
     "wait": 8, "signal": 8, "wait_step": 6, "signal_step": 6})
 
 
@@ -118,7 +118,7 @@ class PsumController(Block):
                     lane.eq(0), waited.eq(1), signalled.eq(1),
                 ]
                 begin(p, last_p, head.p)
-                begin(step, last_step, head.steps)
+                begin(step, last_step, head.psum_cols)
                 begin(strip, last_strip, head.strips)
         with m.Elif(~hold):
             word_end = Signal()
@@ -140,7 +140,7 @@ class PsumController(Block):
                         event.read_addr.eq(address + 1),
                     ]
                 with m.If(last_p):
-                    advance(step, last_step, now.steps)
+                    advance(step, last_step, now.psum_cols)
                     with m.If(last_step):
                         advance(strip, last_strip, now.strips)
                         m.d.sync += [waited.eq(waited + 1), signalled.eq(signalled + 1)]

@@ -90,15 +90,16 @@ class Loader(Block):
     """Runs LOAD and PARAMS.
 
     Each cycle moves the longest run of bytes within one source word, one GLB word and one channel
-    group. With ``g == q``, ``off0 == 0`` and ``wstep == 1`` a row's columns are contiguous on both
-    sides and move as one run: a word a cycle if both are aligned alike, else one in two cycles.
-    In other cases ``min(g, q, bus_bytes)`` bytes a cycle if these divide each other and are
-    aligned. Padding moves like data, without DRAM beats; a skipped column takes
-    ``ceil(g / bus_bytes)`` cycles, one more if not aligned; a group one more than its runs. A LOAD
-    adds about 9 cycles and the latency of the first row, a PARAMS 3 cycles and the latency.
+    group. With ``dram_channels == q``, ``first_channel_offset == 0`` and ``keep_every_col == 1`` a
+    row's columns are contiguous on both sides and move as one run: a word a cycle if both are
+    aligned alike, else one in two cycles. In other cases ``min(dram_channels, q, bus_bytes)`` bytes
+    a cycle if these divide each other and are aligned. Padding moves like data, without DRAM beats;
+    a skipped column takes ``ceil(dram_channels / bus_bytes)`` cycles, one more if not aligned; a
+    group one more than its runs. A LOAD adds about 9 cycles and the latency of the first row, a
+    PARAMS 3 cycles and the latency.
 
-    The fields must satisfy: ``cols * g`` below 2**24, at least one row with the padding, ``wstep``
-    1 or more, and the GLB words within the GLB.
+    The fields must satisfy: ``cols * dram_channels`` below 2**24, at least one row with the
+    padding, ``keep_every_col`` 1 or more, and the GLB words within the GLB.
 
     Members
     -------

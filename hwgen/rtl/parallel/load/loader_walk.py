@@ -132,7 +132,7 @@ class Walk(Block):
         kept = Signal()                              # the column is; not in a turn
         padding = Signal(init=1)                     # the column is, and so is a turn
         first = Signal(reset_less=True)              # in the group's first column
-        whole = load.whole                           # a row's columns are one run
+        whole = load.row_is_contiguous                           # a row's columns are one run
 
         # Bytes to come, less one: of the column, of the column in the channel group.
         left = Signal(24, reset_less=True)
@@ -203,13 +203,13 @@ class Walk(Block):
         m.d.comb += after.eq(left[:word_bits] + minus)
         with m.If(column):
             m.d.sync += [
-                left.eq(Mux(whole_row, load.row_last, load.g_last)),
+                left.eq(Mux(whole_row, load.row_last, load.dram_channels_last)),
                 short.eq(~Mux(whole_row, load.row_last[word_bits:].any(),
-                              load.g_last[word_bits:].any())),
+                              load.dram_channels_last[word_bits:].any())),
                 first.eq(turn),
                 cols.eq(cols - 1),
-                skip.eq(Mux(kept, load.wstep, skip) - 1),
-                kept.eq((col_part != _Part.DATA) | (Mux(kept, load.wstep, skip) == 1)),
+                skip.eq(Mux(kept, load.keep_every_col, skip) - 1),
+                kept.eq((col_part != _Part.DATA) | (Mux(kept, load.keep_every_col, skip) == 1)),
             ]
             with m.If(part):
                 m.d.sync += [
@@ -342,8 +342,8 @@ class Walk(Block):
             m.d.sync += [
                 going.eq(self.start),
                 groups.eq(load.groups),
-                next_group.channels.eq(load.q - load.off0 - 1),
-                next_group.lane.eq(load.off0),
+                next_group.channels.eq(load.q - load.first_channel_offset - 1),
+                next_group.lane.eq(load.first_channel_offset),
                 next_group.hop.eq(0),
                 next_group.carry.eq(0),
                 source.eq(load.addr),

@@ -124,7 +124,7 @@ class Drain(Block):
         self._segments_done = Signal()
         self._drained = Signal()           # no output is on its way
 
-        fields = ["zy", "lo", "hi", "ysigned", "mode"] + ["scale"] * self._config.elementwise
+        fields = ["zy", "lo", "hi", "ysigned", "mode"] + ["scale"] * self._config.tables
         layout = data.StructLayout({name: job[name].shape() for name in fields})
         self._stage = stage = Signal(layout, reset_less=True)
         self._raw, self._looked_up = Signal(reset_less=True), Signal(reset_less=True)
@@ -263,7 +263,7 @@ class Drain(Block):
                 self._column_valid.eq(1),
                 column.address.eq(Mux(outside, 0, address)),
                 column.count.eq(_smaller((job.pool_s + Mux(outside, x, 0))[:5],
-                                         Mux(outside, job.steps, block)) - 1),
+                                         Mux(outside, job.psum_cols, block)) - 1),
                 column.last.eq(left == 1),
                 block.eq(block - job.pool_v), address.eq(address + job.col_step),
                 left.eq(left - 1),
@@ -342,7 +342,7 @@ class Drain(Block):
             m.d.sync += [word.eq(total), first.eq(~active | now.last)]
 
         with m.If(active & ~column_end):
-            m.d.comb += [base.eq(word), offset.eq(job.pw)]
+            m.d.comb += [base.eq(word), offset.eq(job.words_per_column)]
             with m.If(advance):
                 m.d.sync += columns.eq(columns - 1)
         with m.Elif(active & ~row_end):

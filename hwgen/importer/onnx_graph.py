@@ -1,4 +1,4 @@
-"""Reads an ONNX file into a checked, ordered graph with static shapes and folded constants."""
+"""ONNX files, and their graphs: ordered, with known shapes and folded constants."""
 
 import math
 import os
@@ -13,14 +13,19 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ..errors import HwgenError
 from ..network.ort_session import evaluate, static_shapes
-from .onnx_rewrite import merge_double_quantisers
 
-__all__ = ["Node", "Graph", "read"]
+__all__ = ["Node", "Graph", "input_shapes", "malformed", "parse", "zeros"]
 
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
 _LARGEST = 1 << 32      # bytes of a value: what the accelerator can address
-# Operators whose result has a size that one of their inputs states.
-_SIZED = ("ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile", "Upsample")
+# Operators whose result has a size that some of their inputs state, and which.
+_SIZED = {"CenterCropPad": (1,), "ConstantOfShape": (0,), "Expand": (1,), "OneHot": (1,),
+          "Pad": (1, 3), "Range": (0, 1, 2), "Reshape": (1,), "Resize": (1, 2, 3),
+          "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "Tile": (1,), "TopK": (1,),
+          "Unsqueeze": (1,), "Upsample": (1,)}
+# Operators whose result has a size that values decide.
+_DECIDING = {"Compress", "ConcatFromSequence", "If", "Loop", "NonMaxSuppression", "NonZero", "Scan",
+             "SequenceAt", "StringSplit", "Unique"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +70,15 @@ class Graph:
     outputs : list of str
     producer : dict of str to Node
     consumers : dict of str to list of Node
+    fixed : bool
+        Whether ONNX Runtime takes the graph with the shapes of its inputs. It does not if a rule
+        for an operator's shape is not what its kernel does.
     values : dict of str to (shape, dtype)
         Of the inputs and everything that a node gives; a shape that depends on the data is None.
     """
 
-    def __init__(self, proto, shapes):
-        self._proto = proto
+    def __init__(self, proto, inputs=None, fixed=True):
+        self._proto, self.fixed = proto, fixed
         graph = proto.graph
         self.name = " ".join(graph.name.split()) or "network"
         self.outputs = [o.name for o in graph.output]
@@ -83,13 +91,11 @@ class Graph:
             except (ValueError, TypeError, KeyError) as error:
                 raise HwgenError(f"the initialiser {tensor.name!r} cannot be read: "
                                  f"{_first_line(error)}.") from None
-        inputs = {i.name: i for i in graph.input if i.name not in self.constants}
-        for name in shapes:
-            if name not in inputs:
-                raise HwgenError(f"{name!r} is not an input of {self.name}: its inputs are "
-                                 f"{', '.join(map(repr, inputs))}.")
-        self.inputs = {name: _input_shape(i, shapes) for name, i in inputs.items()}
-        self.nodes = self._fold(self._ordered([_node(n) for n in graph.node]))
+        self.inputs = inputs
+        self.nodes = self._ordered([_node(n) for n in graph.node])
+        self._connect()
+
+    def _connect(self):
         self.producer = {o: n for n in self.nodes for o in n.outputs}
         self.consumers = defaultdict(list)
         for node in self.nodes:
@@ -129,12 +135,30 @@ class Graph:
                     stack += [(i, None) for i in reversed(node.needs)]
         return order
 
-    def _fold(self, nodes):
+    def check_sizes(self):
+        """Refuse values that ONNX Runtime would need minutes for, or more memory than there is, as
+        far as its rules tell their shapes."""
+        self._check_size(dict(self.inputs) | {k: (v.shape, v.dtype) for k, v in
+                                              self.constants.items()})
+        known, fixed = set(self.constants), []
+        for node in self.nodes:
+            if known.issuperset(node.needs):
+                fixed.append(node)
+                known.update(node.outputs)
+        for nodes in fixed, self.nodes:
+            names = [name for node in nodes for name in node.outputs]
+            try:
+                found = static_shapes(self.submodel(nodes, self.inputs, names, declared=False))
+            except HwgenError:
+                continue    # optimising it will say why
+            self._check_size(found)
+
+    def fold(self):
         """Evaluate what depends on constants alone; DequantizeLinear stays for its meaning."""
         rest = []
-        for node in nodes:
-            fixed = all(i in self.constants for i in node.needs)
-            if not fixed or node.op == "DequantizeLinear" or not node.inputs and \
+        for node in self.nodes:
+            known = all(i in self.constants for i in node.needs)
+            if not known or node.op == "DequantizeLinear" or not node.inputs and \
                     node.op != "Constant":
                 rest.append(node)
                 continue
@@ -142,10 +166,10 @@ class Graph:
             if node.op in _SIZED:
                 self._check_size(static_shapes(model))
             self.constants.update(evaluate(model, {}))
-        return rest
+        self.nodes = rest
+        self._connect()
 
     def _check_size(self, values):
-        """Refuse values that ONNX Runtime would need minutes for, or more memory than there is."""
         for name, (shape, dtype) in values.items():
             size = math.prod(shape) * dtype.itemsize if shape is not None and dtype else 0
             if size > _LARGEST:
@@ -158,28 +182,50 @@ class Graph:
         return self.submodel(self.nodes, self.inputs,
                              list(dict.fromkeys([*self.outputs, *further])))
 
-    def infer(self):
-        """Find the shapes and types of all values."""
+    def infer(self, sample=None):
+        """Find the shapes and types of all values.
+
+        Shapes are those of a run, on zeros: the rules for shapes are not always what the kernels
+        do. What depends on the data has no shape, unless ``sample``, a dict of inputs, is what the
+        graph is to run on.
+        """
         names = [name for node in self.nodes for name in node.outputs]
         self.values = dict(self.inputs) | {k: (v.shape, v.dtype) for k, v in
                                            self.constants.items()}
         self._check_size(self.values)
         found = static_shapes(self.serialise(names))
         self._check_size(found)
-        # The rule for ceil_mode counts windows that lie beyond the input; the kernels do not.
-        doubtful = any(node.attributes.get("ceil_mode", 0) for node in self.nodes)
-        unknown = [k for k, (shape, dtype) in found.items()
-                   if dtype is not None and (shape is None or doubtful)]
-        if unknown:
-            # Shapes that two different inputs agree on depend on no data: some operators just
-            # lack a rule for theirs.
-            model, rng = self.submodel(self.nodes, self.inputs, unknown), np.random.default_rng(1)
-            trials = [evaluate(model, {k: fill(shape).astype(dtype) for k, (shape, dtype) in
-                                       self.inputs.items()}) for fill in (np.zeros, rng.random)]
-            for name in unknown:
-                first, second = (trial[name].shape for trial in trials)
-                found[name] = first if first == second else None, found[name][1]
+        given = sample or {k: zeros(shape, dtype) for k, (shape, dtype) in self.inputs.items()}
+        tensors = [name for name, (_, dtype) in found.items() if dtype is not None]
+        try:
+            trial = evaluate(self.submodel(self.nodes, self.inputs, tensors), given,
+                             as_written=True)
+        except HwgenError:
+            trial = {}    # a host part of it says why, later
+        open_shapes = () if sample else self._deciding(found)
+        for name in tensors:
+            shape, dtype = found[name]
+            if name in open_shapes:
+                shape = None
+            elif name in trial:
+                shape = trial[name].shape
+            found[name] = shape, dtype
         self.values |= found
+
+    def _deciding(self, found):
+        """Names of the values whose shapes depend on the data; ``found`` are shapes by rule."""
+        data, shapes = set(self.inputs), set()
+        for node in self.nodes:
+            sizes = [node.input(k) for k in _SIZED.get(node.op, ())]
+            decided = node.op in _DECIDING or shapes.intersection(node.needs) or \
+                data.intersection(sizes)
+            for name in node.outputs:
+                if decided and found[name][0] is None:
+                    shapes.add(name)
+                source = shapes if node.op in ("Shape", "Size") else data
+                if source.intersection(node.needs):
+                    data.add(name)
+        return shapes
 
     @property
     def opsets(self):
@@ -195,32 +241,49 @@ class Graph:
         Outputs have the types that the file declares, unless ``declared`` is False.
         """
         needed = {i for n in nodes for i in n.needs} | set(outputs)
-        known = {o.name: o for o in self._proto.graph.output} if declared else {}
+        known = {o.name: _typed(o) for o in self._proto.graph.output} if declared else {}
         graph = helper.make_graph(
             [n.proto for n in nodes], self.name,
-            [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)),
-                                           shape) for name, (shape, dtype) in inputs.items()],
+            [self._declared(name, *value) for name, value in inputs.items()],
             [known.get(name) or helper.make_empty_tensor_value_info(name) for name in outputs],
             [numpy_helper.from_array(np.asarray(v), k) for k, v in self.constants.items()
              if k in needed])
         return helper.make_model(graph, opset_imports=self.opsets,
                                  ir_version=self.ir_version).SerializeToString()
 
+    def _declared(self, name, shape, dtype):
+        """An input of a model, without its sizes if the graph is not ``fixed``."""
+        if shape is not None and not self.fixed:
+            shape = [None] * len(shape)
+        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)),
+                                             shape)
 
-def read(source, shapes):
-    """The :class:`Graph` of an ONNX file.
+
+def zeros(shape, dtype):
+    """An array of zeros, of empty strings for strings."""
+    return np.full(shape, "", object) if np.dtype(dtype) == object else np.zeros(shape, dtype)
+
+
+def _typed(value):
+    """The declaration of an output without its sizes."""
+    value = onnx.ValueInfoProto.FromString(value.SerializeToString())
+    if value.type.HasField("tensor_type"):
+        value.type.tensor_type.ClearField("shape")
+    return value
+
+
+def parse(source):
+    """``(what, proto)`` of an ONNX file: what to call it, and the model, with all its weights.
 
     Parameters
     ----------
     source : bytes or str or os.PathLike
         The file's path, or its contents (which then hold every weight).
-    shapes : dict of str to tuple
-        Shapes of inputs, for those that the file leaves open.
 
     Raises
     ------
     HwgenError
-        The file cannot be read, is not an ONNX model, or is malformed.
+        The file cannot be read, or is not an ONNX model.
     """
     data, what, folder = source, "the model", None
     if not isinstance(source, bytes):
@@ -242,20 +305,19 @@ def read(source, shapes):
                          f"with dense ones.")
     _check_names(proto.graph, what)
     _load_external(proto, what, folder)
-    if proto.functions:
-        proto = onnx.inliner.inline_local_functions(proto)
-    merge_double_quantisers(proto.graph)
-    graph = Graph(proto, shapes)
-    checked = onnx.load_from_string(graph.serialise())
-    for output in checked.graph.output:
+    return what, proto
+
+
+def malformed(proto, what):
+    """Refuse a model that ONNX's checker has something to say about."""
+    proto = onnx.ModelProto.FromString(proto.SerializeToString())
+    for output in proto.graph.output:
         # The checker wants a shape; ONNX Runtime and we do without.
         output.type.tensor_type.shape.SetInParent()
     try:
-        onnx.checker.check_model(checked)
+        onnx.checker.check_model(proto)
     except onnx.checker.ValidationError as error:
         raise HwgenError(f"{what} is malformed: {_first_line(error)}") from None
-    graph.infer()
-    return graph
 
 
 def _check_names(graph, what):
@@ -313,20 +375,41 @@ def _captured(graph):
     return [name for name in dict.fromkeys(read) if name not in own]
 
 
-def _input_shape(value, shapes):
-    """``(shape, dtype)`` of a graph input, with batch 1."""
+def input_shapes(graph, shapes):
+    """``{name: (shape, dtype)}`` of an ``onnx.GraphProto``'s inputs, open batches being 1;
+    ``shapes`` by name are for those that leave dimensions open.
+
+    Raises
+    ------
+    HwgenError
+        A shape is not known, or not the one that the file declares.
+    """
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = {i.name: i for i in graph.input if i.name not in constants}
+    for name in shapes:
+        if name not in inputs:
+            raise HwgenError(f"{name!r} is not an input of {graph.name}: its inputs are "
+                             f"{', '.join(map(repr, inputs))}.")
+    return {name: _input_shape(i, shapes.get(name)) for name, i in inputs.items()}
+
+
+def _input_shape(value, given):
+    """``(shape, dtype)`` of a graph input, with batch 1 where nothing is said."""
     kind = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
-        raise HwgenError(f"the input {value.name!r} is not a tensor of known rank: export the "
-                         f"model with a fixed input shape.")
+    if not value.type.HasField("tensor_type") or given is None and not kind.HasField("shape"):
+        raise HwgenError(f"the input {value.name!r} is not a tensor of known rank: give the "
+                         f"input's shape, or export the model with a fixed one.")
     try:
         dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
     except KeyError:
         raise HwgenError(f"the input {value.name!r} has the unknown element type "
                          f"{kind.elem_type}.") from None
-    declared = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
-    given = shapes.get(value.name)
-    if given is not None:
+    # Some exporters write an open dimension as -1.
+    declared = [d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None
+                for d in kind.shape.dim]
+    if given is not None and not kind.HasField("shape"):
+        declared = list(given)
+    elif given is not None:
         if len(given) != len(declared) or any(d not in (None, g) for d, g in
                                               zip(declared, given, strict=True)):
             shown = ", ".join("?" if d is None else str(d) for d in declared)
@@ -335,11 +418,11 @@ def _input_shape(value, shapes):
         declared = list(given)
     elif declared and declared[0] is None:
         declared[0] = 1
-    if None in declared or any(d < 1 for d in declared):
-        axis = next(i for i, d in enumerate(declared) if d is None or d < 1)
+    if None in declared:
+        axis = declared.index(None)
         raise HwgenError(f"dimension {axis} of the input {value.name!r} is "
-                         f"{kind.shape.dim[axis].dim_param or declared[axis] or 'open'}: give the "
-                         f"input's shape, or export the model with a fixed one.")
+                         f"{kind.shape.dim[axis].dim_param or 'open'}: give the input's shape, or "
+                         f"export the model with a fixed one.")
     return tuple(int(d) for d in declared), dtype
 
 

@@ -147,7 +147,7 @@ def compute(layer, *inputs):
     return kinds[type(layer)](layer, *inputs)
 
 
-_session = functools.lru_cache(maxsize=16)(session)
+_session = functools.lru_cache(maxsize=16)(functools.partial(session, as_written=True))
 
 
 def host(layer, values):

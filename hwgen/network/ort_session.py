@@ -11,7 +11,7 @@ import onnxruntime as ort
 from ..errors import HwgenError
 from .unsigned_weights import unsigned_weights
 
-__all__ = ["session", "evaluate", "reason", "static_shapes", "optimised_operators"]
+__all__ = ["session", "optimised", "evaluate", "reason", "static_shapes"]
 
 _TYPES = {f"tensor({name})": np.dtype(kind) for name, kind in (
     ("float", "f4"), ("double", "f8"), ("float16", "f2"), ("uint8", "u1"), ("int8", "i1"),
@@ -19,13 +19,23 @@ _TYPES = {f"tensor({name})": np.dtype(kind) for name, kind in (
     ("int64", "i8"), ("bool", "?"), ("string", "O"))}
 
 
-def session(model, **options):
+# Optimisers that look for patterns among quantisers: what they do is done once, for a whole file.
+_PATTERNS = ("DoubleQDQPairsRemover", "QDQPropagationTransformer", "QDQSelectorActionTransformer",
+             "TransposeOptimizer", "WeightBiasQuantization", "NhwcTransformer")
+
+
+def session(model, *, integers=True, as_written=False, **options):
     """An ONNX Runtime session on the CPU, at its default optimisation level.
 
     Parameters
     ----------
     model : bytes
         A serialised ONNX model.
+    integers : bool
+        Whether int8 activations stay int8.
+    as_written : bool
+        For what :func:`optimised` gave, and parts of that: integer operators are those that the
+        model has, no others are made.
     options
         Further attributes of the session's options.
 
@@ -36,31 +46,59 @@ def session(model, **options):
 
     Notes
     -----
-    Two options make results the same on every machine and for every choice of outputs:
+    Two options make results the same on every machine:
 
     * ``session.qdqisint8allowed``: int8 activations stay int8. Otherwise, on x86, they become
-      uint8 where nobody sees the codes, and layers whose codes are read are computed in float.
+      uint8 or are computed in float.
     * ``session.x64quantprecision``: weights are stored as uint8 where the default kernel would
       saturate pairs of products to 16 bits, which it does for uint8 activations and int8 weights
       on x86 processors with AVX2 but no VNNI. Models with int8 activations have no such kernel,
       and need none: there the default one is exact. Where such a model has uint8 activations as
-      well, their weights are stored so here; see :mod:`.onnx_weights`.
+      well, their weights are stored so here; see :mod:`.unsigned_weights`.
     """
     for precision in "1", "0":
         if precision == "0":
             model = unsigned_weights(model)
-        settings = ort.SessionOptions()
-        settings.log_severity_level = 4
-        settings.intra_op_num_threads = 1
-        settings.add_session_config_entry("session.qdqisint8allowed", "1")
+        settings = _settings(integers, options)
         settings.add_session_config_entry("session.x64quantprecision", precision)
-        for name, value in options.items():
-            setattr(settings, name, value)
         try:
-            return ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+            return ort.InferenceSession(
+                model, settings, providers=["CPUExecutionProvider"],
+                **({"disabled_optimizers": list(_PATTERNS)} if as_written else {}))
         except Exception as error:    # its exceptions have no common base of their own
             said = reason(error)
     raise HwgenError(f"ONNX Runtime refuses the model: {said}")
+
+
+def _settings(integers, options):
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 4
+    settings.intra_op_num_threads = 1
+    settings.add_session_config_entry("session.qdqisint8allowed", str(int(integers)))
+    for name, value in options.items():
+        setattr(settings, name, value)
+    return settings
+
+
+def optimised(model, *, integers=True):
+    """The model that ONNX Runtime makes of a serialised model at its *extended* level, as an
+    ``onnx.ModelProto``: what it computes in integers is an integer operator there.
+
+    Raises
+    ------
+    HwgenError
+        ONNX Runtime refuses the model.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "optimised.onnx")
+        settings = _settings(integers, {
+            "optimized_model_filepath": path,
+            "graph_optimization_level": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED})
+        try:
+            ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+        except Exception as error:    # its exceptions have no common base of their own
+            raise HwgenError(f"ONNX Runtime refuses the model: {reason(error)}") from None
+        return onnx.load(path)
 
 
 def static_shapes(model):
@@ -78,23 +116,16 @@ def static_shapes(model):
     return found
 
 
-def optimised_operators(model):
-    """The set of operators that ONNX Runtime makes of a serialised model."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "optimised.onnx")
-        session(model, optimized_model_filepath=path)
-        return {node.op_type for node in onnx.load(path).graph.node}
-
-
-def evaluate(model, inputs):
-    """All outputs, by name, of a serialised model for ``inputs`` by name.
+def evaluate(model, inputs, **options):
+    """All outputs, by name, of a serialised model for ``inputs`` by name, in a :func:`session`
+    with ``options``.
 
     Raises
     ------
     HwgenError
         ONNX Runtime refuses the model, or stops while it runs.
     """
-    runtime = session(model)
+    runtime = session(model, **options)
     names = [o.name for o in runtime.get_outputs()]
     try:
         return dict(zip(names, runtime.run(names, inputs), strict=True))

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import HwgenError
-from ..network.graph import Conv, Tensor
+from ...errors import HwgenError
+from ...network.graph import Conv, Tensor
 
-__all__ = ["MACS", "CODES", "OnHost", "Quantisation", "Code", "quantisation", "view", "Operands",
+__all__ = ["CODES", "OnHost", "Quantisation", "Code", "quantisation", "view", "Operands",
            "conv_layer", "attributes_of", "window"]
 
-MACS = {"Conv", "Gemm", "MatMul"}
 CODES = (np.dtype(np.uint8), np.dtype(np.int8))
 
 _SMALLEST = np.finfo(np.float32).tiny
@@ -118,8 +117,7 @@ class Operands:
     """What a Conv, Gemm or MatMul works on, however the file writes it.
 
     ``op`` is the plain operator's name, ``weight`` and ``bias`` are the stored integers (``bias``
-    None if there is none), ``axis`` the weight's axis of its scales (None: unknown, by their
-    number). Without ``y_quant`` the output is the int32 sum.
+    None if there is none). Without ``y_quant`` the output is the int32 sum.
     """
     node: object
     op: str
@@ -127,7 +125,6 @@ class Operands:
     x_quant: Quantisation
     weight: np.ndarray
     w_quant: Quantisation
-    axis: int | None
     bias: np.ndarray | None
     y: str
     y_quant: Quantisation | None
@@ -169,10 +166,9 @@ def conv_layer(ops, x_code):
             raise OnHost(f"{node} has weights of shape {weight.shape}; a matrix is needed")
         filters = 0 if attributes.get("transB", 0) else 1
     m = weight.shape[filters]
-    if ops.w_quant.scale.size > 1 and (ops.w_quant.scale.size != m or
-                                       ops.axis not in (None, filters)):
-        raise OnHost(f"{node} has {ops.w_quant.scale.size} weight scales on axis {ops.axis}; "
-                     f"supported are one scale, or {m} on axis {filters}")
+    if ops.w_quant.scale.size not in (1, m):
+        raise OnHost(f"{node} has {ops.w_quant.scale.size} weight scales; supported are one "
+                     f"scale, or {m} on axis {filters}")
     if ops.op == "Conv" and np.unique(ops.w_quant.zero).size > 1:
         raise OnHost(f"{node} has different zero points for its filters, which ONNX Runtime "
                      f"does not compute: quantise weights symmetrically")

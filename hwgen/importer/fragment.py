@@ -8,13 +8,16 @@ its float values are wanted outside.
 from dataclasses import dataclass
 
 import numpy as np
+import onnxruntime as ort
 from onnx import helper, numpy_helper
 
 from ..errors import HwgenError
 from ..network.ort_session import reason, session
-from .onnx_layers import CODES, OnHost, quantisation
+from .operators.conv import CODES, OnHost, quantisation
 
 __all__ = ["Fragment", "fragment", "is_code"]
+
+_AS_IT_IS = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 
 
 def is_code(graph, name):
@@ -82,7 +85,7 @@ class Fragment:
     def _alone(self, model, output):
         """A function from inputs by name to one output of a serialised model."""
         try:
-            runtime = session(model)
+            runtime = session(model, graph_optimization_level=_AS_IT_IS)
         except HwgenError as error:
             raise OnHost(f"{self.name} cannot be tried alone: {error}") from None
 

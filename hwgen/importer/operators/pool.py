@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 
-from ..network import golden
-from ..network.graph import Conv, MaxPool, Tensor
-from ..network.ort_session import optimised_operators
-from . import proof
-from .onnx_layers import OnHost, Quantisation, attributes_of, quantisation, view, window
+from ...network import golden
+from ...network.graph import Conv, MaxPool, Tensor
+from .. import proof
+from .conv import OnHost, Quantisation, attributes_of, quantisation, view, window
 
 __all__ = ["POOLS", "pool_layer"]
 
@@ -112,8 +111,7 @@ def _average(fragment, node, x, y, op):
                                            node.attributes.get("count_include_pad", 0))
     kernel, scales = geometry.pop("kernel"), {}
     for count in map(int, np.unique(counts)):
-        if op == "GlobalAveragePool" and "QLinearGlobalAveragePool" in optimised_operators(
-                fragment.model([x.onnx_shape])):
+        if node.op == "QLinearGlobalAveragePool":
             scale = _global_scale(fragment, x, y, count)
         else:
             scale = proof.average_scale(np.float32(x.scale), x.zero_point, np.float32(y.scale),

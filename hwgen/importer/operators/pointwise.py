@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..network.graph import Conv, Elementwise, Tensor
-from . import proof
-from .onnx_layers import OnHost, quantisation
+from ...network.graph import Conv, Elementwise, Tensor
+from .. import proof
+from .conv import OnHost, quantisation
 
 __all__ = ["POINTWISE", "QLINEAR", "pointwise_layer"]
 

@@ -3,11 +3,10 @@
 import math
 from collections import defaultdict
 
-import numpy as np
-
 from ..errors import HwgenError
 from ..network.graph import Host
 from ..network.ort_session import evaluate
+from .onnx_graph import zeros
 
 __all__ = ["arrange"]
 
@@ -158,7 +157,7 @@ class _Arrangement:
         if all(graph.values[i][0] is not None for i in inputs):
             # ONNX Runtime refuses some nodes only when it runs them.
             try:
-                evaluate(model, {i: np.zeros(*graph.values[i]) for i in inputs})
+                evaluate(model, {i: zeros(*graph.values[i]) for i in inputs}, as_written=True)
             except HwgenError as error:
                 why = [self.reasons[n.name] for n in nodes if n.name in self.reasons]
                 raise HwgenError(" ".join([*why[:1], str(error)])) from None
@@ -189,7 +188,7 @@ class _Arrangement:
         graph = self.graph
         found = {name: graph.values[name] for name in graph.outputs}
         if any(shape is None for shape, _ in found.values()):
-            trial = evaluate(graph.serialise(), {k: np.zeros(shape, dtype) for k, (shape, dtype) in
-                                                 graph.inputs.items()})
+            trial = evaluate(graph.serialise(), {k: zeros(shape, dtype) for k, (shape, dtype) in
+                                                 graph.inputs.items()}, as_written=True)
             found = {name: (trial[name].shape, trial[name].dtype) for name in graph.outputs}
         return found

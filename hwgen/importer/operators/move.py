@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 from onnx import helper
 
-from ..network.graph import Move, Piece, Tensor
-from .onnx_layers import Code, OnHost, view
+from ...network.graph import Move, Piece, Tensor
+from .conv import Code, OnHost, view
 
 __all__ = ["MOVES", "move_layer"]
 

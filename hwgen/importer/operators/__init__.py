@@ -1,0 +1,1 @@
+"""Operators as integer layers: a file for each kind of layer."""

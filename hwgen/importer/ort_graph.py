@@ -1,0 +1,131 @@
+"""What an ONNX file means: the graph that ONNX Runtime itself makes of it.
+
+Which layers are computed in integers, which quantisers are merged, which Transposes cancel, and
+what a shape computed in the graph is: ONNX Runtime decides all that when it optimises the file,
+while nobody reads the tensors inside. So the graph that it makes is taken, and none of its rules is
+written a second time.
+"""
+
+import numpy as np
+import onnx
+import onnx.inliner
+from onnx import helper
+
+from ..errors import HwgenError
+from ..network.ort_session import optimised
+from . import onnx_graph
+
+__all__ = ["read"]
+
+
+def read(source, shapes, sample=None):
+    """``(graph, plain)`` of an ONNX file.
+
+    Parameters
+    ----------
+    source : bytes or str or os.PathLike
+        The file's path, or its contents (which then hold every weight).
+    shapes : dict of str to tuple
+        Shapes of inputs, for those that the file leaves open.
+    sample : dict of str to numpy.ndarray, optional
+        See :meth:`~.onnx_graph.Graph.infer`.
+
+    Returns
+    -------
+    Graph
+        What ONNX Runtime makes of the file.
+    bytes
+        The file as it is, with its weights.
+
+    Raises
+    ------
+    HwgenError
+        The file cannot be read, is not an ONNX model, is malformed, or ONNX Runtime refuses it.
+    """
+    what, proto = onnx_graph.parse(source)
+    plain = proto.SerializeToString()
+    if proto.functions:
+        proto = onnx.inliner.inline_local_functions(proto)
+    _plain_initialisers(proto)
+    inputs = onnx_graph.input_shapes(proto.graph, shapes)
+    written = onnx_graph.Graph(proto, inputs)
+    written.check_sizes()
+    made, fixed = _optimised(proto, inputs, what)
+    graph = onnx_graph.Graph(made, inputs, fixed)
+    graph.name = written.name
+    graph.fold()
+    graph.infer(sample)
+    return graph, plain
+
+
+def _plain_initialisers(proto):
+    """Before IR 4 every initialiser was an input, too, and yet a constant."""
+    if proto.ir_version < 4:
+        constants = {tensor.name for tensor in proto.graph.initializer}
+        inputs = [i for i in proto.graph.input if i.name not in constants]
+        del proto.graph.input[:]
+        proto.graph.input.extend(inputs)
+        proto.ir_version = 4
+
+
+def _optimised(proto, inputs, what):
+    """``(model, fixed)``: the optimised model, and whether the shapes of its inputs were given."""
+    refusal = None
+    for fixed in True, False:
+        model = _fixed(proto, inputs) if fixed else proto
+        for change in (None, _zero_points):
+            if change and not change(model):
+                continue
+            try:
+                return optimised(model.SerializeToString()), fixed
+            except HwgenError as error:
+                refusal = refusal or error
+    onnx_graph.malformed(proto, what)
+    raise refusal
+
+
+def _fixed(proto, inputs):
+    """The model with the shapes of its inputs, and without those that it states of the rest."""
+    model = onnx.ModelProto.FromString(proto.SerializeToString())
+    del model.graph.value_info[:]
+    for value in model.graph.input:
+        if value.name in inputs:
+            shape, dtype = inputs[value.name]
+            value.CopyFrom(helper.make_tensor_value_info(
+                value.name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape))
+    for value in model.graph.output:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
+    return model
+
+
+def _zero_points(model):
+    """Write out zero points that are left out, which ONNX Runtime trips over where they are not
+    uint8; whether there are any."""
+    graph, changed = model.graph, False
+    kinds = {t.name: t.data_type for t in graph.initializer}
+    kinds |= {v.name: v.type.tensor_type.elem_type for v in graph.input}
+    for node in graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        if len(node.input) > 2 and node.input[2]:
+            kinds[node.output[0]] = kinds.get(node.input[2], 0)
+            continue
+        stated = next((a for a in node.attribute if a.name == "output_dtype"), None)
+        kind = kinds.get(node.input[0], 0)
+        if node.op_type == "QuantizeLinear":
+            kind = stated.i if stated and stated.i else onnx.TensorProto.UINT8
+            kinds[node.output[0]] = kind
+            if stated:
+                node.attribute.remove(stated)
+        scale = next((t for t in graph.initializer if t.name == node.input[1]), None)
+        if not kind or scale is None:
+            continue
+        name = f"{node.output[0]}, zero"
+        zero = helper.make_tensor(name, kind, scale.dims,
+                                  np.zeros(int(np.prod(scale.dims)), np.int64).tolist())
+        graph.initializer.append(zero)
+        del node.input[2:]
+        node.input.append(name)
+        changed = True
+    return changed

@@ -1,4 +1,4 @@
-"""Testbench of the compact accelerator's engine: what it gives to its ports, with stalls.
+"""Testbench of the microcoded machine's engine: what it gives to its ports, with stalls.
 
 ``HWGEN_EXPECTED`` is a JSON list of (port, value), ``HWGEN_WORDS`` the words of the stream, of
 which ``HWGEN_TAKEN`` are taken.

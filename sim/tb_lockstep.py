@@ -1,4 +1,4 @@
-"""Testbench of the compact accelerator's array: psums of random passes, against NumPy.
+"""Testbench of the microcoded machine's array: psums of random passes, against NumPy.
 
 ``HWGEN_CONFIG`` is the configuration as JSON, ``HWGEN_COUNT`` the number of blocks of psums.
 """

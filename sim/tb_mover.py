@@ -1,4 +1,4 @@
-"""Testbench of the compact accelerator's mover, against bytes in a list."""
+"""Testbench of the microcoded machine's mover, against bytes in a list."""
 
 import os
 import random

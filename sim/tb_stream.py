@@ -1,4 +1,4 @@
-"""Testbench of the compact accelerator's stream, against the bus models of cocotbext-axi."""
+"""Testbench of the microcoded machine's stream, against the bus models of cocotbext-axi."""
 
 import random
 

@@ -10,6 +10,7 @@ from hwgen.errors import HwgenError
 
 @pytest.mark.parametrize("changes, message", [
     ({"rows": 0}, "rows = 0 is out of range: 1 to 32 are allowed."),
+    ({"machine": "serial"}, "machine = serial is not allowed: choose one of microcoded, parallel."),
     ({"cols": 33}, "cols = 33 is out of range: 1 to 32 are allowed."),
     ({"filter_spad": 7}, "filter_spad = 7 is out of range: 8 to 1024"),
     ({"ifmap_spad": 48}, "ifmap_spad = 48 is not allowed: choose one of 16, 32, 64, 128."),
@@ -44,15 +45,16 @@ def test_refused(changes, message):
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"lanes": 2}, "lanes = 2 is not allowed with compact: set it to 1, or compact to false."),
-    ({"bus_bits": 64, "lanes": 2}, "lanes = 2 is not allowed with compact"),
-    ({"xbus_bytes": 2}, "xbus_bytes = 2 is not allowed with compact: set it to 1"),
-    ({"tables": True}, "tables = true is not allowed with compact: set it to false"),
-    ({"addr_bits": 40}, "addr_bits = 40 is not allowed with compact: set it to 32"),
-    ({"glb_kib": 65}, "glb_kib = 65 is not allowed with compact, whose GLB has 16-bit addresses: "
-                      "set it to at most 64, or compact to false."),
+    ({"lanes": 2}, "lanes = 2 is not allowed with machine = microcoded: set it to 1, or machine to "
+                   "parallel."),
+    ({"bus_bits": 64, "lanes": 2}, "lanes = 2 is not allowed with machine = microcoded"),
+    ({"xbus_bytes": 2}, "xbus_bytes = 2 is not allowed with machine = microcoded: set it to 1"),
+    ({"tables": True}, "tables = true is not allowed with machine = microcoded: set it to false"),
+    ({"addr_bits": 40}, "addr_bits = 40 is not allowed with machine = microcoded: set it to 32"),
+    ({"glb_kib": 65}, "glb_kib = 65 is not allowed with machine = microcoded, whose GLB has "
+                      "16-bit addresses: set it to at most 64, or machine to parallel."),
 ])
-def test_refused_with_compact(changes, message):
+def test_refused_with_the_microcoded_machine(changes, message):
     with pytest.raises(HwgenError, match=re.escape(message)):
         preset("up5k").replace(**changes)
 
@@ -170,5 +172,5 @@ def test_resolve_from_a_file(tmp_path):
 def test_hash():
     assert Config().hash == Config(name="other", clock_mhz=1).hash
     assert Config().hash != Config(burst=16).hash
-    compact = preset("up5k")
-    assert compact.hash != compact.replace(compact=False).hash
+    microcoded = preset("up5k")
+    assert microcoded.hash != microcoded.replace(machine="parallel").hash

@@ -5,6 +5,8 @@ from collections import Counter
 from rich import box
 from rich.table import Table
 
+from ..machines import machine_of
+
 __all__ = ["figures", "table"]
 
 #: Kinds of memories, by module and memory; all others are FIFOs and tables.
@@ -31,18 +33,16 @@ def figures(config, netlist):
     multipliers = Counter({"array": 0, "output stage": 0, "other": 0})
     for module, count in netlist.multipliers.items():
         multipliers[_MULTIPLIERS.get(module, "other")] += count
+    inside = machine_of(config).bandwidths(config)
     bandwidths = {
         "DRAM port, read": config.bus_bytes,
         "DRAM port, write": config.bus_bytes,
-        "GLB, read": config.cols * config.bank_bits // 8,
-        "GLB, write": config.cols * config.bank_bits // 8,
-        "Y-bus": config.bus_bytes,
-        "X-buses": config.rows * config.xbus_bytes,
-        "filter network": config.bus_bytes,
+        "GLB, read": inside.glb_read,
+        "GLB, write": inside.glb_write,
+        "Y-bus": inside.ybus,
+        "X-buses": inside.xbuses,
+        "filter network": inside.filters,
     }
-    if config.compact:          # one port, and one value a cycle into the spads
-        bandwidths |= {"GLB, read": 4, "GLB, write": 4, "Y-bus": 1, "X-buses": 1,
-                       "filter network": 1}
     return {
         "pes": config.rows * config.cols,
         "rows": config.rows,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ..errors import HwgenError
 from ..files import read_toml
+from ..machines import machine_of, machines
 
 __all__ = ["Config", "PRESETS", "preset", "load_toml", "parse_pe", "parse_setting", "resolve"]
 
@@ -21,15 +22,10 @@ def _clog2(n):
     return (n - 1).bit_length()
 
 
-def _param_words(lanes, params_depth, tables):
+def param_words(lanes, params_depth, tables):
     """Words of each lane's parameter memory; the first lanes have tables, 4 at most."""
     words, table_lanes = params_depth // lanes, (min(lanes, 4) if tables else 0)
     return (max(words, 256),) * table_lanes + (words,) * (lanes - table_lanes)
-
-
-# What a compact accelerator leaves no choice of.
-_COMPACT = {"lanes": 1, "bus_bits": 32, "xbus_bytes": 1, "tables": False, "zero_gate": False,
-            "addr_bits": 32}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +64,9 @@ class Config:
         Longest AXI burst, in beats.
     zero_gate : bool
         Hold the multiplier's operands while the ifmap value is zero.
-    compact : bool
-        For small devices: a microcoded engine runs the commands one after the other, in place of
-        the units that run side by side, and the GLB is one memory with one port. It runs the same
-        programs' commands, in more cycles; see docs/design/compact.md.
+    machine : str
+        How the commands are run, a name of :func:`hwgen.machines.machines`: ``parallel``, by units
+        that run side by side; ``microcoded``, for small devices, by one engine one after the other.
     clock_mhz : int
         Clock that peak figures are quoted at; the RTL does not depend on it.
     """
@@ -89,7 +84,7 @@ class Config:
     addr_bits: int = 32
     burst: int = 32
     zero_gate: bool = False
-    compact: bool = False
+    machine: str = "parallel"
     clock_mhz: int = 200
 
     def __post_init__(self):
@@ -101,6 +96,7 @@ class Config:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", self.name):
             raise HwgenError(f"name = {self.name!r} is not allowed: use a letter, then up to 63 "
                              f"letters, digits, '_' or '-'.")
+        self._choice("machine", machines())
         self._range("rows", 1, 32)
         self._range("cols", 1, 32)
         self._range("filter_spad", 8, 1024)
@@ -128,22 +124,11 @@ class Config:
             raise HwgenError(f"ifmap_spad = {self.ifmap_spad} is too small for bus_bits = "
                              f"{self.bus_bits}: it needs {self.bus_bytes} values for a bus word "
                              f"and 8 for a window.")
-        if self.compact:
-            self._check_compact()
+        machine_of(self).check(self)
         if self.bank_depth < 32 or self.bank_depth > 32768:
             raise HwgenError(f"glb_kib = {self.glb_kib} gives each of {self.cols} banks "
                              f"{max(self.bank_depth, 0)} words of {self.bank_bits} bits; between "
                              f"32 and 32768 are allowed: change glb_kib, lanes or params_depth.")
-
-    def _check_compact(self):
-        """The engine's words and addresses have fixed sizes."""
-        for name, value in _COMPACT.items():
-            if getattr(self, name) != value:
-                raise HwgenError(f"{name} = {json.dumps(getattr(self, name))} is not allowed with "
-                                 f"compact: set it to {json.dumps(value)}, or compact to false.")
-        if self.glb_kib > 64:
-            raise HwgenError(f"glb_kib = {self.glb_kib} is not allowed with compact, whose GLB has "
-                             f"16-bit addresses: set it to at most 64, or compact to false.")
 
     def _range(self, name, low, high):
         value = getattr(self, name)
@@ -177,7 +162,7 @@ class Config:
     def param_words(self):
         """Words of each lane's parameter memory, 8 bytes each: one for each of its channels, and
         256 at least if it has tables."""
-        return _param_words(self.lanes, self.params_depth, self.tables)
+        return param_words(self.lanes, self.params_depth, self.tables)
 
     @property
     def params_bytes(self):
@@ -186,9 +171,8 @@ class Config:
 
     @property
     def bank_depth(self):
-        """Words of a GLB bank. A compact accelerator keeps a word of zero points beside them."""
-        room = self.glb_kib * 1024 - self.params_bytes - 4 * self.compact
-        return room // (self.cols * self.bank_bits // 8)
+        """Words of a GLB bank."""
+        return machine_of(self).bank_depth(self)
 
     @property
     def subwords(self):
@@ -218,11 +202,8 @@ class Config:
 
     @property
     def hash(self):
-        """32-bit identity of the hardware: every parameter but the name and the quoted clock, and
-        ``compact`` if it is set."""
+        """32-bit identity of the hardware: every parameter but the name and the quoted clock."""
         body = {k: v for k, v in self.to_dict().items() if k not in ("name", "clock_mhz")}
-        if not self.compact:
-            del body["compact"]
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
         return int.from_bytes(digest[:4], "little")
 
@@ -251,7 +232,7 @@ PRESETS = {
                        burst=16, clock_mhz=65),
     "up5k": Config(name="up5k", rows=5, cols=2, filter_spad=256, ifmap_spad=64, glb_kib=64, lanes=1,
                    bus_bits=32, xbus_bytes=1, params_depth=256, tables=False, burst=128,
-                   compact=True, clock_mhz=18),
+                   machine="microcoded", clock_mhz=18),
 }
 
 
@@ -304,10 +285,7 @@ def resolve(*, preset_name=None, path=None, pe=None, settings=()):
         The base: a preset (``eyeriss`` if neither is given) or a TOML file.
     pe : str
         ``RxC`` in place of the base's shape. Unless set as well, the name gets the shape as a
-        suffix; unless the preset is compact, the widths of its buses double as often as its PEs do
-        (256 bits at most),
-        with them its lanes (8 at most) and, from the second time on, its ifmap spads (128 at
-        most); and its GLB grows or shrinks so that a bank keeps its number of bus words.
+        suffix, and a preset's buses, lanes, spads and GLB change as its machine's ``grown`` tells.
     settings : sequence of str
         ``KEY=VALUE``, in place of the base's and of what ``pe`` implies.
     """
@@ -320,25 +298,6 @@ def resolve(*, preset_name=None, path=None, pe=None, settings=()):
         if (rows, cols) != (base.rows, base.cols):
             implied = {"rows": rows, "cols": cols, "name": f"{base.name}-{rows}x{cols}"}
             if path is None:
-                implied |= _grown(base, rows, cols)
+                implied |= machine_of(base).grown(base, rows, cols)
             changes = implied | changes
     return base.replace(**changes)
-
-
-def _grown(base, rows, cols):
-    """What follows for a preset whose array becomes ``rows`` x ``cols``."""
-    if base.compact:
-        return {}
-    factor = 1
-    while 2 * factor ** 2 * base.rows ** 2 * base.cols ** 2 < (rows * cols) ** 2:
-        factor *= 2         # the nearest power of two
-    lanes = min(factor * base.lanes, 8)
-    bus_bits = min(factor * base.bus_bits, 256)
-    wider = bus_bits // base.bus_bits
-    params_depth = min(base.params_depth * wider, 2048)
-    size = (8 * sum(_param_words(lanes, params_depth, base.tables))
-            + base.bank_depth * wider * cols * 4 * base.lanes)
-    return {"bus_bits": bus_bits, "lanes": lanes,
-            "xbus_bytes": min(factor * base.xbus_bytes, 8), "params_depth": params_depth,
-            "ifmap_spad": min(max(factor // 2, 1) * base.ifmap_spad, 128),
-            "glb_kib": min(max(-(-size // 1024), 2), 4096)}

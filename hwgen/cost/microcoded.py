@@ -1,4 +1,4 @@
-"""The cost model of a compact accelerator, whose engine does one thing after the other.
+"""The cost model of the microcoded machine, whose engine does one thing after the other.
 
 Its firmware is its timing: an instruction a cycle, see :mod:`hwgen.rtl.microcoded.firmware`. So the
 cycles of a layer are the sum of what its commands take. Two things run at a time only while a block
@@ -22,7 +22,7 @@ from .parallel import (
     shifted_tiles,
 )
 
-__all__ = ["estimate", "lower_bound"]
+__all__ = ["COST", "estimate", "lower_bound"]
 
 # Cycles, measured on the RTL; where DRAM is read, its latency comes on top.
 _BURST = 2                  # from a burst's last word to the next one's address
@@ -47,6 +47,8 @@ _PACKET, _PACKET_ROW, _WEIGHTS = 76, 5, 4
 _STRIP, _STRIP_ROW = 15, 1
 _ROUND, _FED, _IDLE, _TEST = 5, 13, 9, 3
 _WORD, _STREAM = 5, 8
+
+_COPY = 30                  # of a value that is copied to another layout
 
 _ROUNDS = 20                # in which words and psums meet often enough to tell
 
@@ -137,7 +139,7 @@ def _outputs(layer, p):
 
 
 def lower_bound(config, layer, folds, q, p, t, e):
-    """As :func:`.cost.lower_bound`, for a compact accelerator."""
+    """As :func:`.cost.lower_bound`, for the microcoded machine."""
     groups, blocks = filter_blocks(layer, q, p, t)
     need_rows, need_cols = layer.needed()
     _, out_rows, out_cols = layer.y.shape
@@ -159,7 +161,7 @@ def lower_bound(config, layer, folds, q, p, t, e):
 
 
 def estimate(config, layer, folds, m, timing):
-    """As :func:`.cost.estimate`, for a compact accelerator."""
+    """As :func:`.cost.estimate`, for the microcoded machine."""
     return _Estimate(config, layer, folds, m, timing).run()
 
 
@@ -353,3 +355,21 @@ def _real(axis, positions, tiles, last, stride, pad):
     if last:
         return real(tiles - 1)
     return (real(0) + np.maximum(tiles - 2, 0) * real(1)) / np.maximum(tiles - 1, 1)
+
+
+class _Cost:
+    """The microcoded machine's :class:`~hwgen.machines.base.CostModel`."""
+    # Where nothing overlaps, more slots and buffers gain nothing.
+    variants = ((1, 1, 1, 0), (1, 1, 0, 0), (1, 1, 0, 1), (1, 1, 1, 1))
+    most_row_bytes = 1 << 18            # a row in DRAM is one run of words, which 16 bits count
+    lower_bound = staticmethod(lower_bound)
+    estimate = staticmethod(estimate)
+
+    def worthwhile(self, fits):
+        return fits
+
+    def copy_cycles(self, config, values):
+        return _COPY * values
+
+
+COST = _Cost()

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..isa import StoreMode
+from ..machines import machine_of
 from .geometry import Pooling
 
-__all__ = ["Timing", "fit", "estimate", "array_slots", "byte_weight", "lower_bound", "pieces",
-           "strip_pieces", "ceildiv"]
+__all__ = ["COST", "Timing", "fit", "estimate", "array_slots", "byte_weight", "lower_bound",
+           "pieces", "strip_pieces", "ceildiv"]
 
 _MAX_RESIDENT = 32          # blocks of psums at a time; the semaphores count to 63
 _PROGRAM = 16               # bytes of a row program on the Y-bus
@@ -274,8 +275,7 @@ def fit(config, layer, folds, g, c):
         ok &= np.maximum(window, adv) + word <= config.ifmap_spad
         ok &= (adv < 128) & (s.d * q < 128) & (rounds <= 4095) & (height <= 4095)
         ok &= (r.span(e) <= 1023) & (r.taps <= 63) & (r.u <= 15) & (r.d <= 63)
-        if config.compact:              # a row in DRAM is one run of words, which 16 bits count
-            ok &= s.span(steps) * s.step * g < 1 << 18
+        ok &= s.span(steps) * s.step * g < machine_of(config).cost.most_row_bytes
         group_words = np.maximum(group_words, height * rounds)
     loads_once = c["whole"] & (sets * tiles * nfolds == 1)
     buffers = np.where(loads_once, 1, c["buffers"])
@@ -527,3 +527,24 @@ def estimate(config, layer, folds, m, timing):
     return {"cycles": busiest + startup, "serial": serial, "startup": startup, "bytes": moved,
             **{key: cost[key] for key in ("array", "refill", "ybus", "xbus", "filter", "compute",
                                           *outer)}}
+
+
+class _Cost:
+    """The parallel machine's :class:`~hwgen.machines.base.CostModel`."""
+    variants = ((2, 2, 1, 0), (1, 2, 1, 0), (2, 1, 1, 0), (1, 1, 1, 0), (2, 2, 0, 0), (1, 2, 0, 0),
+                (1, 1, 0, 0), (1, 2, 0, 1), (1, 2, 1, 1))
+    most_row_bytes = 1 << 24            # what LOAD's row_last counts
+    lower_bound = staticmethod(lower_bound)
+    estimate = staticmethod(estimate)
+
+    def worthwhile(self, fits):
+        """Fewer slots or buffers gain nothing where there is room for more."""
+        fits = fits.copy()
+        fits[:, 1:4] &= ~fits[:, :1]
+        return fits
+
+    def copy_cycles(self, config, values):
+        return values // min(config.lanes, config.bus_bytes)
+
+
+COST = _Cost()

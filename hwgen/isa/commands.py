@@ -14,12 +14,14 @@ a bank word), ``bank`` (column) and ``off`` (bank word), where ``sub`` counts to
 ``bank`` to ``cols``, and ifmap word ``a`` has ``sub = a % subwords``,
 ``bank = a // subwords % cols``, ``off = a // subwords // cols``. Strides are written the same way.
 Psum addresses are plain bank words: a psum word stands in every bank at once, one for each column.
-A compact accelerator's GLB is one memory: ifmap word ``a`` has ``off = a``, and psum word ``o`` of
+The microcoded machine's GLB is one memory: ifmap word ``a`` has ``off = a``, and psum word ``o`` of
 column ``j`` stands at ``off = o * cols + j``.
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
+
+from ..machines import machine_of
 
 __all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "StoreMode",
            "SEMAPHORES", "READ_AHEAD", "FILTER_MAGIC", "pack", "unpack", "glb_address",
@@ -332,11 +334,7 @@ def unpack(data):
 
 def glb_address(config, word):
     """The 24-bit GLB address of ifmap word ``word``, counted from the start of the GLB."""
-    if config.compact:
-        return word << 8
-    rest, sub = divmod(word, config.subwords)
-    off, bank = divmod(rest, config.cols)
-    return off << 8 | bank << 3 | sub
+    return machine_of(config).glb_address(config, word)
 
 
 def filter_header(*, mask, size, row0, last):

@@ -3,8 +3,8 @@
 Written from the text of ``hwgen/isa/commands.py`` alone, it knows nothing of the compiler. Numbers
 are exact; time is not modelled, but order is: commands are dispatched in program order to four
 queues of four, and the load, filter, feed, psum and store units run them in whatever order the
-semaphores allow, chosen at random. (A compact accelerator runs a command when the one before it has
-ended, whatever the semaphores would allow, but its filters come as they are needed.) Every unit
+semaphores allow, chosen at random. (The microcoded machine runs a command when the one before it
+has ended, whatever the semaphores would allow, but its filters come as they are needed.) Every unit
 holds the GLB words that it reads or writes from its start to its end. A program that locks up, uses
 a word that another unit holds, drains psums that are not complete, or breaks a rule of the command
 set raises :exc:`MachineError`. The GLB starts as random bytes, so that what is used without having
@@ -16,6 +16,7 @@ from collections import deque
 import numpy as np
 
 from .. import isa
+from ..machines import machine_of
 
 __all__ = ["Machine", "MachineError"]
 
@@ -59,6 +60,7 @@ class Machine:
 
     def __init__(self, config, memory, seed=0):
         self.config, self.memory = config, memory
+        self.machine = machine_of(config)
         self.rng = np.random.default_rng(seed)
         depth, cols, bank_bytes = config.bank_depth, config.cols, config.bank_bits // 8
         # One memory, seen as bytes, as ifmap words and as psums.
@@ -111,7 +113,7 @@ class Machine:
                     yield False
             else:
                 queue = self.queues[isa.COMMANDS[name].queue]
-                while len(queue) == _DEPTH or (self.config.compact and self._runs()):
+                while len(queue) == _DEPTH or (self.machine.in_order and self._runs()):
                     yield False
                 queue.append((name, fields))
             yield True
@@ -220,14 +222,11 @@ class Machine:
         return at.reshape(-1), values.reshape(-1)
 
     def _words(self, address):
-        """A GLB address or stride, which is a mixed-radix number, in ifmap words."""
-        sub, bank, off = address & 7, address >> 3 & 31, address >> 8
-        if self.config.compact:
-            _require(sub == bank == 0, f"GLB address {address:#x} is not a word's")
-            return off
-        _require(sub < self.config.subwords and bank < self.config.cols,
-                 f"GLB address {address:#x} is not a mixed-radix number")
-        return (off * self.config.cols + bank) * self.config.subwords + sub
+        """A GLB address or stride, in ifmap words."""
+        try:
+            return self.machine.glb_word(self.config, address)
+        except ValueError as error:
+            raise MachineError(str(error)) from None
 
     def _dram(self, address, index):
         index = address + index

@@ -3,10 +3,10 @@
 from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out
 
+from ..machines import machine_of
 from .block import Block
 from .csr import CSR
-from .microcoded.core import CompactCore
-from .parallel.core import Core, axi_members
+from .parallel.core import axi_members
 
 __all__ = ["Top"]
 
@@ -35,7 +35,7 @@ class Top(Block):
     own_clock = True
 
     def __init__(self, config):
-        self._core = CompactCore(config) if config.compact else Core(config)
+        self._core = machine_of(config).core(config)
         self._csr = CSR(config)
         super().__init__({
             "aclk": In(1), "aresetn": In(1),

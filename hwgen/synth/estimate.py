@@ -1,9 +1,9 @@
 """Resources at once, from a model fitted to synthesised designs.
 
 Logic cells and flip-flops of a block are a sum of terms that its structure gives (so much for
-each PE, for each bit of its psum, ...). Their coefficients for ECP5 are fitted by :func:`fit`; on
-another family a block takes a constant factor of them. Compact accelerators have terms, and for
-each family coefficients, of their own. Multipliers and block RAMs are computed.
+each PE, for each bit of its psum, ...), see :class:`~hwgen.machines.base.Synthesis`. Their
+coefficients are fitted by :func:`fit`: for each family, or for the machine's reference family, of
+which a block takes a constant factor on the others. Multipliers and block RAMs are computed.
 """
 
 import json
@@ -16,9 +16,7 @@ import numpy as np
 
 from ..config import Config
 from ..errors import HwgenError
-from ..rtl.common.fifo import LARGE
-from ..rtl.microcoded import firmware
-from ..rtl.parallel.dma import fetch_beats
+from ..machines import machine_of, machines
 from .flow import Result
 from .resources import BLOCKS, WRAPPER
 from .targets import RESOURCES, TARGETS
@@ -26,7 +24,6 @@ from .targets import RESOURCES, TARGETS
 __all__ = ["estimate", "fit", "refuse"]
 
 _MODEL = "model.json"
-_REFERENCE = "ecp5"
 _FITTED = ("logic_cells", "ff")
 
 # By how much a PE with its multiplier in logic exceeds one with a multiplier block, which on iCE40
@@ -50,29 +47,6 @@ _CSR_MEMORIES = ((1, 65, 48),)          # marked as block RAM
 _BLOCKS = tuple(block for block in BLOCKS if block != WRAPPER)
 
 
-def _terms(config):
-    """``{block: terms}``: what the block's size is proportional to."""
-    if config.compact:
-        pes = config.rows * config.cols
-        return dict.fromkeys(_BLOCKS, (1,)) | {
-            "PEs": (pes,), "array rows": (1, pes, config.cols * config.psum_bits), "NoC": (1, pes)}
-    rows, cols, lanes, bus = config.rows, config.cols, config.lanes, config.bus_bytes
-    pes, chunk = rows * cols, config.xbus_bytes
-    rams = -(-config.ifmap_spad // chunk // 16) * -(-9 * chunk // 4)    # of 16 words of 4 bits
-    return {
-        "PEs": (pes, pes * config.psum_bits, pes * rams, pes * (chunk - 1)),
-        "array rows": (rows, rows * cols, rows * bus),
-        "NoC": (1, rows, bus),
-        "GLB": (1, cols * lanes),
-        "output stage": (1, lanes),
-        "loader": (1, bus),
-        "DMA": (1, bus),
-        "controller": (1, bus),
-        "CSRs": (1,),
-        "wiring": (1, bus),
-    }
-
-
 def _tiles(depth, width, family):
     """Block RAMs of a memory of ``depth`` words of ``width`` bits; 0 if it is too small for one."""
     shapes, small = _SHAPES[family]
@@ -83,41 +57,12 @@ def _tiles(depth, width, family):
 
 def _block_rams(config, family):
     """``{block: block RAMs}``."""
-    memories = _compact_memories(config) if config.compact else _memories(config)
-    if config.compact and family != "ice40":        # which has RAM of its own for it
-        memories["GLB"] = ((1, 256 * config.glb_kib, 32),)
+    synthesis = machine_of(config).synthesis
+    memories = synthesis.memories(config) | {"CSRs": _CSR_MEMORIES}
+    if synthesis.single_port_glb and family == "ice40":         # which has RAM of its own for it
+        del memories["GLB"]
     return {block: sum(count * _tiles(words, bits, family) for count, words, bits in entries)
             for block, entries in memories.items()}
-
-
-def _compact_memories(config):
-    """As :func:`_memories`, without the GLB."""
-    pes = config.rows * config.cols
-    code, registers = firmware.build(config).words()
-    return {
-        "PEs": ((pes, 8 * -(-config.filter_spad // 4), 8), (pes, config.ifmap_spad, 9)),
-        "controller": ((1, len(code), 16), (1, len(registers), 16)),
-        "CSRs": _CSR_MEMORIES,
-    }
-
-
-def _memories(config):
-    """``{block: memories}``, of each how many there are, its words, and their bits."""
-    chunk, bus = config.xbus_bytes, config.bus_bits
-    block = 2 * config.burst * 9 * config.bus_bytes >= LARGE            # marked as block RAM
-    return {
-        "PEs": ((config.rows * config.cols, 2 * config.filter_spad, 8),
-                (config.rows * config.cols, config.ifmap_spad // chunk, 9 * chunk)),
-        "array rows": ((config.rows, 16, bus + 1), (config.rows, 16, 9 * config.bus_bytes + 4)),
-        "GLB": ((config.cols, config.bank_depth, config.bank_bits), (1, 8, 79)),
-        "output stage": (*((2, words, 32) for words in config.param_words),
-                         (1, 32, 9 * config.lanes)),
-        "DMA": ((2, max(128, 2 * config.burst), bus + 1),
-                (1, 2 * fetch_beats(config), bus + 1), (1, 8, 32), (1, 16, 34),
-                (1, max(2 * config.burst, 65 if block else 1), 9 * config.bus_bytes)),
-        "controller": ((1, 128, 64),),
-        "CSRs": _CSR_MEMORIES,
-    }
 
 
 def _logic_multipliers(config, target):
@@ -132,9 +77,16 @@ def _model():
     return json.loads(text)
 
 
-def _fitted(model, config, target):
-    """Whether the model has designs of that kind on the target's family."""
-    return target.family in model["compact" if config.compact else "factors"]
+def _fitted(model, config, family):
+    """Coefficients of the machine's terms and, by resource and block, what they are multiplied by
+    on a family; None if there are no designs of that machine on it."""
+    designs = model.get(config.machine, {})
+    if family in designs.get("coefficients", ()):
+        return designs["coefficients"][family], {}
+    if family in designs.get("factors", ()):
+        reference = machine_of(config).synthesis.reference
+        return designs["coefficients"][reference], designs["factors"][family]
+    return None
 
 
 def estimate(config, target):
@@ -142,16 +94,13 @@ def estimate(config, target):
 
     Raises :exc:`HwgenError` for a target without a model.
     """
-    model = _model()
-    if not _fitted(model, config, target):
-        raise HwgenError(f"--estimate: there is no model of {'compact ' * config.compact}"
-                         f"accelerators on {target.name}; leave it out.")
-    if config.compact:
-        coefficients, factors = model["compact"][target.family], {}
-    else:
-        coefficients, factors = model["coefficients"], model["factors"][target.family]
+    fitted = _fitted(_model(), config, target.family)
+    if fitted is None:
+        raise HwgenError(f"--estimate: there is no model of {config.machine} accelerators on "
+                         f"{target.name}; leave it out.")
+    coefficients, factors = fitted
     amounts = defaultdict(lambda: dict.fromkeys(RESOURCES, 0))
-    for block, terms in _terms(config).items():
+    for block, terms in machine_of(config).synthesis.terms(config).items():
         for resource in _FITTED:
             cells = float(np.dot(coefficients[resource][block], terms))
             amounts[block][resource] = round(
@@ -171,7 +120,7 @@ def estimate(config, target):
 
 def refuse(config, target):
     """Refuse a design that the device cannot hold, in a sentence with needs and capacities."""
-    if target.capacity is None or not _fitted(_model(), config, target):
+    if target.capacity is None or _fitted(_model(), config, target.family) is None:
         return
     total = estimate(config, target).total
     allowed = {resource: 1 + _MARGIN if resource in _FITTED else 1 for resource in RESOURCES}
@@ -200,25 +149,31 @@ def _solve(rows, values):
 def fit(reports):
     """The model that fits what ``hwgen synth --json`` wrote of some designs.
 
-    Of compact accelerators and of others it has what there are designs of.
+    Of each machine it has what there are designs of: ``coefficients`` by family, and ``factors`` of
+    the families that take those of the machine's reference.
     """
-    compact, others = defaultdict(list), []
+    found = defaultdict(lambda: defaultdict(list))
     for report in reports:
         target, config = TARGETS[report["target"]], Config(**report["parameters"])
         blocks = {block: dict(row) for block, row in report["by_block"].items()}
         for resource, amount in _LOGIC_MULTIPLIER.get(target.family, {}).items():
             blocks["PEs"][resource] -= amount * _logic_multipliers(config, target)
-        if config.compact:
-            compact[target.family].append((_terms(config), blocks))
-        else:
-            others.append((target.family, config, blocks))
-    model = {}
-    if others:
-        model |= _fit_reference(others)
-    if compact:
-        model["compact"] = {family: {resource: _coefficients(designs, resource)
-                                     for resource in _FITTED}
-                            for family, designs in compact.items()}
+        synthesis = machine_of(config).synthesis
+        found[config.machine][target.family].append((synthesis.terms(config), blocks))
+    return {name: _fit(designs, machines()[name].synthesis.reference)
+            for name, designs in found.items()}
+
+
+def _fit(designs, reference):
+    """The model of a machine: of designs by family."""
+    own = [reference] if reference else designs
+    model = {"coefficients": {family: {resource: _coefficients(designs[family], resource)
+                                       for resource in _FITTED} for family in own}}
+    if reference:
+        model["factors"] = {
+            family: {resource: _factors(found, model["coefficients"][reference][resource], resource)
+                     for resource in _FITTED}
+            for family, found in designs.items() if family != reference}
     return model
 
 
@@ -229,25 +184,14 @@ def _coefficients(designs, resource):
             for block in _BLOCKS}
 
 
-def _fit_reference(designs):
-    """Coefficients of the designs on the reference family, factors of the other families."""
-    model = {"coefficients": {}, "factors": defaultdict(dict)}
-    for resource in _FITTED:
-        chosen = [(_terms(config), blocks) for family, config, blocks in designs
-                  if family == _REFERENCE]
-        model["coefficients"][resource] = _coefficients(chosen, resource)
-        for family in dict.fromkeys(family for family, _, _ in designs):
-            found, expected = defaultdict(float), defaultdict(float)
-            for other, config, blocks in designs:
-                if other == family:
-                    for block, terms in _terms(config).items():
-                        found[block] += blocks.get(block, {}).get(resource, 0)
-                        expected[block] += float(
-                            np.dot(model["coefficients"][resource][block], terms))
-            model["factors"][family][resource] = {
-                block: 1 if family == _REFERENCE else round(found[block] / expected[block], 4)
-                for block in found if expected[block]}
-    return model
+def _factors(designs, coefficients, resource):
+    """``{block: factor}``: by how much the blocks of designs exceed the terms' sums."""
+    found, expected = defaultdict(float), defaultdict(float)
+    for terms, blocks in designs:
+        for block, values in terms.items():
+            found[block] += blocks.get(block, {}).get(resource, 0)
+            expected[block] += float(np.dot(coefficients[block], values))
+    return {block: round(found[block] / expected[block], 4) for block in found if expected[block]}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import HwgenError
+from ..machines import machine_of
 from ..tools import find_nextpnr, find_yosys
 from . import nextpnr, yosys
 from .floorplan import floorplan
@@ -119,12 +120,13 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1,
         if keep:
             (folder / "netlist.json").write_text(json.dumps(netlist))
             yosys.run(folder, yosys.VERILOG, name="verilog")
-        places = Places(verilog, wrapped=place)
+        places = Places(config, verilog, wrapped=place)
         resources = Resources(netlist, top, target, places)
         _check_limits(resources.cells, target)
         found = yosys.memories((folder / "memories.txt").read_text(), log)
         result = Result(resources.total, resources.by_block,
-                        _memories(found, resources.memories, config, target, Places(verilog)),
+                        _memories(found, resources.memories, config, target,
+                                 Places(config, verilog)),
                         tools=tools, warnings=yosys.complaints(log))
         if place:
             _refuse_excess(result, target)
@@ -174,19 +176,12 @@ def _disconnect(netlist, top):
             cell["connections"]["COUT"] = ["x"]
 
 
-def _replicated(config):
-    """Modules that are synthesised once: the path of one instance, and how many there are."""
-    pe = "core.array.pe_0_0." if config.compact else "core.array.row_0.pe_0."
-    return {"pe": (pe, config.rows * config.cols), "array_row": ("core.array.row_0.", config.rows),
-            "glb_bank": ("core.glb.bank_0.", config.cols)}
-
-
 def _memories(found, cells, config, target, places):
     """Each memory of the design, those of equal instances together, and what it became."""
     result, fallen = [], []
-    replicated = _replicated(config)
+    instances = machine_of(config).synthesis.instances(config)
     for memory in found:
-        prefix, count = replicated.get(memory.module, ("", 1))
+        prefix, count = instances.get(memory.module, ("", 1))
         path = prefix + memory.name
         if target.family == "gates":
             became = "memory, not counted"

@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 
 from ..errors import HwgenError
+from ..machines import machine_of
 from .targets import RESOURCES
 from .yosys import TOP
 
@@ -13,34 +14,11 @@ __all__ = ["BLOCKS", "WRAPPER", "Places", "Resources", "load", "signal"]
 #: The wrapper of the pins, apart from the accelerator.
 WRAPPER = "wrapper of the pins"
 
-# Blocks by the paths of their cells, the first that matches.
-_PATHS = (
-    ("PEs", r"core\.array\.row_\d+\.pe_\d"),
-    ("array rows", r"core\.array\.row_\d"),
-    ("NoC", r"core\.(array|feed|filters)\b"),
-    ("GLB", r"core\.(glb|psums)\b"),
-    ("output stage", r"core\.drain\b"),
-    ("loader", r"core\.loader\b"),
-    ("DMA", r"core\.(read|write)_dma\b|(core\.)?m_axi_"),
-    ("controller", r"core\.controller\b"),
-    ("CSRs", r"csr\b|s_axi_|irq|core\.(base|program|watchdog|events|progress)\b"),
-)
-# Those of a compact accelerator.
-_COMPACT_PATHS = (
-    ("PEs", r"core\.array\.pe_\d"),
-    ("array rows", r"core\.array\b"),
-    ("NoC", r"core\.writer\b"),
-    ("GLB", r"core\.glb\b"),
-    ("output stage", r"core\.output\b"),
-    ("loader", r"core\.mover\b"),
-    ("DMA", r"core\.stream\b|(core\.)?m_axi_"),
-    ("CSRs", r"csr\b|s_axi_|irq|core\.(base|program|watchdog)\b"),
-    ("controller", r"core\b"),
-)
 _REST = "wiring"
 
 #: Every block, in the order of the tables.
-BLOCKS = (*(name for name, _ in _PATHS), _REST, WRAPPER)
+BLOCKS = ("PEs", "array rows", "NoC", "GLB", "output stage", "loader", "DMA", "controller", "CSRs",
+          _REST, WRAPPER)
 
 
 def signal(name):
@@ -57,16 +35,18 @@ class Places:
 
     Parameters
     ----------
+    config : Config
+        Its machine tells the blocks.
     verilog : str
     wrapped : bool
         The accelerator is an instance in the wrapper of the pins.
     """
-    def __init__(self, verilog, wrapped=False):
+    def __init__(self, config, verilog, wrapped=False):
         self._wrapped = wrapped
         modules = dict(re.findall(r"^module (\w+)(.*?)^endmodule", verilog, re.M | re.S))
         outputs = {name: set(re.findall(r"^  output (?:reg )?(?:\[\d+:0\] )?(\w+);", text, re.M))
                    for name, text in modules.items()}
-        self._paths = _COMPACT_PATHS if "engine" in modules else _PATHS
+        self._paths = machine_of(config).synthesis.blocks
         self._drivers = {}
         for module, path in ((TOP, ""), ("core", "core.")):
             for kind, name, ports in re.findall(r"^  (\w+) (\w+) \((.*?)^  \);",

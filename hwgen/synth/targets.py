@@ -3,20 +3,12 @@
 from dataclasses import dataclass, field
 
 from ..errors import HwgenError
+from ..machines import machine_of
 
-__all__ = ["Target", "TARGETS", "RESOURCES", "KEPT", "COMPACT_KEPT", "target"]
+__all__ = ["Target", "TARGETS", "RESOURCES", "target"]
 
 #: What is counted, in the order of the tables.
 RESOURCES = ("logic_cells", "ff", "bram", "dsp")
-
-#: Modules that are instantiated often: each is synthesised once. Registers of resets, lest those of
-#: several blocks become one.
-KEPT = ("pe", "array_row", "glb_bank", "requant", "reset_register")
-
-#: Those of a compact accelerator. On iCE40 its PEs must keep their boundaries: where two products
-#: are added, Yosys 0.70 (ice40_dsp) packs the register of one twice, as the product's into its own
-#: SB_MAC16 and as an addend's into the other's. Its driver is disconnected, and the product lost.
-COMPACT_KEPT = ("pe",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +74,9 @@ class Target:
         return max(self.capacity["dsp"] - self.output_dsps(config), 0)
 
     def output_dsps(self, config):
-        """Multiplier blocks of the output stage: in each lane four for the requantisation (two of
-        AMD's, which are wider), one more in those that have tables. A compact accelerator
-        multiplies bit by bit there.
-        """
-        if config.compact:
-            return 0
-        return (2 if self.family == "xc7" else 4) * config.lanes + config.table_lanes
+        """Multiplier blocks of the output stage; a requantisation takes four, two of AMD's, which
+        are wider."""
+        return machine_of(config).synthesis.output_dsps(config, 2 if self.family == "xc7" else 4)
 
 
 def _cells(**resources):

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from ..errors import HwgenError
+from ..machines import machine_of
 from ..tools import find_yosys
-from .targets import COMPACT_KEPT, KEPT
 
 __all__ = ["Memory", "TOP", "VERILOG", "source", "script", "run", "memories", "complaints"]
 
@@ -21,7 +21,7 @@ _HARMLESS = (
 )
 _DEFECTS = r"[Ll]atch inferred|combinational loop|logic loop|multiple conflicting drivers"
 
-# The GLB of a compact accelerator becomes the single-port RAM of iCE40, however small it is.
+# A GLB with one port becomes the single-port RAM of iCE40, however small it is.
 _SINGLE_PORT = 'setattr -set ram_style "huge" global_buffer/m:memory'
 
 
@@ -30,7 +30,7 @@ def source(verilog, config, target):
 
     Single-port RAM of iCE40 begins with undefined words, so Yosys takes it only for a memory
     without initial values. No command of Yosys takes those of the GLB away in little time: reading
-    them takes minutes. A compact accelerator reads no word of it that it has not written.
+    them takes minutes. A machine with such a GLB reads no word of it that it has not written.
     """
     if not _has_single_port(config, target):
         return verilog
@@ -39,7 +39,7 @@ def source(verilog, config, target):
 
 
 def _has_single_port(config, target):
-    return config.compact and target.family == "ice40"
+    return machine_of(config).synthesis.single_port_glb and target.family == "ice40"
 
 
 def _logic_multipliers(config, target):
@@ -52,25 +52,8 @@ def _logic_multipliers(config, target):
     excess = config.rows * config.cols - target.array_dsps(config)
     if excess <= 0:
         return [], []
-    lines = ["proc pe", "copy pe pe_logic", "booth pe_logic"]
-    modules = ["pe_logic"]
-    if config.compact:
-        pes = [f"pe_{row}_{column}" for row in range(config.rows) for column in range(config.cols)]
-        lines += [f"chtype -set pe_logic pe_array/{pe}" for pe in pes[-excess:]]
-        return lines, modules
-    for row in range(config.rows - 1, -1, -1):
-        count = min(excess, config.cols)
-        if not count:
-            break
-        kind = f"array_row_{count}_logic"
-        if kind not in modules:
-            modules.append(kind)
-            lines.append(f"copy array_row {kind}")
-            lines += [f"chtype -set pe_logic {kind}/pe_{column}"
-                      for column in range(config.cols - count, config.cols)]
-        lines.append(f"chtype -set {kind} pe_array/row_{row}")
-        excess -= count
-    return lines, modules
+    lines, modules = machine_of(config).synthesis.logic_multipliers(config, excess)
+    return ["proc pe", "copy pe pe_logic", "booth pe_logic", *lines], ["pe_logic", *modules]
 
 
 def script(config, target, wrapper=None):
@@ -93,8 +76,7 @@ def script(config, target, wrapper=None):
     if _has_single_port(config, target):
         lines.append(_SINGLE_PORT)
     replacing, made = _logic_multipliers(config, target)
-    modules = COMPACT_KEPT if config.compact else KEPT
-    kept = " ".join((*modules, *made, *([TOP] if wrapper else ())))
+    kept = " ".join((*machine_of(config).synthesis.kept, *made, *([TOP] if wrapper else ())))
     lines += [*replacing, f"setattr -mod -set keep_hierarchy 1 {kept}"]
     options = "" if wrapper or target.family != "gowin" else " -noiopads"
     lines += [f"{target.synth}{options} -top {top} -run begin:{target.memory_step}",

@@ -230,7 +230,7 @@ def random_network(rng, most=24):
 
 
 def random_config(rng, tables=False):
-    """Any configuration: arrays from 1x1, tiny spads and buffers, every bus width, compact ones."""
+    """Any configuration: arrays from 1x1, tiny spads and buffers, all bus widths and machines."""
     def pick(*values):
         return int(rng.choice(values))
     lanes = pick(1, 2, 4, 8)
@@ -243,7 +243,8 @@ def random_config(rng, tables=False):
                     filter_spad=pick(8, 16, 64, 224), glb_kib=max(least, pick(2, 4, 8, 27, 108)),
                     xbus_bytes=pick(1, 2, 4), params_depth=params, tables=tables)
     if lanes == 1 and not tables and rng.integers(2):
-        return config.replace(compact=True, xbus_bytes=1, glb_kib=min(config.glb_kib + 1, 64))
+        return config.replace(machine="microcoded", xbus_bytes=1,
+                              glb_kib=min(config.glb_kib + 1, 64))
     return config
 
 

@@ -312,7 +312,7 @@ def test_columns_apart(rng):
 
 
 def test_refusals(rng):
-    plain = replace(SMALL, elementwise=False)
+    plain = replace(SMALL, tables=False)
     x = tensor("x", (4, 4, 4), rng)
     with pytest.raises(HwgenError, match="'elementwise' is elementwise.*without its tables"):
         compile_network(network(elementwise(rng, x)), plain)

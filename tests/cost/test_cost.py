@@ -9,9 +9,9 @@ import pytest
 from hwgen import isa
 from hwgen.compiler import compile_network
 from hwgen.config import Config, resolve
-from hwgen.cost import microcoded as cost_compact
 from hwgen.cost import parallel as cost
 from hwgen.cost.parallel import Timing
+from hwgen.machines import machine_of, machines
 
 from ..compiler.layers import conv, network, pool, random_config, random_conv, tensor
 
@@ -34,7 +34,7 @@ def array_cycles(config, c):
     """Cycles of the array in a COMPUTE."""
     passes, psums, taps = -(-c["pairs"] // config.rows), c["strips"] * c["psum_cols"] * c["p"], \
         c["tap_channels"] * c["tap_cols"]
-    if not config.compact:
+    if config.machine == "parallel":
         return passes * (psums * max(taps, 2) + 1)
     columns = max(config.cols, 2)       # psums leave one after the other, added or not
     added = max(taps, 2 * columns + 2)
@@ -54,24 +54,25 @@ def test_array_and_filter_cycles_are_those_of_the_commands(number):
             array += array_cycles(config, c)
         elif name == "FILTER":
             filters += c["size"] // config.bus_bytes
-    assert segment.estimate.array == pytest.approx(array, rel=0, abs=int(config.compact))
+    assert segment.estimate.array == pytest.approx(array, rel=0,
+                                                   abs=int(config.machine == "microcoded"))
     assert segment.estimate.filter >= filters
     assert segment.estimate.cycles >= max(array, filters)
 
 
-@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("machine", machines())
 @pytest.mark.parametrize("number", range(20))
-def test_no_mapping_undercuts_the_bound(number, compact):
+def test_no_mapping_undercuts_the_bound(number, machine):
     """The search leaves out what cannot be better by the bound."""
     rng = np.random.default_rng((SEED, number))
-    config = resolve(preset_name="up5k").replace(compact=compact, rows=int(rng.integers(1, 6)),
+    config = resolve(preset_name="up5k").replace(machine=machine, rows=int(rng.integers(1, 6)),
                                                  cols=int(rng.integers(1, 6)))
     layer = random_conv(rng, tensor("x", tuple(int(n) for n in rng.integers(2, 24, 3)), rng))
     layers = [layer, pool(layer.y, (2, 2), (2, 2))] if min(layer.y.shape[1:]) > 3 else [layer]
     program = compile_network(network(*layers), config, timing=Timing(latency=0))
     segment, mapping = program.segments[0], program.segments[0].mapping
     folds = segment.layer.folds(mapping.fold_r, mapping.fold_s)
-    bound, = (cost_compact if compact else cost).lower_bound(
+    bound, = machine_of(config).cost.lower_bound(
         config, segment.layer, folds, *(np.array([getattr(mapping, name)]) for name in "qpte"))
     assert bound <= segment.cycles + cost.byte_weight(config) * segment.estimate.bytes
 
@@ -98,7 +99,7 @@ def test_rows_that_wait_for_the_last_one(channels, filters, e, p, t, cycles, rng
     ("eyeriss", (512, 7, 7), 512, (1, 1), {}, 0.9, 1.1),
     ("eyeriss", (3, 227, 227), 96, (11, 11), dict(stride=(4, 4)), 0.85, 1.6),
     ("ecp5-25f", (64, 28, 28), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.96, 3.4),
-    ("up5k compact=false rows=2 cols=3 filter_spad=128 ifmap_spad=16", (16, 14, 14), 32, (3, 3),
+    ("up5k machine=parallel rows=2 cols=3 filter_spad=128 ifmap_spad=16", (16, 14, 14), 32, (3, 3),
      dict(pads=(1, 1, 1, 1)), 0.9, 1.8),
     ("up5k", (256, 13, 13), 384, (3, 3), dict(pads=(1, 1, 1, 1)), 0.86, 2.1),
     ("up5k", (64, 28, 28), 64, (3, 3), dict(pads=(1, 1, 1, 1)), 0.6, 1.8),

@@ -60,7 +60,7 @@ def test_random_layers(small, number):
 
 
 @pytest.fixture(scope="module")
-def compact():
+def microcoded():
     config = resolve(preset_name="up5k")
     return config, simulator(config)
 
@@ -75,9 +75,9 @@ def given(rng, shape):
 
 @pytest.mark.parametrize("mapped", [False, True], ids=["searched", "given"])
 @pytest.mark.parametrize("number", range(LAYERS))
-def test_random_layers_of_a_compact_accelerator(compact, number, mapped):
+def test_random_layers_of_the_microcoded_machine(microcoded, number, mapped):
     print(f"HWGEN_SEED={SEED}")
-    config, start = compact
+    config, start = microcoded
     rng = np.random.default_rng((SEED, number))
     shape = random_shape(rng)
     while True:
@@ -96,17 +96,17 @@ def test_random_layers_of_a_compact_accelerator(compact, number, mapped):
 
 @pytest.mark.parametrize("dram", [Dram(read_latency=200), Dram(total_bytes=0.5)],
                          ids=["late", "slow"])
-def test_memories_of_a_compact_accelerator(compact, dram):
-    config, start = compact
+def test_memories_of_the_microcoded_machine(microcoded, dram):
+    config, start = microcoded
     shape = LayerShape("X", 32, 28, 28, 48, 3, 3, 1, 1)
     result = bench_layer("memory", shape, config, start, sparsity=0.4, seed=SEED, dram=dram)
     assert result.predicted == pytest.approx(result.cycles, rel=0.03), result.causes
 
 
-def test_programs_of_a_compact_accelerator(compact):
+def test_programs_of_the_microcoded_machine(microcoded):
     """Poolings, fused and apart, channels that are regrouped, columns that are skipped, sums."""
     rng = np.random.default_rng(SEED)
-    config, start = compact
+    config, start = microcoded
     first = conv(rng, tensor("x", (16, 30, 30), rng), 24, (3, 3), name="first", pads=(1, 1, 1, 1))
     small = pool(first.y, (3, 3), (2, 2), (1, 1, 1, 1), name="small")
     apart = pool(small.y, (2, 2), (1, 1), name="apart")

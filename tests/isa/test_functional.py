@@ -72,7 +72,7 @@ def test_a_spoiled_program_is_caught(command, field, value, words):
     ((64, 56, 56), 32, (3, 3), dict(pads=(1, 1, 1, 1))),
     ((512, 14, 14), 64, (1, 1), {}),
 ])
-def test_commands_of_a_compact_program_run_one_after_the_other(shape, filters, kernel, options):
+def test_commands_of_a_microcoded_machine_run_one_after_the_other(shape, filters, kernel, options):
     rng = np.random.default_rng(3)
     net = network(conv(rng, tensor("x", shape, rng), filters, kernel, **options))
     check(net, compile_network(net, preset("up5k")), rng)

@@ -1,4 +1,4 @@
-"""The compact accelerator's array: random blocks of psums on several shapes."""
+"""The microcoded machine's array: random blocks of psums on several shapes."""
 
 import json
 

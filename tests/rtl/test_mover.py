@@ -1,4 +1,4 @@
-"""The compact accelerator's mover: copies, padding and drops at all alignments, with stalls."""
+"""The microcoded machine's mover: copies, padding and drops at all alignments, with stalls."""
 
 import pytest
 

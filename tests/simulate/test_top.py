@@ -28,14 +28,14 @@ from sim.runner import run_block
 
 _LENET = Path(__file__).parents[2] / "examples" / "lenet5"
 _SMALL = Config(name="small", rows=2, cols=3, glb_kib=24)
-_COMPACT = Config(name="compact", rows=2, cols=3, filter_spad=96, ifmap_spad=32, glb_kib=16,
+_MICROCODED = Config(name="microcoded", rows=2, cols=3, filter_spad=96, ifmap_spad=32, glb_kib=16,
                   lanes=1, bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, burst=8,
-                  compact=True)
+                  machine="microcoded")
 _CONFIGS = {
     "2x3": _SMALL,
-    "2x3, compact": _COMPACT,
-    "3x1, compact": _COMPACT.replace(rows=3, cols=1, glb_kib=8, filter_spad=37),
-    "1x18, compact": _COMPACT.replace(rows=1, cols=18, glb_kib=64, burst=256),
+    "2x3, microcoded": _MICROCODED,
+    "3x1, microcoded": _MICROCODED.replace(rows=3, cols=1, glb_kib=8, filter_spad=37),
+    "1x18, microcoded": _MICROCODED.replace(rows=1, cols=18, glb_kib=64, burst=256),
     "1x1, 32-bit bus, 1 lane": Config(name="tiny", rows=1, cols=1, glb_kib=8, lanes=1, bus_bits=32,
                                       xbus_bytes=1, ifmap_spad=32, params_depth=64,
                                       tables=False, burst=8),
@@ -152,7 +152,7 @@ def test_run_reports_a_stop(folder, capfd, monkeypatch):
 
 # A stop with an error, then a soft reset, then a program that runs right.
 
-@pytest.fixture(params=(_SMALL, _COMPACT), ids=lambda config: config.name)
+@pytest.fixture(params=(_SMALL, _MICROCODED), ids=lambda config: config.name)
 def device(request):
     """``(bus, driver, layer)``: the layer's program is in memory, and nothing has run."""
     config = request.param

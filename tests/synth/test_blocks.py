@@ -8,11 +8,11 @@ from hwgen.synth.targets import TARGETS
 from hwgen.verilog.accelerator import generate
 
 
-@pytest.mark.parametrize("name, compact, registers", [
-    ("gates", False, 4000), ("xc7", False, 4000), ("gates", True, 1000)])
-def test_every_cell_has_a_block(name, compact, registers):
+@pytest.mark.parametrize("name, machine, registers", [
+    ("gates", "parallel", 4000), ("xc7", "parallel", 4000), ("gates", "microcoded", 1000)])
+def test_every_cell_has_a_block(name, machine, registers):
     config = resolve(preset_name="up5k", pe="1x1", settings=(
-        "glb_kib=4", "params_depth=64", f"compact={compact}"))
+        "glb_kib=4", "params_depth=64", f"machine={machine}"))
     result = synthesise(config, generate(config), TARGETS[name])
     assert result.total["ff"] > registers
     assert result.by_block["wiring"]["logic_cells"] < 0.01 * result.total["logic_cells"]

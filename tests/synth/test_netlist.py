@@ -22,11 +22,11 @@ pytest.importorskip("pyosys")
 
 _CONFIG = Config(name="netlist", rows=2, cols=1, glb_kib=8, lanes=1, bus_bits=32, xbus_bytes=1,
                  ifmap_spad=16, params_depth=64, burst=8, tables=False)
-_COMPACT = _CONFIG.replace(compact=True, cols=2)
+_MICROCODED = _CONFIG.replace(machine="microcoded", cols=2)
 _MACS = 4000
 
 
-@pytest.fixture(scope="module", params=((_CONFIG, "ecp5-25f"), (_COMPACT, "up5k")),
+@pytest.fixture(scope="module", params=((_CONFIG, "ecp5-25f"), (_MICROCODED, "up5k")),
                 ids=lambda param: param[1])
 def designs(request):
     """The configuration, simulators of the RTL and of the netlist, the result of the synthesis."""
@@ -65,12 +65,13 @@ def test_layer(designs, kind):
 def test_memories(designs):
     config, *_, result = designs
     found = {entry["memory"]: entry for entry in result.memories}
-    filters = found[f"core.array{'' if config.compact else '.row'}.pe.filter_spad"]
+    microcoded = config.machine == "microcoded"
+    filters = found[f"core.array{'' if microcoded else '.row'}.pe.filter_spad"]
     assert (filters["count"], filters["depth"], filters["width"]) == (
         config.rows * config.cols, 448, 8)
-    assert filters["became"] == f"1 {'SB_RAM40_4K' if config.compact else 'DP16KD'}"
+    assert filters["became"] == f"1 {'SB_RAM40_4K' if microcoded else 'DP16KD'}"
     assert filters["block"] == "PEs"
-    if config.compact:
+    if microcoded:
         assert found["core.glb.memory"]["became"] == "2 SB_SPRAM256KA"
     else:
         assert "TRELLIS_DPR16X4" in found["core.array.row.pe.ifmap_spad"]["became"]
@@ -82,4 +83,4 @@ def test_resources(designs):
     assert result.by_block["PEs"]["dsp"] == config.rows * config.cols
     assert result.total["dsp"] == sum(row["dsp"] for row in result.by_block.values())
     assert result.by_block["wiring"]["logic_cells"] < result.total["logic_cells"] / 50
-    assert result.fits(TARGETS["up5k" if config.compact else "ecp5-25f"])
+    assert result.fits(TARGETS["up5k" if config.machine == "microcoded" else "ecp5-25f"])

@@ -149,7 +149,7 @@ def test_the_placer_is_told(monkeypatch, tmp_path, placer):
 
 
 def test_blocks_follow_the_drivers_of_wires():
-    places = Places(_VERILOG, wrapped=True)
+    places = Places(Config(), _VERILOG, wrapped=True)
     for name, block in (("hwgen.core.array.row_1.pe_0.sum_TRELLIS_FF_Q", "PEs"),
                         ("hwgen.core.array.row_1.step_LUT4_Z", "array rows"),
                         ("hwgen.core.read_data_TRELLIS_FF_Q_3", "GLB"),
@@ -169,7 +169,7 @@ def test_ecp5_cells_as_nextpnr_counts_them():
         "csr.d.0.0": _cell("TRELLIS_DPR16X4", DI=6, DO=7),
         "csr.e_TRELLIS_FF_Q": _cell("TRELLIS_FF", DI=7, Q=8)}
     found = Resources({"modules": {"hwgen": {"cells": cells}}}, "hwgen", target("ecp5-25f"),
-                      Places(_VERILOG))
+                      Places(Config(), _VERILOG))
     # Two carries, the chain's start and end; the LUT; the RAM with its write port.
     assert found.total == {"logic_cells": 4 + 2 + 2 + 1 + 4 + 2, "ff": 1, "bram": 0, "dsp": 0}
     assert found.memories["csr.d"] == {"TRELLIS_DPR16X4": 1}
@@ -183,7 +183,7 @@ def test_ice40_cells_pair():
         "csr.d": _cell("SB_CARRY", I0=3, I1=4, CI=5, CO=9),
         "csr.e": _cell("SB_CARRY", I0=3, I1=8, CI=9, CO=10)}
     found = Resources({"modules": {"hwgen": {"cells": cells}}}, "hwgen", target("up5k"),
-                      Places(_VERILOG))
+                      Places(Config(), _VERILOG))
     assert found.total["logic_cells"] == 3 and found.total["ff"] == 2
 
 
@@ -205,7 +205,7 @@ def test_memory_in_registers(style, fails):
                              "using FF mapping for memory pe.spad$7\n")
     assert (memory.module, memory.name, memory.depth, memory.width) == ("pe", "spad", 448, 8)
     assert memory.registers and memory.wanted != fails
-    arguments = ([memory], {}, Config(), target("ecp5-85f"), Places(_VERILOG))
+    arguments = ([memory], {}, Config(), target("ecp5-85f"), Places(Config(), _VERILOG))
     if fails:
         with pytest.raises(HwgenError, match=r"fell to flip-flops .*pe_0\.spad \(448 x 8\)"):
             flow._memories(*arguments)
@@ -229,7 +229,7 @@ def test_multipliers_beyond_the_device_are_logic():
     assert "chtype -set array_row_6_logic pe_array/row_10\n" in text
     up5k, device = preset("up5k"), TARGETS["up5k"]
     assert "pe_logic" not in yosys.script(up5k.replace(rows=4, cols=2), device)
-    # Ten PEs, eight multipliers, of which a compact output unit takes none.
+    # Ten PEs, eight multipliers, of which a microcoded machine's output unit takes none.
     text = yosys.script(up5k.replace(rows=5, cols=2), device)
     assert [line for line in text.splitlines() if line.startswith("chtype")] == [
         f"chtype -set pe_logic pe_array/pe_4_{col}" for col in range(2)]
@@ -242,9 +242,8 @@ def test_pes_keep_their_boundaries(rows, kept):
     assert text.index(f"keep_hierarchy 1 {kept}\n") < text.index("synth_")
 
 
-def test_blocks_of_a_compact_accelerator():
-    places = Places(_VERILOG.replace("module unit(", "module engine(clk);\nendmodule\n\n"
-                                                     "module unit("))
+def test_blocks_of_a_microcoded_accelerator():
+    places = Places(preset("up5k"), _VERILOG)
     for name, block in (("core.array.pe_1_0.product_SB_MAC16_O", "PEs"),
                         ("core.array.running_0_SB_LUT4_O", "array rows"),
                         ("core.writer.word_SB_DFFE_Q", "NoC"),
@@ -258,7 +257,7 @@ def test_blocks_of_a_compact_accelerator():
         assert places.block(name) == block
 
 
-def test_only_the_glb_of_a_compact_accelerator_loses_its_initial_values():
+def test_only_the_glb_of_a_microcoded_accelerator_loses_its_initial_values():
     start = ("  reg [{0}:0] {1} [{2}:0];\n  initial begin\n    for (start_word = 0; start_word < "
              "{2}; start_word = start_word + 1)\n      {1}[start_word] = {0}'d0;\n  end\n")
     spad, memory = start.format(8, "ifmap_spad", 64), start.format(32, "memory", 16384)
@@ -288,14 +287,14 @@ def test_wrapper_uses_every_port():
 def test_estimate_of_every_target():
     for entry in TARGETS.values():
         config = preset(entry.preset)
-        if entry.family in estimate._model()["factors"]:
+        if estimate._fitted(estimate._model(), config, entry.family):
             found = estimate.estimate(config, entry)
             assert found.total["dsp"] <= config.rows * config.cols + 5 * config.lanes
             assert all(found.total[name] >= 0 for name in RESOURCES)
             assert found.total["logic_cells"] > 100 * config.rows * config.cols
 
 
-def test_estimate_of_compact_accelerators():
+def test_estimate_of_microcoded_accelerators():
     device = TARGETS["up5k"]
     totals = {}
     for pe in ("2x3", "3x3"):
@@ -307,7 +306,7 @@ def test_estimate_of_compact_accelerators():
     assert totals["3x3"]["logic_cells"] > totals["2x3"]["logic_cells"] + 200
     with pytest.raises(HwgenError, match=r"4x4 PEs .* about .* of 5,280 LC .*, 4\d of 30 SB_RAM40"):
         estimate.refuse(resolve(preset_name="up5k", pe="4x4"), device)
-    with pytest.raises(HwgenError, match="no model of compact accelerators on ecp5-25f; leave"):
+    with pytest.raises(HwgenError, match="no model of microcoded accelerators on ecp5-25f; leave"):
         estimate.estimate(config, TARGETS["ecp5-25f"])
 
 
@@ -321,16 +320,17 @@ def test_a_model_is_fitted_to_designs_of_its_kind():
             "NoC": {"logic_cells": 60 + 4 * pes, "ff": 40},
             "GLB": {"logic_cells": 200, "ff": 0}}})
     model = estimate.fit(reports)
-    assert list(model) == ["compact"]
-    found = model["compact"]["ice40"]
+    assert list(model) == ["microcoded"] and list(model["microcoded"]) == ["coefficients"]
+    found = model["microcoded"]["coefficients"]["ice40"]
     assert found["logic_cells"]["PEs"] == pytest.approx([3])
     assert found["logic_cells"]["NoC"] == pytest.approx([60, 4])
     assert found["logic_cells"]["GLB"] == pytest.approx([200])
     assert found["ff"]["PEs"] == pytest.approx([0]) and found["ff"]["NoC"][0] == pytest.approx(40)
-    assert set(found["ff"]) == set(estimate._model()["compact"]["ice40"]["ff"])
+    assert set(found["ff"]) == set(estimate._model()["microcoded"]["coefficients"]["ice40"]["ff"])
 
 
 def test_gates_without_an_area_are_refused():
     netlist = {"modules": {"hwgen": {"cells": {"a": {"type": "$_DFFE_PP_"}}}}}
     with pytest.raises(HwgenError, match="area in NAND2 is unknown: .*_DFFE_PP_"):
-        Resources(netlist, "hwgen", TARGETS["gates"], Places("module hwgen(a);\nendmodule\n"))
+        Resources(netlist, "hwgen", TARGETS["gates"],
+                  Places(Config(), "module hwgen(a);\nendmodule\n"))

@@ -8,6 +8,7 @@ import numpy as np
 from ... import isa
 from ...cost.geometry import Cut, Fold, Pooling, cuts
 from ...cost.parallel import ceildiv, pieces, strip_pieces
+from ...machines import machine_of
 from ..layout.filter_packets import TABLE_WORDS, filter_stream, parameters, table_words
 
 __all__ = ["lower", "Code", "Store"]
@@ -16,7 +17,6 @@ __all__ = ["lower", "Code", "Store"]
 LOADED, BUFFER, COMPLETE, SLOT, PARAMS, PARAMS_FREE, WRITTEN = (1 << n for n in range(7))
 
 _PAD = 63                   # most padding rows or columns of a LOAD
-_AHEAD = 4                  # LOADs that may wait for a buffer: their queue holds 5
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ class _Lowering:
     def __init__(self, config, layer, mapping, sources, y_place, store):
         self.config, self.layer, self.mapping = config, layer, mapping
         self.conv = layer.conv
+        self.order = machine_of(config).order
         self.sources, self.y, self.how = sources, y_place, store
         self.words_per_column = ceildiv(mapping.p, config.lanes)
         self.folds = layer.folds(mapping.fold_r, mapping.fold_s)
@@ -198,8 +199,8 @@ class _Lowering:
                                         tuple(blocks[s][b:b + resident]), i == 0,
                                         i == len(parts) - 1)
 
-    # The order of the commands is one that no order of dispatch can lock up. For a compact
-    # accelerator it is one in which each can run to its end before the next starts.
+    # The order of the commands is one that no order of dispatch can lock up. For a machine that
+    # runs them in order it is one in which each can run to its end before the next starts.
 
     def run(self):
         m, config = self.mapping, self.config
@@ -277,7 +278,7 @@ class _Lowering:
         base = self.base + index % m.buffers * m.tile_words
         height, _, words = self.shape(step)
         groups, ends = ceildiv(step.channels, m.q), []
-        if self.config.compact:         # nothing could overlap
+        if not self.order.tile_pieces:
             return _Tile(step, base, (groups,))
         if not self.layer.depthwise and len(self.sources) == 1:
             x, = self.sources
@@ -422,9 +423,9 @@ class _Lowering:
         if reused and not in_turn:
             begin = len(self.commands)
             self.load_all(following)
-            if not self.config.compact:
-                self.later = self.commands[begin + _AHEAD:]
-                del self.commands[begin + _AHEAD:]
+            if self.order.lookahead is not None:
+                self.later = self.commands[begin + self.order.lookahead:]
+                del self.commands[begin + self.order.lookahead:]
 
     def load_all(self, index):
         for piece in range(self.loads(index)):
@@ -434,7 +435,7 @@ class _Lowering:
         """How a block leaves: its strips, their columns, and the strips of a STORE (0: all)."""
         strips, psum_cols = self.strips(step), step.cols.b - step.cols.a
         pooled = self.layer.pooling != Pooling()
-        if (self.mapping.slots > 1 and not last) or pooled or self.config.compact \
+        if (self.mapping.slots > 1 and not last) or pooled or not self.order.strips_leave_early \
                 or strips != ceildiv(step.rows.b - step.rows.a, self.mapping.e):
             return strips, psum_cols, 0
         size, count = strip_pieces(strips)

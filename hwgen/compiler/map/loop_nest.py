@@ -6,6 +6,7 @@ from functools import cached_property
 from ...config import Config
 from ...cost.geometry import Layer, cuts
 from ...cost.parallel import ceildiv
+from ...machines import machine_of
 from .mapping import Estimate, Mapping
 
 __all__ = ["Nest", "Loop", "Pass"]
@@ -228,16 +229,16 @@ class Nest:
         config, cost, word = self.config, self.estimate, self.config.bus_bytes
         read = cost.dram_read * word
         columns = self.mapping.e * self.mapping.t
-        compact = config.compact        # whose spads take a value a cycle, and whose GLB has a port
+        most = machine_of(config).bandwidths(config)
+        ybus = getattr(cost, most.ybus_cycles)
         return {
             "DRAM, read": (read / cost.cycles, word),
             "DRAM, write": (max(cost.bytes - read, 0) / cost.cycles, word),
-            "filter network": (self.weight_bytes / cost.cycles, 1 if compact else word),
-            "Y-bus": (cost.xbus / cost.cycles, 1) if compact else (word * cost.ybus / cost.cycles,
-                                                                   word),
+            "filter network": (self.weight_bytes / cost.cycles, most.filters),
+            "Y-bus": (most.ybus * ybus / cost.cycles, most.ybus),
             "X-bus of a row": (config.xbus_bytes * cost.xbus / cost.cycles, config.xbus_bytes),
             "psums, GLB": (8 * columns / max(self.taps, 2) * cost.array / cost.cycles,
-                           word if compact else 2 * config.cols * config.bank_bits // 8),
+                           most.glb_psums),
             "spads": (2 * self.layer.conv.macs / cost.cycles, 2 * config.rows * config.cols),
         }
 

@@ -68,7 +68,7 @@ class Estimate:
     a tile or a block that has no second buffer) and ``startup`` (first tile, first filters, last
     block).
 
-    A compact accelerator does one thing after the other: ``cycles`` is the sum of ``compute``,
+    The microcoded machine does one thing after the other: ``cycles`` is the sum of ``compute``,
     ``loader``, ``drain``, ``serial`` (what its commands take beside that) and ``startup``. Its
     ``ybus`` is the feeding of ifmap words, its ``xbus`` their writing into the spads; ``compute``
     sums over the passes, and includes the weights' loading but for what the array hides.

@@ -10,22 +10,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...cost import microcoded as cost_compact
-from ...cost import parallel as cost
 from ...cost.parallel import array_slots, byte_weight, ceildiv, fit
 from ...errors import HwgenError
+from ...machines import machine_of
 from . import given_mappings as override
 from .mapping import Estimate, Mapping
 
 __all__ = ["search"]
 
 _BATCH = 60_000             # elements evaluated at once
-
-# Wanted psum slots and ifmap buffers, all channels in a step, all blocks resident.
-_VARIANTS = np.array([(2, 2, 1, 0), (1, 2, 1, 0), (2, 1, 1, 0), (1, 1, 1, 0), (2, 2, 0, 0),
-                      (1, 2, 0, 0), (1, 1, 0, 0), (1, 2, 0, 1), (1, 2, 1, 1)])
-# Where nothing overlaps, more slots and buffers gain nothing.
-_COMPACT_VARIANTS = np.array([(1, 1, 1, 0), (1, 1, 0, 0), (1, 1, 0, 1), (1, 1, 1, 1)])
 
 
 def search(config, layer, g, timing, fixed=None):
@@ -152,12 +145,12 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
         tuples = override.candidates(config, layer, tuples, fixed)
     if tuples.size == 0:
         return None
-    model = cost_compact if config.compact else cost
+    model = machine_of(config).cost
     bounds = model.lower_bound(config, layer, folds, *tuples)
     order = np.argsort(bounds, kind="stable")
     tuples, bounds = tuples[:, order], bounds[order]
     cuts, tile_cols = _cuts(layer.y.shape[1]), _distinct(layer.y.shape[2], 8)
-    variants = _COMPACT_VARIANTS if config.compact else _VARIANTS
+    variants = np.array(model.variants)
     per_tuple = len(cuts) * len(tile_cols) * len(variants)
     batch = max(_BATCH // per_tuple, 1)
     best, considered = None, 0
@@ -170,9 +163,7 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
             c = override.impose(layer, c, fixed)
         ok, mappings = fit(config, layer, folds, g, c)
         ok &= ~c["repeated"]
-        if not config.compact:          # buffers cost nothing if there is room
-            by_variant = ok.reshape(-1, len(variants))
-            by_variant[:, 1:4] &= ~by_variant[:, :1]
+        ok = model.worthwhile(ok.reshape(-1, len(variants))).reshape(-1)
         if not ok.any():
             continue
         mappings = {key: value[ok] for key, value in mappings.items()}

@@ -217,8 +217,8 @@ def _enlarge(planner, move, sources, y):
                    or piece.table is not None for piece in move.pieces)
             or source.dram_channels != y.dram_channels or not source.stacked or not y.stacked):
         return False
-    channels, height, width = source.dram_channels * wide, source.groups * source.shape[1],
-    source.shape[2]
+    channels, height, width = (source.dram_channels * wide, source.groups * source.shape[1],
+                               source.shape[2])
     part = replace(source, shape=(channels, height, width), group_stride=0)
     done = replace(y, shape=(channels, height * high, width), dram_channels=channels)
     conv = virtual.identity(move.name, done.shape)

@@ -8,6 +8,7 @@ import numpy as np
 from ...cost.geometry import Layer, Pooling
 from ...errors import HwgenError
 from ...isa import StoreMode
+from ...machines import machine_of
 from ...network.graph import Elementwise, Host, MaxPool, Move, Tensor
 from ..layout.dram import Placement
 from ..lower.lower import Store
@@ -24,7 +25,6 @@ _REQUANTISE = Store()
 _RUN = 128                  # most channels of a matrix that are read in one run, where rows ...
 _RUNS = (8, 16, 32, 64)     # ... are long; shorter ones may be faster
 _START = 400                # cycles that a program more costs before and after its work
-_COPY = 30                  # cycles that a compact accelerator copies a value in
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,8 +215,7 @@ class Planner:
         found = self.search(layer, sources, fixed=fixed)
         # A copy, or half of what that costs.
         values = int(np.prod(y.shape))
-        spare = _START + (_COPY * values if self.config.compact else
-                          values // min(self.config.lanes, self.config.bus_bytes))
+        spare = _START + machine_of(self.config).cost.copy_cycles(self.config, values)
         groups = moves.wanted(self, y)
         if not groups:
             groups, spare = elementwise.wanted(self, y), spare // 2

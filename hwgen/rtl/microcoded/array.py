@@ -1,4 +1,4 @@
-"""The array of a compact accelerator: PEs in lock step, their sequencer, the writer of their spads.
+"""The microcoded machine's array: PEs in lock step, their sequencer, the writer of their spads.
 
 Ref: Y.-H. Chen, T. Krishna, J. Emer, V. Sze, "Eyeriss: An Energy-Efficient Reconfigurable
 Accelerator for Deep Convolutional Neural Networks", JSSC 52(1), 2017, section IV.

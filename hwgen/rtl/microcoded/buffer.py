@@ -1,4 +1,4 @@
-"""The global buffer of a compact accelerator: one memory with one port."""
+"""The global buffer of the microcoded machine: one memory with one port."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib.memory import Memory

@@ -1,4 +1,4 @@
-"""The core of a compact accelerator: the engine, and the units that it gives work to."""
+"""The core of the microcoded machine: the engine, and the units that it gives work to."""
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data
@@ -16,10 +16,10 @@ from .mover import Mover
 from .output import OutputUnit
 from .stream import Stream
 
-__all__ = ["CompactCore"]
+__all__ = ["MicrocodedCore"]
 
 
-class CompactCore(Block):
+class MicrocodedCore(Block):
     """Engine, stream, mover, writer, array, output unit and global buffer.
 
     It runs the commands of a program one after the other, each to its end. Its errors are those of

@@ -1,4 +1,4 @@
-"""The stream to and from DRAM: the AXI4 master of a compact accelerator.
+"""The stream to and from DRAM: the AXI4 master of the microcoded machine.
 
 Ref: Arm IHI 0022, AMBA AXI Protocol Specification, A3 (handshake, bursts, 4 KiB rule).
 """

@@ -1,21 +1,121 @@
-"""Running a block's cocotb testbench under Icarus or Verilator, from pytest."""
+"""cocotb benches as tests of pytest: an item for each cocotb test; a block is built once.
 
+What is built stays in ``build/sim``, named by a hash of all that it is made from.
+"""
+
+import ast
+import fcntl
+import functools
 import hashlib
+import json
 import os
+import re
 import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
+import cocotb
 import pytest
 from cocotb_tools.runner import get_runner
 
 from hwgen.rtl.block import Emitter
 from hwgen.tools import find_verilator
+from tests.seed import SEED
 
-__all__ = ["SIMULATORS", "run_block", "run_verilog"]
+__all__ = ["SIMULATORS", "BenchTest", "each_test", "run_block"]
 
 SIMULATORS = ("icarus", "verilator")
 _ROOT = Path(__file__).resolve().parent.parent
+_BUILT = ".built"            # stands in a folder whose simulation is whole
+# Testbenches run for seconds, so that compiling fast beats running fast.
+_ARGUMENTS = {"icarus": ("-g2012",), "verilator": ("-Wno-fatal", "-O3")}
+_MAKE = "OPT_FAST=-O0 OPT_GLOBAL=-O0"
+
+
+@dataclass(frozen=True)
+class BenchTest:
+    """One cocotb test: the module that holds it, as in ``sim.tb_pe``, and its name."""
+    bench: str
+    name: str
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def pattern(self):
+        """Matches its full name, and those of the tests that ``cocotb.parametrize`` makes of it."""
+        return rf"^{re.escape(self.bench)}\.{re.escape(self.name)}(/|$)"
+
+
+@functools.cache
+def _names(bench):
+    """The cocotb tests of a module, in its order, read from its text: an import would need what
+    the simulator gives."""
+    text = (_ROOT / f"{bench.replace('.', '/')}.py").read_text()
+    return tuple(node.name for node in ast.parse(text).body
+                 if isinstance(node, ast.AsyncFunctionDef)
+                 and any(ast.unparse(mark).startswith("cocotb.test")
+                         for mark in node.decorator_list))
+
+
+def each_test(bench, pattern=""):
+    """A decorator that calls a pytest test for each cocotb test, as its argument ``case``.
+
+    Parameters
+    ----------
+    bench : str
+        Module of the bench.
+    pattern : str
+        Regular expression that the beginning of a cocotb test's name matches.
+    """
+    cases = [BenchTest(bench, name) for name in _names(bench) if re.match(pattern, name)]
+    assert cases, f"{bench} has no cocotb test that matches {pattern!r}"
+    return pytest.mark.parametrize("case", cases, ids=str)
+
+
+@functools.cache
+def _emit(block, config):
+    """``(Verilog, top module)`` of a block."""
+    made = block() if config is None else block(config)
+    return "\n".join(Emitter().emit(made).values()), made.module_name
+
+
+def run_block(block, case, *, simulator, config=None, seed=None, **options):
+    """Run one cocotb test on a block; fails with the message of its exception.
+
+    Parameters
+    ----------
+    block : callable
+        Gives the :class:`~hwgen.rtl.block.Block` under test, of ``config`` unless that is None. The
+        bench sees its ports, and ``clk`` and ``rst``.
+    case : BenchTest
+    simulator : str
+        ``"icarus"`` or ``"verilator"``. Icarus missing skips the test.
+    config : Config
+        ``CONFIG`` of :mod:`sim.settings`.
+    seed : int
+        ``SEED`` there; :data:`tests.seed.SEED` by default.
+    options
+        What else the bench asks :func:`sim.settings.option` for; anything that JSON can write.
+    """
+    if simulator == "icarus" and not shutil.which("iverilog"):
+        pytest.skip("Icarus Verilog is not installed: apt-get install iverilog")
+    text, top = _emit(block, config)
+    given = {"seed": SEED if seed is None else seed, "options": options}
+    if config is not None:
+        given["config"] = config.to_dict()
+    runner, folder = _build(text, top, simulator)
+    results = folder / f"results-{os.getpid()}.xml"
+    try:
+        runner.test(hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=case.bench,
+                    test_filter=case.pattern, build_dir=folder, test_dir=_ROOT,
+                    results_xml=str(results), seed=given["seed"],
+                    extra_env={"HWGEN_BENCH": json.dumps(given)})
+    except SystemExit:
+        pass                 # cocotb's answer to a failure; the results tell more
+    _check(results, case)
 
 
 @contextmanager
@@ -29,56 +129,42 @@ def _environment(changes):
         os.environ.update(saved)
 
 
-def run_block(block, testbench, *, simulator, env=None, seed=None):
-    """Emit ``block`` and run the cocotb tests of module ``testbench`` on it.
-
-    Parameters
-    ----------
-    block : Block
-        The device under test; the testbench sees its ports, and ``clk`` and ``rst``.
-    testbench : str
-        Module name, for instance ``"sim.tb_requant"``.
-    simulator : str
-        ``"icarus"`` or ``"verilator"``. Icarus missing skips the test.
-    env : dict of str to str
-        Variables that the testbench reads from ``os.environ``.
-    seed : int
-        Seed of the testbench's random numbers, ``HWGEN_SEED`` in the environment by default, else
-        1. The testbench reads it from ``HWGEN_SEED`` too.
-    """
-    text = "\n".join(Emitter().emit(block).values())
-    run_verilog(text, block.module_name, testbench, simulator=simulator, env=env, seed=seed)
-
-
-def run_verilog(text, toplevel, testbench, *, simulator, env=None, seed=None):
-    """The same for Verilog text."""
-    if simulator == "icarus" and not shutil.which("iverilog"):
-        pytest.skip("Icarus Verilog is not installed: apt-get install iverilog")
-    seed = int(os.environ.get("HWGEN_SEED", 1)) if seed is None else seed
-    print(f"HWGEN_SEED={seed}")
-    key = hashlib.sha256((text + testbench + simulator).encode()).hexdigest()[:16]
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    folder = _ROOT / "build" / "sim" / f"{toplevel}-{simulator}-{key}-{worker}"
-    folder.mkdir(parents=True, exist_ok=True)
-    source = folder / f"{toplevel}.v"
-    if not source.exists() or source.read_text() != text:
-        source.write_text(text)
-    changes = {"HWGEN_SEED": str(seed), "COCOTB_RANDOM_SEED": str(seed),
-               "PYTHONPATH": str(_ROOT), **(env or {})}
-    args = ["-g2012"] if simulator == "icarus" else ["-Wno-fatal", "-O3"]
+def _build(text, top, simulator):
+    """``(runner, folder)`` of the simulation, which is compiled unless an earlier one serves."""
+    changes = {}
     if simulator == "verilator":
         verilator = find_verilator()
-        changes |= verilator.env
-        # Testbenches run for seconds, so that compiling fast beats running fast.
-        changes["MAKEFLAGS"] = changes.get("MAKEFLAGS", "") + " OPT_FAST=-O0 OPT_GLOBAL=-O0"
-        changes["PATH"] = verilator.environ()["PATH"]
-    with _environment(changes):
-        runner = get_runner(simulator)
-        runner.build(sources=[source], hdl_toplevel=toplevel, build_dir=folder, build_args=args,
-                     timescale=("1ns", "1ps"))
-        results = runner.test(hdl_toplevel=toplevel, test_module=testbench, build_dir=folder,
-                              test_dir=_ROOT, results_xml=str(folder / "results.xml"),
-                              extra_env=changes, seed=seed)
-    from cocotb_tools.check_results import get_results
-    total, failed = get_results(results)
-    assert total > 0 and failed == 0, f"{failed} of {total} tests of {testbench} failed"
+        changes = {**verilator.env, "PATH": verilator.environ()["PATH"]}
+        changes["MAKEFLAGS"] = f"{changes.get('MAKEFLAGS', '')} {_MAKE}"
+        binary = verilator.binary
+    else:
+        binary = shutil.which("iverilog")
+    key = hashlib.sha256(repr((text, simulator, _ARGUMENTS, _MAKE, cocotb.__version__, binary,
+                               os.stat(binary).st_mtime_ns)).encode()).hexdigest()[:16]
+    folder = _ROOT / "build" / "sim" / f"{top}-{simulator}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    runner = get_runner(simulator)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)         # other processes of the same test run
+        if not (folder / _BUILT).exists():
+            source = folder / f"{top}.v"
+            source.write_text(text)
+            with _environment(changes):
+                runner.build(sources=[source], hdl_toplevel=top, build_dir=folder,
+                             build_args=_ARGUMENTS[simulator], timescale=("1ns", "1ps"),
+                             always=True)
+            (folder / _BUILT).touch()
+    return runner, folder
+
+
+def _check(results, case):
+    """Fail the pytest test if the cocotb test did, or did not run to its end."""
+    if not results.exists():
+        pytest.fail(f"{case.bench}: the simulation ended before {case.name} did", pytrace=False)
+    ran = list(ElementTree.parse(results).iter("testcase"))
+    results.unlink()
+    for test in ran:
+        for failure in (*test.iter("failure"), *test.iter("error")):
+            pytest.fail(f"{case.bench}.{test.get('name')}: {failure.get('type', 'failed')}: "
+                        f"{failure.get('message')}\n\n{failure.text or ''}", pytrace=False)
+    assert ran, f"{case.bench} ran no test {case.name}"

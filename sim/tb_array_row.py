@@ -3,7 +3,6 @@
 Each pass holds one pair; the sum of the passes' psums is compared with the convolution.
 """
 
-import os
 import random
 from collections import deque
 
@@ -22,6 +21,7 @@ from hwgen.rtl.parallel.array.messages import (
     program_words,
     ymessage,
 )
+from sim.settings import SEED
 from sim.tb_datapath import COMMANDS, CONFIG, Case
 from sim.tb_feed import reference
 
@@ -128,10 +128,9 @@ def check(bench, case, f):
 
 @cocotb.test()
 async def random_commands(dut):
-    seed = int(os.environ["HWGEN_SEED"])
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     for stalls in (0.0, 0.4):
-        rng = random.Random(seed)
+        rng = random.Random(SEED)
         for name in ("row_id", "y", "y_valid", "f", "f_valid", "psum_i", "above_full", "taken",
                      "cause_i"):
             getattr(dut, name).value = 0

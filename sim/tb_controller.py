@@ -1,7 +1,5 @@
 """cocotb testbench of `controller` (tests/rtl/test_controller.py)."""
 
-import json
-import os
 import random
 from collections import deque
 
@@ -10,12 +8,11 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen import isa
-from hwgen.config import Config
 from hwgen.isa.registers import ErrorCode
 from hwgen.rtl.parallel.controller import DEPTH, GIVERS, QUEUES, TAKERS
 from hwgen.rtl.parallel.dma import fetch_beats
+from sim.settings import CONFIG, SEED
 
-CONFIG = Config(**json.loads(os.environ["TB_CONFIG"]))
 PROGRAMS = 6
 BEATS = fetch_beats(CONFIG)
 SIZE = BEATS * CONFIG.bus_bytes    # bytes of a request
@@ -27,7 +24,7 @@ class Bench:
 
     def __init__(self, dut):
         self.dut = dut
-        self.rng = random.Random(int(os.environ["HWGEN_SEED"]))
+        self.rng = random.Random(SEED)
         self.memory = {}                 # commands by byte offset
         self.requests = []               # offsets requested
         self.received = {queue: [] for queue in QUEUES}

@@ -1,6 +1,5 @@
 """cocotb testbench of `csr` (tests/rtl/test_csr.py)."""
 
-import os
 import random
 from itertools import repeat
 
@@ -9,10 +8,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
-from hwgen.config import Config
 from hwgen.isa.registers import COUNTERS, REGISTERS, Access, ErrorCode
+from sim.settings import CONFIG, SEED
 
-CONFIG = Config(rows=32, cols=32, addr_bits=int(os.environ.get("CSR_ADDR_BITS", 32)))
 LATE = 16                    # cycles after the end in which events count
 
 
@@ -21,7 +19,7 @@ class Bench:
 
     def __init__(self, dut):
         self.dut = dut
-        self.rng = random.Random(int(os.environ["HWGEN_SEED"]))
+        self.rng = random.Random(SEED)
         self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "axi"), dut.clk, dut.rst)
         self.master.write_if.log.setLevel("WARNING")
         self.master.read_if.log.setLevel("WARNING")

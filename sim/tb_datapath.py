@@ -1,7 +1,5 @@
 """Random COMPUTE commands on the compute path, against a convolution written out in NumPy."""
 
-import json
-import os
 import random
 
 import cocotb
@@ -10,10 +8,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 from hwgen import isa
-from hwgen.config import Config
+from sim.settings import CONFIG, SEED, option
 
-CONFIG = Config(**json.loads(os.environ.get("HWGEN_CONFIG", "{}")))
-COMMANDS = int(os.environ.get("HWGEN_COMMANDS", 6))
+COMMANDS = option("commands", 6)
 
 
 def fields(**values):
@@ -229,9 +226,8 @@ class Bench:
 
 @cocotb.test()
 async def random_commands(dut):
-    seed = int(os.environ["HWGEN_SEED"])
     for stalls in (0.0, 0.4):
-        rng = random.Random(seed)
+        rng = random.Random(SEED)
         bench = Bench(dut, rng, stalls)
         for name in ("compute", "filter", "data", "drain", "load"):
             getattr(dut, f"{name}__valid").value = 0

@@ -1,8 +1,6 @@
 """Testbench of the read and the write DMA, against the bus models of cocotbext-axi."""
 
 import itertools
-import json
-import os
 import random
 from collections import deque
 
@@ -11,11 +9,10 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiReadBus, AxiWriteBus
 from cocotbext.axi.axi_ram import AxiRamRead, AxiRamWrite
 
-from hwgen.config import Config
 from hwgen.rtl.parallel.dma import fetch_beats
+from sim.settings import CONFIG
 from sim.streams import receive, send, start, watch
 
-CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
 BUS = CONFIG.bus_bytes
 SIZE = 1 << 16
 BASE = 0x4_0000_0000 if CONFIG.addr_bits > 34 else 0x8000_1000

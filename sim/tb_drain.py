@@ -1,7 +1,5 @@
 """Testbench of the drain, against a NumPy model of STORE on random psums and parameters."""
 
-import json
-import os
 import random
 from collections import deque
 from itertools import product
@@ -11,12 +9,11 @@ import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen import isa
-from hwgen.config import Config
 from hwgen.isa import StoreMode
+from sim.settings import CONFIG, SEED, option
 from sim.streams import receive, send, start
 from sim.tb_requant import VECTOR, reference
 
-CONFIG = Config(**json.loads(os.environ["TB_CONFIG"]))
 LANES, COLS = CONFIG.lanes, CONFIG.cols
 DEPTH = CONFIG.bank_depth
 WORDS = CONFIG.param_words[0]                  # those of the tables included
@@ -247,16 +244,16 @@ class Bench:
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def random_commands(dut):
     """Random commands, every stream stalled at random."""
-    random.seed(int(os.environ["HWGEN_SEED"]))
+    random.seed(SEED)
     bench = Bench(dut, stall=0.3)
     await bench.start()
-    await bench.run([random_command(random) for _ in range(int(os.environ["DRAIN_COMMANDS"]))])
+    await bench.run([random_command(random) for _ in range(option("commands", 16))])
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def throughput(dut):
     """A word a cycle without stalls: the cycles beyond the reads are bounded."""
-    random.seed(int(os.environ["HWGEN_SEED"]))
+    random.seed(SEED)
     bench = Bench(dut, stall=0)
     await bench.start()
     common = dict(wait=0, signal_written=0, bank=0, zy=0, ysigned=0, lo=0, hi=255,

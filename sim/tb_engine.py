@@ -1,25 +1,25 @@
 """Testbench of the microcoded machine's engine: what it gives to its ports, with stalls.
 
-``HWGEN_EXPECTED`` is a JSON list of (port, value), ``HWGEN_WORDS`` the words of the stream, of
-which ``HWGEN_TAKEN`` are taken.
+Option ``expected`` is a list of (port, value), ``words`` the words of the stream, of which
+``taken`` are taken.
 """
 
-import json
-import os
 import random
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
+from sim.settings import SEED, option
+
 PROGRAM, BASE = 0x1234_5680, 0x9ABC_D000     # the engine's other inputs
 
 
 @cocotb.test()
 async def gives(dut):
-    random.seed(int(os.environ["HWGEN_SEED"]))
-    expected = [tuple(each) for each in json.loads(os.environ["HWGEN_EXPECTED"])]
-    words = json.loads(os.environ["HWGEN_WORDS"])
+    random.seed(SEED)
+    expected = [tuple(each) for each in option("expected")]
+    words = option("words")
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     for name, value in (("hold", 1), ("ready", 0), ("word_valid", 0), ("word", 0),
                         ("program", PROGRAM), ("base", BASE), ("rst", 1)):
@@ -47,4 +47,4 @@ async def gives(dut):
             assert valid
             taken += 1
     assert len(given) == len(expected), f"{len(given)} of {len(expected)} gifts"
-    assert taken == int(os.environ["HWGEN_TAKEN"])
+    assert taken == option("taken")

@@ -1,6 +1,5 @@
 """Random COMPUTE commands on the feed alone: every Y-bus message, read, pass and semaphore."""
 
-import os
 import random
 from collections import deque
 
@@ -11,6 +10,7 @@ from cocotb.triggers import RisingEdge
 from hwgen import isa
 from hwgen.rtl.parallel.array.messages import RowProgram, Tag, YKind, program_words, ymessage
 from hwgen.rtl.parallel.glb.psum_controller import PASS
+from sim.settings import SEED
 from sim.tb_datapath import COMMANDS, CONFIG, Case
 
 #: Cycles from a request to its message.
@@ -200,10 +200,9 @@ def check(bench, case, f):
 
 @cocotb.test()
 async def random_commands(dut):
-    seed = int(os.environ["HWGEN_SEED"])
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     for stalls in (0.0, 0.4):
-        rng = random.Random(seed)
+        rng = random.Random(SEED)
         bench = Bench(dut, rng, stalls)
         dut.command__valid.value = 0
         dut.command__payload.value = 0

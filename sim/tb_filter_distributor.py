@@ -1,7 +1,5 @@
 """Testbench of the filter distributor: random packets, cut into commands at any word."""
 
-import json
-import os
 import random
 from collections import deque
 
@@ -9,12 +7,11 @@ import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen import isa
-from hwgen.config import Config
 from hwgen.rtl.parallel.array.messages import FilterHead, fmessage
+from sim.settings import CONFIG, option
 from sim.streams import receive, send, start
 
-CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
-COUNT = int(os.environ.get("TB_COUNT", "25"))
+COUNT = option("count", 25)
 BUS = CONFIG.bus_bytes
 INPUTS = ["command__valid", "command__payload", "req__ready", "data__valid", "data__payload",
           "stop"]

@@ -1,20 +1,16 @@
 """Testbench of the global buffer: all of its users at once, against a memory in Python."""
 
-import json
-import os
 import random
 from collections import defaultdict
 
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from hwgen.config import Config
 from hwgen.rtl.parallel.glb.glb_bank import psum_control
+from sim.settings import CONFIG, SEED, option
 from sim.streams import start
 
-CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
-COUNT = int(os.environ.get("TB_COUNT", "2000"))
-SEED = int(os.environ.get("HWGEN_SEED", "1"))
+COUNT = option("count", 2000)
 BUS = CONFIG.bus_bits
 CONTROL = psum_control(CONFIG)
 INPUTS = ["psum", "control", "feed_read", "feed_addr", "drain__valid",

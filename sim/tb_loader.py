@@ -1,7 +1,5 @@
 """Testbench of the loader, against the sentences that define LOAD and PARAMS."""
 
-import json
-import os
 import random
 from collections import deque
 
@@ -10,11 +8,10 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from hwgen import isa
-from hwgen.config import Config
+from sim.settings import CONFIG, option
 from sim.streams import receive, send, start
 
-CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
-COUNT = int(os.environ.get("TB_COUNT", "40"))
+COUNT = option("count", 40)
 BUS = CONFIG.bus_bytes
 SIZE = 1 << 18
 INPUTS = ["command__valid", "command__payload", "take__ready", "req__ready", "data__valid",

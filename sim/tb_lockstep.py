@@ -1,10 +1,8 @@
 """Testbench of the microcoded machine's array: psums of random passes, against NumPy.
 
-``HWGEN_CONFIG`` is the configuration as JSON, ``HWGEN_COUNT`` the number of blocks of psums.
+Option ``count`` is the number of blocks of psums.
 """
 
-import json
-import os
 import random
 
 import cocotb
@@ -12,10 +10,9 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from hwgen.config import Config
 from hwgen.rtl.microcoded.microcode import Setting
+from sim.settings import CONFIG, SEED, option
 
-CONFIG = Config(**json.loads(os.environ["HWGEN_CONFIG"]))
 ROWS, COLS, RING = CONFIG.rows, CONFIG.cols, CONFIG.ifmap_spad
 HALF = 4 * -(-CONFIG.filter_spad // 4)
 _STROBES = ("set", "go", "round", "filled", "filter_we", "ifmap_we")
@@ -145,9 +142,8 @@ class Bench:
 
 @cocotb.test()
 async def blocks(dut):
-    seed = int(os.environ["HWGEN_SEED"])
-    random.seed(seed)
-    bench = Bench(dut, np.random.default_rng(seed))
+    random.seed(SEED)
+    bench = Bench(dut, np.random.default_rng(SEED))
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     for name in (*_STROBES, "value", "rdata", "filter_waddr", "filter_wdata", "ifmap_waddr",
                  "ifmap_wdata"):
@@ -156,5 +152,5 @@ async def blocks(dut):
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
     cocotb.start_soon(bench.watch())
-    for _ in range(int(os.environ["HWGEN_COUNT"])):
+    for _ in range(option("count", 6)):
         await bench.block()

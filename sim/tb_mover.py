@@ -1,6 +1,5 @@
 """Testbench of the microcoded machine's mover, against bytes in a list."""
 
-import os
 import random
 
 import cocotb
@@ -8,6 +7,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from hwgen.rtl.microcoded.microcode import Move
+from sim.settings import SEED
 
 MOVES = 150
 _BYTES = 1 << 16
@@ -60,7 +60,7 @@ class Bench:
 @cocotb.test()
 async def moves(dut):
     """Copies, fills and drops one after the other; some go on where the one before ended."""
-    random.seed(int(os.environ["HWGEN_SEED"]))
+    random.seed(SEED)
     bench = Bench(dut)
     stream = b"".join(word.to_bytes(4, "little") for word in bench.words)
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())

@@ -1,12 +1,13 @@
 """Vectors for the output unit, and its cocotb testbench."""
 
-import os
 import random
 
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
+
+from sim.settings import SEED
 
 from . import tb_requant
 from .tb_requant import reference
@@ -111,9 +112,8 @@ class _Driver:
 @cocotb.test()
 async def maxima(dut):
     """Maxima of one result and more, and sums as their bytes."""
-    seed = int(os.environ["HWGEN_SEED"])
-    rng = random.Random(seed)
-    v = vectors(np.random.default_rng(seed), 1500)
+    rng = random.Random(SEED)
+    v = vectors(np.random.default_rng(SEED), 1500)
     driver = _Driver(dut, rng)
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     dut.rst.value = 1

@@ -1,7 +1,5 @@
 """Testbench of a PE: random taps and spad writes, against a model of its contract."""
 
-import json
-import os
 import random
 from collections import deque
 
@@ -9,12 +7,10 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from hwgen.config import Config
 from hwgen.rtl.parallel.array.pe import PE
+from sim.settings import CONFIG, SEED, option
 
-CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
-COUNT = int(os.environ.get("TB_COUNT", "2000"))
-SEED = int(os.environ.get("HWGEN_SEED", "1"))
+COUNT = option("count", 2000)
 WEIGHTS = 2 * CONFIG.filter_spad
 CHUNKS = CONFIG.ifmap_spad // CONFIG.xbus_bytes
 INPUTS = ["filter_we", "filter_waddr", "filter_wdata", "ifmap_we", "ifmap_waddr", "ifmap_wdata",

@@ -1,20 +1,17 @@
 """Testbench of the psum controller: whole traces against the documented order and timing."""
 
-import json
-import os
 import random
 from collections import defaultdict, deque
 
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from hwgen.config import Config
 from hwgen.rtl.parallel.glb.glb_bank import psum_control
 from hwgen.rtl.parallel.glb.psum_controller import PASS
+from sim.settings import CONFIG, option
 from sim.streams import receive, send, start
 
-CONFIG = Config(**json.loads(os.environ.get("TB_CONFIG", "{}")))
-COUNT = int(os.environ.get("TB_COUNT", "30"))
+COUNT = option("count", 30)
 CONTROL = psum_control(CONFIG)
 INPUTS = ["passes__valid", "passes__payload", "full", "semaphores__ready"]
 QUEUE = 2       # cycles from taking a pass into the queue to the first in which it can begin

@@ -1,6 +1,5 @@
 """Vectors for the `requant` block, their NumPy reference, and its cocotb testbench."""
 
-import os
 import random
 
 import cocotb
@@ -9,6 +8,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen.rtl.parallel.store.requant import Requant
+from sim.settings import SEED
 
 __all__ = ["VECTOR", "vectors", "reference", "compare"]
 
@@ -112,9 +112,8 @@ def compare(v, y):
 @cocotb.test()
 async def stalled(dut):
     """The directed vectors, with ``en`` low at random."""
-    seed = int(os.environ["HWGEN_SEED"])
-    stall = random.Random(seed)
-    v = vectors(np.random.default_rng(seed), 4000)
+    stall = random.Random(SEED)
+    v = vectors(np.random.default_rng(SEED), 4000)
     fields = {name: v[name].view("u4" if v[name].itemsize == 4 else "u1").tolist()
               for name in v.dtype.names}
     delays = dict(acc=0, scale=Requant.SCALE_DELAY, zy=Requant.RANGE_DELAY,

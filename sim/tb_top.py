@@ -1,24 +1,21 @@
 """The whole design on cocotbext-axi's bus models: random layers, driven as by a host.
 
-``HWGEN_CONFIG`` is the configuration as JSON, ``HWGEN_MACS`` the most multiply-accumulates of a
-layer, ``HWGEN_COUNT`` the number of layers, which run one after another without a reset.
+Option ``macs`` is the most multiply-accumulates of a layer, ``count`` the number of layers, which
+run one after another without a reset.
 """
-
-import json
-import os
 
 import cocotb
 import numpy as np
 from cocotb.task import bridge, resume
 
 from hwgen.compiler import compile_network
-from hwgen.config import Config
 from hwgen.host.driver import Driver
 from hwgen.host.network_runner import execute
 from hwgen.importer import onnx_import
 from hwgen.network import golden
 from hwgen.simulate.cocotb_bus import CocotbBus
 from hwgen.verify.random_layers import random_case
+from sim.settings import CONFIG, SEED, option
 
 
 class _Blocking:
@@ -42,8 +39,5 @@ def _run(bus, config, seed, count, max_macs):
 
 @cocotb.test()
 async def random_layers(dut):
-    seed = int(os.environ["HWGEN_SEED"])
-    bus = CocotbBus(dut, base=0x4000_0000, stall=0.2, seed=seed)
-    config = Config(**json.loads(os.environ["HWGEN_CONFIG"]))
-    await bridge(_run)(_Blocking(bus), config, seed, int(os.environ["HWGEN_COUNT"]),
-                       int(os.environ["HWGEN_MACS"]))
+    bus = CocotbBus(dut, base=0x4000_0000, stall=0.2, seed=SEED)
+    await bridge(_run)(_Blocking(bus), CONFIG, SEED, option("count", 3), option("macs", 6000))

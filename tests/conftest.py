@@ -1,3 +1,5 @@
+"""What all tests share: options, the seed in reports, and a small network on a small array."""
+
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,8 +16,21 @@ from hwgen.simulate import verilated
 from hwgen.simulate.hardware import generated
 from hwgen.simulate.verilated import VerilatedBus
 from hwgen.verilog.accelerator import generate
+from tests.seed import SEED
 
 _LENET = Path(__file__).parents[1] / "examples" / "lenet5"
+
+
+def pytest_report_header():
+    return f"HWGEN_SEED={SEED}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    """A failure says the seed that repeats it."""
+    report = (yield).get_result()
+    if report.failed:
+        report.sections.append(("seed", f"HWGEN_SEED={SEED}"))
 
 
 @pytest.fixture(scope="session")

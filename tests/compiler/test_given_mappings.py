@@ -1,6 +1,5 @@
 """Mappings that are given: files, limits, the published ones; and programs that run as given."""
 
-import os
 import re
 from dataclasses import asdict
 
@@ -16,10 +15,9 @@ from hwgen.errors import HwgenError
 from hwgen.host.layer_bench import layer_network
 from hwgen.network.eyeriss import MAPPINGS
 from hwgen.network.shapes import NETWORKS
+from tests.seed import SEED
 
 from .layers import check, conv, network, pool, random_config, random_conv, tensor
-
-SEED = int(os.environ.get("HWGEN_SEED", 1))
 
 
 def nests(program):
@@ -33,7 +31,6 @@ def free(mapping):
 
 @pytest.mark.parametrize("number", range(12))
 def test_a_mapping_written_to_a_file_is_found_again(number, tmp_path):
-    print(f"HWGEN_SEED={SEED}")
     rng = np.random.default_rng((SEED, number))
     config = random_config(rng)
     x = tensor("x", tuple(int(n) for n in rng.integers(2, 16, 3)), rng)
@@ -49,7 +46,6 @@ def test_a_mapping_written_to_a_file_is_found_again(number, tmp_path):
 
 
 def test_layers_of_several_programs_are_left_to_the_search(tmp_path):
-    print(f"HWGEN_SEED={SEED}")
     rng = np.random.default_rng(SEED)
     first = conv(rng, tensor("x", (8, 24, 24), rng), 16, (1, 1), name="first")
     net = network(first, pool(first.y, (5, 5), (1, 1), name="pool"))
@@ -65,7 +61,6 @@ def test_layers_of_several_programs_are_left_to_the_search(tmp_path):
 @pytest.mark.parametrize("number", range(20))
 def test_what_is_given_is_done_and_computes_right(number):
     """Some fields of a mapping that was found for a machine with half the GLB."""
-    print(f"HWGEN_SEED={SEED}")
     rng = np.random.default_rng((SEED, number))
     config = random_config(rng)
     larger = config.replace(glb_kib=config.glb_kib * (2 if config.bank_depth < 16_000 else 1))

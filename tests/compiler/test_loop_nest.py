@@ -1,7 +1,6 @@
 """What a mapping is said to be, against the commands and filter packets that it became."""
 
 import json
-import os
 from math import prod
 from xml.etree import ElementTree
 
@@ -14,10 +13,9 @@ from hwgen.compiler.map import explain
 from hwgen.compiler.map.loop_nest import Nest
 from hwgen.config import Config
 from hwgen.isa import disassemble as listing
+from tests.seed import SEED
 
 from .layers import conv, network, pool, random_config, random_conv, random_graph, tensor
-
-SEED = int(os.environ.get("HWGEN_SEED", 1))
 
 
 def nest(program):
@@ -68,7 +66,6 @@ def test_the_nest_multiplies_out(options, glb_kib):
 @pytest.mark.parametrize("number", range(20))
 def test_pictures_are_what_the_filter_packets_do(number):
     """The first pass and the last: which rows and columns take weights."""
-    print(f"HWGEN_SEED={SEED}")
     rng = np.random.default_rng((SEED, number))
     config = random_config(rng)
     x = tensor("x", tuple(int(n) for n in rng.integers(2, 16, 3)), rng)
@@ -123,7 +120,6 @@ def test_storage_and_bandwidth_stay_within_the_machine():
 
 def test_all_kinds_of_layers_can_be_told():
     """Networks with elementwise layers, moves and pooling: told whole, as text and as data."""
-    print(f"HWGEN_SEED={SEED}")
     for number in range(8):
         rng = np.random.default_rng((SEED, number))
         config = random_config(rng, tables=True)

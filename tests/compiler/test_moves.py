@@ -1,6 +1,5 @@
 """Elementwise layers, data movement, dilated pooling and sums, on the machine model."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +9,7 @@ from hwgen.compiler import compile_network
 from hwgen.config import Config
 from hwgen.errors import HwgenError
 from hwgen.network.graph import Move, Piece
+from tests.seed import SEED
 
 from .layers import (
     accumulation,
@@ -30,7 +30,6 @@ from .layers import (
     tensor,
 )
 
-SEED = int(os.environ.get("HWGEN_SEED", 1))
 SMALL = Config(rows=3, cols=4, glb_kib=8, params_depth=512, lanes=2, filter_spad=32, ifmap_spad=32)
 TINY = Config(rows=1, cols=2, glb_kib=4, params_depth=256, lanes=1, bus_bits=32, filter_spad=8,
               ifmap_spad=16)
@@ -40,7 +39,6 @@ CONFIGS = pytest.mark.parametrize("config", [TINY, SMALL, Config()],
 
 @pytest.fixture
 def rng():
-    print(f"HWGEN_SEED={SEED}")
     return np.random.default_rng(SEED)
 
 
@@ -52,7 +50,6 @@ def run(net, config, rng):
 
 @pytest.mark.parametrize("number", range(40))
 def test_random_graphs(number):
-    print(f"HWGEN_SEED={SEED}")
     rng = np.random.default_rng((SEED, number))
     config = random_config(rng, bool(rng.integers(3)))
     run(random_graph(rng, config), config, rng)

@@ -1,6 +1,5 @@
 """Compiled networks on the machine model give the golden model's tensors."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from hwgen.config import PRESETS, Config
 from hwgen.isa import COMMAND_BYTES, pack, unpack
 from hwgen.isa.disassemble import commands
 from hwgen.isa.functional import Machine, MachineError
+from tests.seed import SEED
 
 from .layers import (
     check,
@@ -27,20 +27,17 @@ from .layers import (
     tensor,
 )
 
-SEED = int(os.environ.get("HWGEN_SEED", 1))
 SMALL = Config(rows=3, cols=4, glb_kib=4, params_depth=64, tables=False, lanes=2,
                filter_spad=32, ifmap_spad=32)
 
 
 @pytest.fixture
 def rng():
-    print(f"HWGEN_SEED={SEED}")
     return np.random.default_rng(SEED)
 
 
 @pytest.mark.parametrize("number", range(40))
 def test_random(number):
-    print(f"HWGEN_SEED={SEED}")
     rng = np.random.default_rng((SEED, number))
     config, net = random_config(rng), random_network(rng)
     check(net, compile_network(net, config), rng)
@@ -49,7 +46,6 @@ def test_random(number):
 @pytest.mark.parametrize("number", range(24))
 def test_joined(number):
     """Layers in one program; each works with what the one before it wrote."""
-    print(f"HWGEN_SEED={SEED}")
     rng = np.random.default_rng((SEED, number, 1))
     config = random_config(rng, tables=number % 2 == 0)
     net = random_graph(rng, config) if number % 2 == 0 else random_network(rng)

@@ -1,6 +1,5 @@
 """The cost model against the commands it speaks of, and against what the brief expects of it."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -12,15 +11,13 @@ from hwgen.config import Config, resolve
 from hwgen.cost import parallel as cost
 from hwgen.cost.parallel import Timing
 from hwgen.machines import machine_of, machines
+from tests.seed import SEED
 
 from ..compiler.layers import conv, network, pool, random_config, random_conv, tensor
-
-SEED = int(os.environ.get("HWGEN_SEED", 1))
 
 
 @pytest.fixture
 def rng():
-    print(f"HWGEN_SEED={SEED}")
     return np.random.default_rng(SEED)
 
 

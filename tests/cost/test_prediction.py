@@ -1,6 +1,5 @@
 """The cost model's cycles against the RTL's counters."""
 
-import os
 
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ from hwgen.simulate.dram import Dram
 from hwgen.simulate.hardware import generated
 from hwgen.simulate.simulators import prepare
 from tests.compiler.layers import accumulation, conv, dense, network, pool, tensor
+from tests.seed import SEED
 
-SEED = int(os.environ.get("HWGEN_SEED", 1))
 LAYERS = 8
 
 
@@ -50,7 +49,6 @@ def small():
 
 @pytest.mark.parametrize("number", range(LAYERS))
 def test_random_layers(small, number):
-    print(f"HWGEN_SEED={SEED}")
     config, start = small
     shape = random_shape(np.random.default_rng((SEED, number)))
     result = bench_layer("random", shape, config, start, sparsity=0.4, seed=SEED)
@@ -76,7 +74,6 @@ def given(rng, shape):
 @pytest.mark.parametrize("mapped", [False, True], ids=["searched", "given"])
 @pytest.mark.parametrize("number", range(LAYERS))
 def test_random_layers_of_the_microcoded_machine(microcoded, number, mapped):
-    print(f"HWGEN_SEED={SEED}")
     config, start = microcoded
     rng = np.random.default_rng((SEED, number))
     shape = random_shape(rng)

@@ -1,6 +1,5 @@
 """Random single layers in every form of quantised ONNX: golden model against ONNX Runtime."""
 
-import os
 
 import numpy as np
 import pytest
@@ -8,10 +7,9 @@ import pytest
 from hwgen.importer import onnx_import
 from hwgen.importer.reference import Reference
 from hwgen.network import golden
+from tests.seed import SEED
 
 from .models import Builder
-
-SEED = int(os.environ.get("HWGEN_SEED", "1"))
 
 
 class Layer:

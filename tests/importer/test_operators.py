@@ -1,6 +1,5 @@
 """Every operator in both forms, random shapes, scales and zero points, against ONNX Runtime."""
 
-import os
 
 import numpy as np
 import pytest
@@ -9,10 +8,10 @@ from hwgen.importer import onnx_import
 from hwgen.importer.reference import Reference
 from hwgen.network import golden
 from hwgen.network.graph import Conv, Elementwise, Host, MaxPool, Move
+from tests.seed import SEED
 
 from .models import Builder
 
-SEED = int(os.environ.get("HWGEN_SEED", "1"))
 F, U, S = np.float32, np.dtype(np.uint8), np.dtype(np.int8)
 
 
@@ -20,7 +19,7 @@ class Case:
     """A builder with random codes for inputs and the scales of a random operator."""
 
     def __init__(self, seed):
-        print(f"HWGEN_SEED {SEED}, seed {seed}")
+        print(f"seed {seed}")
         self.rng, self.b = np.random.default_rng([SEED, seed]), Builder()
         self.dtype = U if self.rng.integers(2) else S
         self.quant = {}

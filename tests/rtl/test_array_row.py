@@ -1,17 +1,14 @@
-"""One array row alone."""
-
-import dataclasses
-import json
+"""One array row alone, which is then the whole array."""
 
 import pytest
 
 from hwgen.config import Config
 from hwgen.rtl.parallel.array.array_row import ArrayRow
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_random_commands(simulator):
-    config = Config(rows=1, cols=4, glb_kib=32, lanes=2)
-    run_block(ArrayRow(config), "sim.tb_array_row", simulator=simulator, env={
-        "HWGEN_CONFIG": json.dumps(dataclasses.asdict(config)), "HWGEN_COMMANDS": "3"})
+@each_test("sim.tb_array_row")
+def test_psums_of_random_commands(case, simulator):
+    run_block(ArrayRow, case, simulator=simulator, commands=3,
+              config=Config(rows=1, cols=4, glb_kib=32, lanes=2))

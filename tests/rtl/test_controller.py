@@ -1,27 +1,24 @@
 """Controller: fetch, queues, semaphores, errors."""
 
-import json
-
 import pytest
 
 from hwgen.config import Config
 from hwgen.rtl.parallel.controller import Controller
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 
-
-def run(simulator, bus_bits, tables, burst=16, **env):
-    config = dict(bus_bits=bus_bits, lanes=8, params_depth=2048, tables=tables,
-                  ifmap_spad=64, burst=burst, addr_bits=40)
-    run_block(Controller(Config(**config)), "sim.tb_controller", simulator=simulator,
-              env={"TB_CONFIG": json.dumps(config), **env})
+CONFIG = Config(lanes=8, params_depth=2048, ifmap_spad=64, burst=16, addr_bits=40)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_controller(simulator):
-    run(simulator, 64, tables=False)
+@each_test("sim.tb_controller")
+def test_order_of_commands_and_errors(case, simulator):
+    run_block(Controller, case, simulator=simulator,
+              config=CONFIG.replace(bus_bits=64, tables=False))
 
 
 @pytest.mark.parametrize("bus_bits, burst", [(32, 16), (32, 8), (128, 16), (256, 16)])
-def test_bus_widths(bus_bits, burst):
+@each_test("sim.tb_controller", "programs$")
+def test_bus_widths(case, bus_bits, burst):
     """With 32 bits and bursts of 8 beats, a command takes two."""
-    run("icarus", bus_bits, tables=True, burst=burst, COCOTB_TEST_FILTER="programs$")
+    run_block(Controller, case, simulator="icarus",
+              config=CONFIG.replace(bus_bits=bus_bits, burst=burst))

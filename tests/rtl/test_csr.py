@@ -5,10 +5,10 @@ import pytest
 from hwgen.config import Config
 from hwgen.isa.registers import REGISTERS
 from hwgen.rtl.csr import CSR
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 
 
-def test_map():
+def test_registers_and_fields_do_not_overlap():
     """Registers do not overlap, fields stay within 32 bits and do not overlap."""
     offsets = [register.offset for register in REGISTERS.values()]
     assert len(set(offsets)) == len(offsets)
@@ -21,21 +21,23 @@ def test_map():
         assert free <= 32, register.name
 
 
-def run(simulator, addr_bits, tests):
-    run_block(CSR(Config(rows=32, cols=32, addr_bits=addr_bits)), "sim.tb_csr", simulator=simulator,
-              env={"CSR_ADDR_BITS": str(addr_bits), "COCOTB_TEST_FILTER": tests})
+def run(case, simulator, addr_bits):
+    run_block(CSR, case, simulator=simulator, config=Config(rows=32, cols=32, addr_bits=addr_bits))
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_csr(simulator):
-    run(simulator, 40, "registers|concurrent|programs|soft_reset|running_counts")
+@each_test("sim.tb_csr", "(?!carry)")
+def test_registers_and_counters(case, simulator):
+    run(case, simulator, 40)
 
 
 @pytest.mark.parametrize("addr_bits", [32, 64])
-def test_address_widths(addr_bits):
-    run("icarus", addr_bits, "registers")
+@each_test("sim.tb_csr", "registers")
+def test_address_widths(case, addr_bits):
+    run(case, "icarus", addr_bits)
 
 
 @pytest.mark.long
-def test_carry():
-    run("verilator", 40, "carry")
+@each_test("sim.tb_csr", "carry")
+def test_counters_carry_into_their_upper_halves(case):
+    run(case, "verilator", 40)

@@ -1,13 +1,10 @@
 """Feed, filter distributor, array, psum controller and GLB together."""
 
-import dataclasses
-import json
-
 import pytest
 
 from hwgen.config import Config
 from sim.datapath import Datapath
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 
 SHAPES = {
     "2x14": dict(rows=2, cols=14),
@@ -26,7 +23,6 @@ RUNS = [(shape, simulator) for shape in SHAPES for simulator in SIMULATORS
 
 
 @pytest.mark.parametrize("shape, simulator", RUNS)
-def test_random_commands(shape, simulator):
-    config = Config(**SHAPES[shape])
-    run_block(Datapath(config), "sim.tb_datapath", simulator=simulator, env={
-        "HWGEN_CONFIG": json.dumps(dataclasses.asdict(config)), "HWGEN_COMMANDS": "3"})
+@each_test("sim.tb_datapath")
+def test_psums_of_random_commands(case, shape, simulator):
+    run_block(Datapath, case, simulator=simulator, config=Config(**SHAPES[shape]), commands=3)

@@ -1,12 +1,10 @@
 """The DMAs: bursts, alignments, latency, errors, halt, at every bus width."""
 
-import json
-
 import pytest
 
 from hwgen.config import Config
 from hwgen.rtl.parallel.dma import read_dma, write_dma
-from sim.runner import run_block
+from sim.runner import each_test, run_block
 
 CONFIGS = {
     32: dict(bus_bits=32, lanes=1, xbus_bytes=1, burst=16),
@@ -16,25 +14,23 @@ CONFIGS = {
 }
 
 
-def run(block, config, simulator, prefix):
-    run_block(block(Config(**config)), "sim.tb_dma", simulator=simulator,
-              env={"TB_CONFIG": json.dumps(config), "COCOTB_TEST_FILTER": prefix})
-
-
 CASES = [("icarus", bits) for bits in CONFIGS] + [("verilator", 64)]
 
 
 @pytest.mark.parametrize("simulator, bus_bits", CASES)
-def test_read_dma(simulator, bus_bits):
-    run(read_dma, CONFIGS[bus_bits], simulator, "read_")
+@each_test("sim.tb_dma", "read_")
+def test_reads(case, simulator, bus_bits):
+    run_block(read_dma, case, simulator=simulator, config=Config(**CONFIGS[bus_bits]))
 
 
 @pytest.mark.parametrize("simulator, bus_bits", CASES)
-def test_write_dma(simulator, bus_bits):
-    run(write_dma, CONFIGS[bus_bits], simulator, "write_")
+@each_test("sim.tb_dma", "write_")
+def test_writes(case, simulator, bus_bits):
+    run_block(write_dma, case, simulator=simulator, config=Config(**CONFIGS[bus_bits]))
 
 
 @pytest.mark.parametrize("lanes", (2, 8))
-def test_write_dma_lanes(lanes):
-    """Fewer and more bytes in a transfer than in a bus word."""
-    run(write_dma, dict(bus_bits=32, lanes=lanes, params_depth=2048, burst=16), "icarus", "write_")
+@each_test("sim.tb_dma", "write_")
+def test_writes_of_fewer_and_more_bytes_than_a_bus_word(case, lanes):
+    run_block(write_dma, case, simulator="icarus",
+              config=Config(bus_bits=32, lanes=lanes, params_depth=2048, burst=16))

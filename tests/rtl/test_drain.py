@@ -1,12 +1,10 @@
 """The drain against a NumPy model of STORE, for several widths of its words."""
 
-import json
-
 import pytest
 
 from hwgen.config import Config
 from hwgen.rtl.parallel.store.drain import Drain
-from sim.runner import run_block
+from sim.runner import each_test, run_block
 
 CONFIGS = {
     "lanes-1": dict(cols=3, rows=2, lanes=1, bus_bits=32, xbus_bytes=1, params_depth=32,
@@ -24,7 +22,7 @@ CONFIGS = {
 @pytest.mark.parametrize("simulator,name", [
     *(("icarus", name) for name in CONFIGS), ("verilator", "lanes-2-tables"),
     ("verilator", "lanes-8-tables")])
-def test_drain(simulator, name):
-    commands = {"icarus": 16, "verilator": 100}[simulator]
-    run_block(Drain(Config(**CONFIGS[name])), "sim.tb_drain", simulator=simulator,
-              env={"TB_CONFIG": json.dumps(CONFIGS[name]), "DRAIN_COMMANDS": str(commands)})
+@each_test("sim.tb_drain")
+def test_outputs_of_every_store_mode(case, simulator, name):
+    run_block(Drain, case, simulator=simulator, config=Config(**CONFIGS[name]),
+              commands={"icarus": 16, "verilator": 100}[simulator])

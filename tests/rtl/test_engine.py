@@ -1,7 +1,6 @@
 """The engine against an interpreter of its instructions, written from their list alone."""
 
-import json
-import os
+from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -10,10 +9,10 @@ import pytest
 from hwgen.config import preset
 from hwgen.rtl.microcoded.engine import Engine
 from hwgen.rtl.microcoded.microcode import Input, Op, Port, Program, When
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, BenchTest, run_block
 from sim.tb_engine import BASE, PROGRAM
+from tests.seed import SEED
 
-SEED = int(os.environ.get("HWGEN_SEED", 1))
 _MASK = 0xFFFF
 
 
@@ -146,15 +145,13 @@ def run(program, words, simulator):
     expected = interpreter.run()
     assert len(expected) > 4
     with mock.patch("hwgen.rtl.microcoded.engine.firmware.build", return_value=program):
-        run_block(Engine(preset("up5k")), "sim.tb_engine", simulator=simulator, env={
-            "HWGEN_EXPECTED": json.dumps(expected),
-            "HWGEN_WORDS": json.dumps(words), "HWGEN_TAKEN": str(interpreter.taken)})
+        run_block(partial(Engine, preset("up5k")), BenchTest("sim.tb_engine", "gives"),
+                  simulator=simulator, expected=expected, words=words, taken=interpreter.taken)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 @pytest.mark.parametrize("number", range(3))
 def test_random_programs(simulator, number):
-    print(f"HWGEN_SEED={SEED}")
     rng = np.random.default_rng((SEED, number))
     run(random_program(rng), rng.integers(1 << 32, size=200).tolist(), simulator)
 

@@ -1,12 +1,10 @@
 """The filter distributor: random packets over bus widths, rows and columns."""
 
-import json
-
 import pytest
 
 from hwgen.config import Config
 from hwgen.rtl.parallel.filter_distributor import FilterDistributor
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 
 CONFIGS = {
     "bus32": dict(bus_bits=32, lanes=1, rows=5, cols=9, xbus_bytes=1),
@@ -18,7 +16,7 @@ CASES = [(simulator, name) for simulator in SIMULATORS for name in ("bus32", "bu
 
 
 @pytest.mark.parametrize("simulator, name", CASES)
-def test_filter_distributor(simulator, name):
-    config = CONFIGS[name]
-    run_block(FilterDistributor(Config(**config)), "sim.tb_filter_distributor", simulator=simulator,
-              env={"TB_CONFIG": json.dumps(config), "TB_COUNT": "12"})
+@each_test("sim.tb_filter_distributor")
+def test_weights_reach_their_pes(case, simulator, name):
+    run_block(FilterDistributor, case, simulator=simulator, config=Config(**CONFIGS[name]),
+              count=12)

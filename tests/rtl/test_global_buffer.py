@@ -1,12 +1,10 @@
 """The global buffer: accumulator, feed, drain and loader at once."""
 
-import json
-
 import pytest
 
 from hwgen.config import Config
 from hwgen.rtl.parallel.glb.glb_bank import GlobalBuffer
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 
 CONFIGS = {
     "bus64": dict(rows=2, cols=3, lanes=2, glb_kib=2, params_depth=32, tables=False),
@@ -15,17 +13,14 @@ CONFIGS = {
 }
 
 
-def run(simulator, name):
-    config = CONFIGS[name]
-    run_block(GlobalBuffer(Config(**config)), "sim.tb_global_buffer", simulator=simulator,
-              env={"TB_CONFIG": json.dumps(config), "TB_COUNT": "2000"})
-
-
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_global_buffer(simulator):
-    run(simulator, "bus32")
+@each_test("sim.tb_global_buffer")
+def test_all_users_at_once(case, simulator):
+    run_block(GlobalBuffer, case, simulator=simulator, config=Config(**CONFIGS["bus32"]),
+              count=2000)
 
 
-def test_global_buffer_whole_words():
-    """An ifmap word is a whole bank word."""
-    run("icarus", "bus64")
+@each_test("sim.tb_global_buffer")
+def test_ifmap_words_of_whole_bank_words(case):
+    run_block(GlobalBuffer, case, simulator="icarus", config=Config(**CONFIGS["bus64"]),
+              count=2000)

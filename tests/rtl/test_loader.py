@@ -1,15 +1,12 @@
 """The loader: random LOAD and PARAMS commands over bus widths, banks and subwords."""
 
-import json
-
 import pytest
 
 from hwgen.config import Config
 from hwgen.rtl.parallel.load.loader import loader
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 
 CONFIGS = {
-    "bus64-lanes4-cols14": dict(),
     "bus32-lanes1-cols3": dict(bus_bits=32, lanes=1, cols=3, xbus_bytes=1),
     "bus64-lanes2-cols1": dict(bus_bits=64, lanes=2, cols=1, glb_kib=32),
     "bus32-lanes4-cols8": dict(bus_bits=32, lanes=4, cols=8, xbus_bytes=2),
@@ -18,17 +15,13 @@ CONFIGS = {
 }
 
 
-def run(name, simulator, count):
-    config = CONFIGS[name]
-    run_block(loader(Config(**config)), "sim.tb_loader", simulator=simulator,
-              env={"TB_CONFIG": json.dumps(config), "TB_COUNT": str(count)})
-
-
-@pytest.mark.parametrize("name", list(CONFIGS)[1:])
-def test_loader(name):
-    run(name, "icarus", 15)
+@pytest.mark.parametrize("name", CONFIGS)
+@each_test("sim.tb_loader")
+def test_bytes_in_the_glb(case, name):
+    run_block(loader, case, simulator="icarus", config=Config(**CONFIGS[name]), count=15)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_loader_more(simulator):
-    run("bus64-lanes4-cols14", simulator, 40)
+@each_test("sim.tb_loader")
+def test_bytes_in_the_glb_of_the_chip(case, simulator):
+    run_block(loader, case, simulator=simulator, config=Config(), count=40)

@@ -3,9 +3,10 @@
 import pytest
 
 from hwgen.rtl.microcoded.mover import Mover
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_moves(simulator):
-    run_block(Mover(), "sim.tb_mover", simulator=simulator)
+@each_test("sim.tb_mover")
+def test_bytes_at_all_alignments(case, simulator):
+    run_block(Mover, case, simulator=simulator)

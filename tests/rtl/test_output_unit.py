@@ -1,6 +1,5 @@
 """The output unit against NumPy's float32, hundreds of thousands of vectors on Verilator."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -10,22 +9,22 @@ import pytest
 from hwgen.rtl.block import Emitter
 from hwgen.rtl.microcoded.output import OutputUnit
 from hwgen.tools import find_verilator
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 from sim.tb_output_unit import cycles, vectors
 from sim.tb_requant import compare
+from tests.seed import SEED
 
 _HARNESS = Path(__file__).resolve().parents[2] / "sim" / "output_unit.cpp"
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_maxima(simulator):
-    run_block(OutputUnit(), "sim.tb_output_unit", simulator=simulator)
+@each_test("sim.tb_output_unit")
+def test_maxima_and_sums(case, simulator):
+    run_block(OutputUnit, case, simulator=simulator)
 
 
-def test_many(tmp_path):
-    seed = int(os.environ.get("HWGEN_SEED", 1))
-    print(f"HWGEN_SEED={seed}")
-    v = vectors(np.random.default_rng(seed), 300_000)
+def test_300_000_results_and_cycles_equal_numpy(tmp_path):
+    v = vectors(np.random.default_rng(SEED), 300_000)
     (tmp_path / "output_unit.v").write_text(Emitter().emit(OutputUnit())["output_unit"])
     (tmp_path / "vectors").write_bytes(v.tobytes())
     verilator = find_verilator()

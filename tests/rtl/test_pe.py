@@ -1,12 +1,10 @@
 """The PE: random taps over spad sizes and X-bus widths, with and without zero gating."""
 
-import json
-
 import pytest
 
 from hwgen.config import Config
 from hwgen.rtl.parallel.array.pe import PE
-from sim.runner import SIMULATORS, run_block
+from sim.runner import each_test, run_block
 
 CONFIGS = {
     "eyeriss": dict(),
@@ -15,18 +13,13 @@ CONFIGS = {
 }
 
 
-def run(simulator, name, zero_gate):
-    config = CONFIGS[name] | {"zero_gate": zero_gate}
-    run_block(PE(Config(**config)), "sim.tb_pe", simulator=simulator,
-              env={"TB_CONFIG": json.dumps(config), "TB_COUNT": "1000"})
+# Icarus runs all, Verilator the chip's.
+RUNS = [("icarus", name, gate) for name in CONFIGS for gate in (False, True)] + \
+       [("verilator", "eyeriss", True)]
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_pe(simulator):
-    run(simulator, "eyeriss", True)
-
-
-@pytest.mark.parametrize("name, zero_gate", (("eyeriss", False), ("small-xbus1", False),
-                                             ("small-xbus1", True)))
-def test_pe_more(name, zero_gate):
-    run("icarus", name, zero_gate)
+@pytest.mark.parametrize("simulator, name, zero_gate", RUNS)
+@each_test("sim.tb_pe")
+def test_psums_of_random_taps(case, simulator, name, zero_gate):
+    run_block(PE, case, simulator=simulator, count=1000,
+              config=Config(**CONFIGS[name], zero_gate=zero_gate))

@@ -1,12 +1,10 @@
 """The psum controller: random blocks over lanes, stalls of the array and the semaphores."""
 
-import json
-
 import pytest
 
 from hwgen.config import Config
 from hwgen.rtl.parallel.glb.psum_controller import PsumController
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 
 CONFIGS = {
     "lanes4": dict(),
@@ -18,7 +16,6 @@ CASES = [(simulator, "lanes4") for simulator in SIMULATORS] + \
 
 
 @pytest.mark.parametrize("simulator, name", CASES)
-def test_psum_controller(simulator, name):
-    config = CONFIGS[name]
-    run_block(PsumController(Config(**config)), "sim.tb_psum_controller", simulator=simulator,
-              env={"TB_CONFIG": json.dumps(config), "TB_COUNT": "30"})
+@each_test("sim.tb_psum_controller")
+def test_order_and_timing_of_passes(case, simulator, name):
+    run_block(PsumController, case, simulator=simulator, config=Config(**CONFIGS[name]), count=30)

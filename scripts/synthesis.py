@@ -72,6 +72,14 @@ def designs(found):
                 (line(*each) for each in found.items()))
 
 
+def brief(found):
+    """README's table: the designs that were routed."""
+    return rows(("design", "PEs", "logic cells", "clock", "GMAC/s"), (
+        (f"`{name}`", report["pe"], share(report, "logic_cells"), f"{report['fmax_mhz']:.1f} MHz",
+         f"{report['gmacs_peak']:.2f}")
+        for name, report in found.items() if report["fmax_mhz"] is not None))
+
+
 def blocks(found):
     names = [block for block in next(iter(found.values()))["by_block"] if block != WRAPPER]
     return rows(("logic cells", *(f"`{name}`" for name in found)), (
@@ -109,7 +117,7 @@ def main():
         sys.exit(f"{arguments.folder} holds none of {', '.join(DESIGNS)}: give --run.")
     tables = {table.__name__: list(table(found)) for table in (made, designs, blocks, paths)}
     put(PAGE, tables)
-    put(ROOT / "README.md", {"synthesis": [*tables["made"], "", *tables["designs"]]})
+    put(ROOT / "README.md", {"synthesis": brief(found)})
 
 
 if __name__ == "__main__":

@@ -140,7 +140,8 @@ def _declared(model):
     except (OSError, DecodeError):
         return {}
     constants = {tensor.name for tensor in graph.initializer}
-    return {value.name: tuple(d.dim_value if d.HasField("dim_value") else None
+    # Some exporters write an open dimension as -1.
+    return {value.name: tuple(d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None
                               for d in value.type.tensor_type.shape.dim)
             for value in graph.input if value.name not in constants}
 

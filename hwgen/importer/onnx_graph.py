@@ -50,6 +50,11 @@ class Node:
         return self.inputs[index] if index < len(self.inputs) else ""
 
     @property
+    def domain(self):
+        """Of its type."""
+        return self.proto.domain
+
+    @property
     def needs(self):
         """Every value that it reads, once."""
         return tuple(dict.fromkeys(i for i in (*self.inputs, *self.captured) if i))
@@ -134,6 +139,21 @@ class Graph:
                     stack.append((name, node))
                     stack += [(i, None) for i in reversed(node.needs)]
         return order
+
+    def constant(self, name, value):
+        """Add a constant; returns its name."""
+        self.constants[name] = np.asarray(value)
+        return name
+
+    def node(self, op, inputs, outputs, name="", domain="", **attributes):
+        """A new :class:`Node`, which is not part of the graph yet."""
+        return _node(helper.make_node(op, inputs, list(outputs), name or outputs[0], domain=domain,
+                                      **attributes))
+
+    def replace(self, nodes):
+        """Take ``nodes`` in place of those that there are; what nobody needs is left out."""
+        self.nodes = self._ordered(nodes)
+        self._connect()
 
     def check_sizes(self):
         """Refuse values that ONNX Runtime would need minutes for, or more memory than there is, as

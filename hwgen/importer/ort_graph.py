@@ -14,6 +14,8 @@ from onnx import helper
 from ..errors import HwgenError
 from ..network.ort_session import optimised
 from . import onnx_graph
+from .channels_first import channels_first
+from .limits import within_limits
 
 __all__ = ["read"]
 
@@ -50,11 +52,14 @@ def read(source, shapes, sample=None):
     inputs = onnx_graph.input_shapes(proto.graph, shapes)
     written = onnx_graph.Graph(proto, inputs)
     written.check_sizes()
+    channels_first(proto, inputs)
     made, fixed = _optimised(proto, inputs, what)
     graph = onnx_graph.Graph(made, inputs, fixed)
     graph.name = written.name
     graph.fold()
     graph.infer(sample)
+    if within_limits(graph):
+        graph.infer(sample)
     return graph, plain
 
 

@@ -66,9 +66,9 @@ def _bias(graph, node, x, w, b):
         if name not in graph.constants:
             return f"{node} takes its bias {name!r} from a computation."
         return None
-    scale, product = (_constant(graph, b.input(1)), None)
+    scale, product = _constant(graph, b.input(1)), None
     factors = [_constant(graph, n.input(1)) for n in (x, w)]
-    if scale is not None and None not in factors:
+    if all(factor is not None for factor in (scale, *factors)):
         product = factors[0] * factors[1]
     zero = _constant(graph, b.input(2))
     if product is None or zero is not None and np.any(zero) or \

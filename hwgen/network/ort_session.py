@@ -56,7 +56,8 @@ def session(model, *, integers=True, as_written=False, **options):
       and need none: there the default one is exact. Where such a model has uint8 activations as
       well, their weights are stored so here; see :mod:`.unsigned_weights`.
     """
-    for precision in "1", "0":
+    # Its optimiser does not know its own operators with channels last.
+    for precision in ("1", "0") if b"channels_last" not in model else ("0",):
         if precision == "0":
             model = unsigned_weights(model)
         settings = _settings(integers, options)
@@ -101,17 +102,17 @@ def optimised(model, *, integers=True):
         return onnx.load(path)
 
 
-def static_shapes(model):
+def static_shapes(model, open_dimensions=False):
     """``{name: (shape, dtype)}`` of a serialised model's outputs, without running it.
 
-    The shape is None where ONNX Runtime cannot tell it, the type None for what is no tensor of
-    NumPy's types.
+    The shape is None where ONNX Runtime cannot tell it (with ``open_dimensions``: the rank), the
+    type None for what is no tensor of NumPy's types.
     """
     runtime = session(model, graph_optimization_level=ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
     found = {}
     for output in runtime.get_outputs():
         shape = tuple(output.shape)
-        known = all(isinstance(d, int) for d in shape)
+        known = all(isinstance(d, int) for d in shape) or open_dimensions
         found[output.name] = shape if known else None, _TYPES.get(output.type)
     return found
 

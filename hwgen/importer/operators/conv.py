@@ -8,8 +8,8 @@ import numpy as np
 from ...errors import HwgenError
 from ...network.graph import Conv, Tensor
 
-__all__ = ["CODES", "OnHost", "Quantisation", "Code", "quantisation", "view", "Operands",
-           "conv_layer", "attributes_of", "window"]
+__all__ = ["CODES", "OnHost", "Quantisation", "Code", "planes", "quantisation", "view",
+           "Operands", "conv_layer", "attributes_of", "window"]
 
 CODES = (np.dtype(np.uint8), np.dtype(np.int8))
 
@@ -74,17 +74,19 @@ class Code:
         return Tensor(self.name, self.stored, self.dtype, zero, scale, self.shape)
 
     def spatial(self, node, quantisation):
-        """The same seen as channels, rows, columns, as a sliding window needs it."""
-        if not 2 <= len(self.shape) <= 4 or self.shape[0] != 1:
-            raise OnHost(f"{node} works on a tensor of shape {self.shape}; the accelerator takes "
-                         f"(1, C), (1, C, W) and (1, C, H, W)")
-        shape = view(self.shape)
-        if shape != self.stored and shape[1:] != (1, 1) and self.stored[1:] != (1, 1):
-            raise OnHost(f"{node} reads {self.name!r} in the shape {self.shape}, whose bytes lie "
-                         f"in another order")
+        """The same seen as channels, rows, columns, as a sliding window needs it; the images of a
+        batch are channels of their own."""
         tensor = self.tensor(quantisation)
-        return Tensor(tensor.name, shape, tensor.dtype, tensor.zero_point, tensor.scale,
-                      self.shape)
+        return replace(tensor, shape=planes(node, self.shape))
+
+
+def planes(node, shape):
+    """``(N * C, H, W)`` of a tensor of N images in ONNX's order."""
+    if not 2 <= len(shape) <= 4:
+        raise OnHost(f"{node} works on a tensor of shape {shape}; the accelerator takes "
+                     f"(N, C), (N, C, W) and (N, C, H, W)")
+    n, c, *size = shape
+    return (n * c, *(1,) * (2 - len(size)), *size)
 
 
 def quantisation(graph, node, scale, zero, dtype=None):
@@ -169,9 +171,6 @@ def conv_layer(ops, x_code):
     if ops.w_quant.scale.size not in (1, m):
         raise OnHost(f"{node} has {ops.w_quant.scale.size} weight scales; supported are one "
                      f"scale, or {m} on axis {filters}")
-    if ops.op == "Conv" and np.unique(ops.w_quant.zero).size > 1:
-        raise OnHost(f"{node} has different zero points for its filters, which ONNX Runtime "
-                     f"does not compute: quantise weights symmetrically")
     zero = np.broadcast_to(ops.w_quant.zero, m)
     weight = np.moveaxis(weight, filters, 0)
     weight = (weight - zero.reshape(m, *[1] * (weight.ndim - 1))).astype(np.int16)
@@ -180,36 +179,41 @@ def conv_layer(ops, x_code):
     if x_code.dtype != x_quant.dtype or x_code.dtype not in CODES:
         raise OnHost(f"{node} reads {x_code.name!r}, which is {x_code.dtype}, with a zero point of "
                      f"type {x_quant.dtype}; both must be uint8 or both int8")
+    batch = 1
     if ops.op == "Conv":
         x, dims = x_code.spatial(node, x_quant), weight.ndim - 2
         if len(x_code.shape) != dims + 2:
             raise OnHost(f"{node} has {dims}-D weights for a tensor of shape {x_code.shape}")
         geometry = window(node, weight.shape[2:], x)
-        groups = attributes.get("group", 1)
+        groups, (batch, channels) = attributes.get("group", 1), x_code.shape[:2]
         # A 1-D convolution has one row.
         weight = weight.reshape(*weight.shape[:2], *geometry.pop("kernel"))
-        shape = (m, *geometry.pop("output"))
-        onnx_shape = (1, m, *shape[3 - dims:])
+        shape = (batch * m, *geometry.pop("output"))
+        onnx_shape = (batch, m, *shape[3 - dims:])
     else:
         across, groups, weight = attributes.get("transA", 0), 1, weight.reshape(m, -1, 1, 1)
         x, geometry = _matrix(node, x_code, x_quant, across)
         lead = x_code.shape[1:] if across else x_code.shape[:-1]
         shape, onnx_shape = (math.prod(lead), 1, m) if geometry else (m, 1, 1), (*lead, m)
-    channels = x.shape[2 if geometry.get("turned", (False,))[0] else 0]
+        channels = x.shape[2 if geometry.get("turned", (False,))[0] else 0]
     if groups < 1 or m % groups or channels != weight.shape[1] * groups:
         raise OnHost(f"{node} has weights of shape {ops.weight.shape} and group = {groups} "
                      f"for {channels} input channels, which do not fit together")
 
+    # The images of a batch are groups of channels, with the same weights.
+    weight, groups = np.tile(weight, (batch, 1, 1, 1)), groups * batch
     if ops.y_quant is None:
         y = Tensor(ops.y, shape, np.dtype(np.int32), 0, 1.0, onnx_shape)
+        m *= batch
         return Conv(node.name, x, y, weight, np.zeros(m, np.int32), np.ones(m, np.float32),
                     groups=groups, lo=0, hi=0, **geometry)
     y_quant = ops.y_quant.single(node, "its output")
     info = np.iinfo(y_quant.dtype)
     y = Tensor(ops.y, shape, y_quant.dtype, int(y_quant.zero.item()), float(y_quant.scale.item()),
                onnx_shape)
-    return Conv(node.name, x, y, weight, _bias(ops, m), _scale(ops, m), groups=groups,
-                lo=int(info.min), hi=int(info.max), **geometry)
+    return Conv(node.name, x, y, weight, np.tile(_bias(ops, m), batch),
+                np.tile(_scale(ops, m), batch), groups=groups, lo=int(info.min), hi=int(info.max),
+                **geometry)
 
 
 def _matrix(node, code, quant, across):

@@ -6,16 +6,17 @@ import numpy as np
 
 from ...network.graph import Conv, Elementwise, Tensor
 from .. import proof
+from .channels import by_channel, channel_layer
 from .conv import OnHost, quantisation
 
 __all__ = ["POINTWISE", "QLINEAR", "pointwise_layer"]
 
 #: Operators that compute each value of their output from the values at its place alone.
 POINTWISE = frozenset(
-    "Abs Add BiasGelu Ceil Celu Clip Cos Div Dropout Elu Erf Exp FastGelu Floor Gelu HardSigmoid "
-    "HardSwish Identity LeakyRelu Log Max Mean Min Mish Mul Neg PRelu Pow QuickGelu Reciprocal "
-    "Relu Round Selu Shrink Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum Swish Tanh "
-    "ThresholdedRelu".split())
+    "Abs Add BatchNormalization BiasGelu Ceil Celu Clip Cos Div Dropout Elu Erf Exp FastGelu Floor "
+    "Gelu HardSigmoid HardSwish Identity LeakyRelu Log Max Mean Min Mish Mul Neg PRelu Pow "
+    "QuickGelu Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum "
+    "Swish Tanh ThresholdedRelu".split())
 #: Those of them with codes in and out, and the positions of their operands.
 QLINEAR = {"QLinearAdd": (0, 3), "QLinearMul": (0, 3), "QLinearSigmoid": (0,),
            "QLinearLeakyRelu": (0,)}
@@ -43,12 +44,14 @@ def pointwise_layer(fragment, codes, tables):
     """
     graph = fragment.graph
     shape, dtype = graph.values[fragment.y]
+    if len(codes) == 1 and by_channel(fragment, codes[0]):
+        return channel_layer(fragment, codes[0], _quantised(fragment), tables)
     for node in fragment.nodes:
         for name in node.inputs:
             if name in graph.constants and graph.constants[name].size != 1:
                 raise OnHost(f"{node} has a constant of {graph.constants[name].size} values; the "
-                             f"accelerator takes one value for a whole tensor")
-    y_quant = fragment.writing() or _node_quantisation(fragment)
+                             f"accelerator takes one value for a whole tensor, or one a channel")
+    y_quant = _quantised(fragment)
     zero = int(y_quant.zero.item()) if y_quant else 0
     scale = float(y_quant.scale.item()) if y_quant else 1.0
 
@@ -62,11 +65,11 @@ def pointwise_layer(fragment, codes, tables):
                  f"{'one or two' if tables else 'one, for it is built without tables'}")
 
 
-def _node_quantisation(fragment):
-    """Of the output of a QLinear operator."""
+def _quantised(fragment):
+    """The quantisation of the result, None if the file has none."""
     node = fragment.end
     if node.op not in QLINEAR:
-        return None
+        return fragment.writing()
     at = 3 * len(QLINEAR[node.op])
     return quantisation(fragment.graph, node, node.input(at), node.input(at + 1),
                         fragment.graph.values[fragment.y][1])
@@ -134,8 +137,8 @@ def _two(fragment, codes, shape, y_quant, output):
                      f"{codes[1].shape}; the accelerator takes equal shapes, or one value a "
                      f"channel")
     if all(wide) and codes[0].stored != codes[1].stored or not all(wide) and \
-            (codes[0].stored != (shape[1], *codes[0].stored[1:]) or
-             codes[1].stored != (shape[1], 1, 1)):
+            (codes[0].stored != (shape[0] * shape[1], *codes[0].stored[1:]) or
+             codes[1].stored != (shape[0] * shape[1], 1, 1)):
         raise OnHost(f"{fragment.name} joins tensors whose bytes lie in different orders")
     wanted = _pairs(fragment, shape, codes, all(wide), first)
     y = output(codes[0].stored)
@@ -196,7 +199,7 @@ def _subtracted(fragment, leaf):
 def _a_channel(shape, whole):
     """Whether ``shape`` holds one value for each channel of ``whole``."""
     aligned = (*(1,) * (len(whole) - len(shape)), *shape)
-    return len(whole) > 2 and whole[0] == 1 and aligned == (1, whole[1], *(1,) * (len(whole) - 2))
+    return len(whole) > 2 and aligned == (*whole[:2], *(1,) * (len(whole) - 2))
 
 
 def _pairs(fragment, shape, codes, equal, first):

@@ -7,7 +7,7 @@ import numpy as np
 from ...network import golden
 from ...network.graph import Conv, MaxPool, Tensor
 from .. import proof
-from .conv import OnHost, Quantisation, attributes_of, quantisation, view, window
+from .conv import OnHost, Quantisation, attributes_of, planes, quantisation, window
 
 __all__ = ["POOLS", "pool_layer"]
 
@@ -42,7 +42,7 @@ def pool_layer(fragment, node, code, tables):
         raise OnHost(f"{node} stands between quantisers by channel")
     x_quant, y_quant = x_quant.single(node, "its input"), y_quant.single(node, "its output")
     x, shape = code.spatial(node, x_quant), graph.values[fragment.y][0]
-    y = Tensor(fragment.y, view(shape), y_quant.dtype, int(y_quant.zero.item()),
+    y = Tensor(fragment.y, planes(node, shape), y_quant.dtype, int(y_quant.zero.item()),
                float(y_quant.scale.item()), shape)
     if op.endswith("MaxPool"):
         layer = _maximum(fragment, node, x, y, x_quant.same(y_quant), op, tables)

@@ -17,6 +17,8 @@ import click
 
 from .. import rtl
 from ..config import PRESETS, Config
+from ..config.parameters import LIMITS
+from ..machines import machines
 from ..rtl.block import Block
 from ..synth.targets import TARGETS
 from . import command_files as commands
@@ -46,14 +48,34 @@ def blocks():
             and value.__module__ == module.__name__}
 
 
+def _entries(class_, section):
+    """``(heading, text)`` of each entry of a section of a class's docstring."""
+    found = re.search(rf"^{section}\n-+\n(.*?)(?=^\w.*\n-+$|\Z)", inspect.getdoc(class_),
+                      re.M | re.S)
+    for entry in re.split(r"^(?=\S)", found[1], flags=re.M)[1:]:
+        heading, _, text = entry.partition("\n")
+        yield heading.strip(), _markdown(text)
+
+
 def ports(name):
     """A table of the ports of a block, from the Members section of its class's docstring."""
-    section = re.search(r"^Members\n-+\n(.*?)(?=^\w.*\n-+$|\Z)", inspect.getdoc(blocks()[name]),
-                        re.M | re.S)
-    entries = re.split(r"^(?=\S)", section[1], flags=re.M)[1:]
-    parts = (entry.partition("\n") for entry in entries)
-    return _table(["ports", "meaning"],
-                  ([f"`{head.strip()}`", _markdown(text)] for head, _, text in parts))
+    return _table(["ports", "meaning"], ([f"`{heading}`", text]
+                                         for heading, text in _entries(blocks()[name], "Members")))
+
+
+def parameters():
+    """A table of a configuration's parameters, from the Attributes section of its docstring."""
+    def values(name):
+        allowed = {"machine": machines(), "name": ()}.get(name, LIMITS.get(name, ("false", "true")))
+        if isinstance(allowed, range):
+            return f"{allowed[0]} to {allowed[-1]}"
+        return ", ".join(f"`{value}`" for value in allowed) or "text"
+
+    def row(heading, text):
+        names = heading.partition(" : ")[0].split(", ")
+        return [", ".join(f"`{name}`" for name in names), values(names[0]), text]
+    return _table(["parameter", "values", "meaning"],
+                  (row(*entry) for entry in _entries(Config, "Attributes")))
 
 
 def presets():
@@ -103,6 +125,7 @@ def _command(parent, name):
 PARTS = {
     "command_line": command_line,
     "commands": commands.markdown,
+    "parameters": parameters,
     "ports": ports,
     "presets": presets,
     "registers": lambda: registers.markdown(Config()).split("-->\n", 1)[1],

@@ -15,7 +15,8 @@ from ..errors import HwgenError
 from ..files import read_toml
 from ..machines import machine_of, machines
 
-__all__ = ["Config", "PRESETS", "preset", "load_toml", "parse_pe", "parse_setting", "resolve"]
+__all__ = ["Config", "LIMITS", "PRESETS", "preset", "load_toml", "parse_pe", "parse_setting",
+           "resolve"]
 
 
 def _clog2(n):
@@ -28,6 +29,23 @@ def param_words(lanes, params_depth, tables):
     return (max(words, 256),) * table_lanes + (words,) * (lanes - table_lanes)
 
 
+#: What a parameter may be, whatever the others are: a range of whole numbers, or a choice.
+LIMITS = {
+    "rows": range(1, 33),
+    "cols": range(1, 33),
+    "filter_spad": range(8, 1025),
+    "ifmap_spad": (16, 32, 64, 128),
+    "glb_kib": range(2, 4097),
+    "lanes": (1, 2, 4, 8),
+    "bus_bits": (32, 64, 128, 256),
+    "xbus_bytes": (1, 2, 4, 8),
+    "params_depth": (32, 64, 128, 256, 512, 1024, 2048),
+    "addr_bits": range(32, 65),
+    "burst": (8, 16, 32, 64, 128, 256),
+    "clock_mhz": range(1, 5001),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Elaboration-time parameters of one accelerator.
@@ -37,7 +55,7 @@ class Config:
     name : str
         Name of the build; letters, digits, ``_`` and ``-``.
     rows, cols : int
-        Shape of the PE array, each 1 to 32. A column sums its rows.
+        Shape of the PE array. A column sums its rows.
     filter_spad : int
         Weights of one of the two halves of a PE's filter spad, 8 bits each. One half is used while
         the other is filled.
@@ -97,18 +115,11 @@ class Config:
             raise HwgenError(f"name = {self.name!r} is not allowed: use a letter, then up to 63 "
                              f"letters, digits, '_' or '-'.")
         self._choice("machine", machines())
-        self._range("rows", 1, 32)
-        self._range("cols", 1, 32)
-        self._range("filter_spad", 8, 1024)
-        self._choice("ifmap_spad", (16, 32, 64, 128))
-        self._range("glb_kib", 2, 4096)
-        self._choice("lanes", (1, 2, 4, 8))
-        self._choice("bus_bits", (32, 64, 128, 256))
-        self._choice("xbus_bytes", (1, 2, 4, 8))
-        self._choice("params_depth", (32, 64, 128, 256, 512, 1024, 2048))
-        self._range("addr_bits", 32, 64)
-        self._choice("burst", (8, 16, 32, 64, 128, 256))
-        self._range("clock_mhz", 1, 5000)
+        for name, allowed in LIMITS.items():
+            if isinstance(allowed, range):
+                self._range(name, allowed[0], allowed[-1])
+            else:
+                self._choice(name, allowed)
         if self.bank_bits < self.bus_bits:
             raise HwgenError(f"lanes = {self.lanes} makes GLB words of {self.bank_bits} bits, less "
                              f"than bus_bits = {self.bus_bits}: set lanes to at least "

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import accumulate, groupby
 
-from ..cost.parallel import Timing
+from ..cost.timing import Timing
 from ..errors import HwgenError
 from ..isa import COMMAND_BYTES, MAGIC, READ_AHEAD, pack
 from ..network.graph import Host

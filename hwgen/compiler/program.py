@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..config import Config
-from ..cost.geometry import Layer
+from ..cost.geometry import MachineLayer
 from .map.mapping import Estimate, Mapping
 
 __all__ = ["Program", "Segment"]
@@ -33,7 +33,7 @@ class Segment:
         Bytes of the program, 64 a command.
     macs : int
         Multiply-accumulates of the layers; 0 for a step before the last.
-    layer : Layer
+    layer : MachineLayer
         What the machine computes for them.
     mapping : Mapping
         How the layer is laid over the machine.
@@ -49,7 +49,7 @@ class Segment:
     offset: int
     size: int
     macs: int
-    layer: Layer
+    layer: MachineLayer
     mapping: Mapping
     estimate: Estimate
     joined: bool = False

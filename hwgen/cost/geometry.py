@@ -9,7 +9,14 @@ import numpy as np
 from ..isa import StoreMode
 from ..network.graph import Conv
 
-__all__ = ["Axis", "Fold", "Pooling", "Layer", "Cut", "cuts"]
+__all__ = ["Axis", "Fold", "Pooling", "MachineLayer", "Cut", "cuts", "ceildiv", "fold_shapes",
+           "filter_blocks"]
+
+
+def ceildiv(a, b):
+    """``a / b`` rounded up; works on arrays."""
+    return -(-a // b)
+
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,9 @@ def cuts(outputs, tile, kernel, stride, pad, size):
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
-    """A convolution, the pooling behind it, and its output: what one segment computes.
+class MachineLayer:
+    """A layer as the machine sees it: a convolution, the pooling behind it, and its output. It is
+    what one segment computes.
 
     Attributes
     ----------
@@ -172,3 +180,18 @@ class Layer:
                      Axis(j, min(s, cols - j), conv.stride[1], conv.dilation[1], conv.pads[1],
                           width, limit=7))
                 for i in range(0, rows, r) for j in range(0, cols, s)]
+
+
+def fold_shapes(folds):
+    """Distinct fold shapes ``(fold, number of folds alike)``: those alike cost the same."""
+    shapes = {}
+    for fold in folds:
+        key = (fold.rows.taps, fold.rows.u, fold.rows.d, fold.cols.taps, fold.cols.u, fold.cols.d)
+        shapes.setdefault(key, [fold, 0])[1] += 1
+    return [tuple(value) for value in shapes.values()]
+
+
+def filter_blocks(layer, q, p, t):
+    """Filter groups of a set of channels, and its blocks of ``t`` filter groups."""
+    groups = ceildiv(layer.channels, q) if layer.depthwise else ceildiv(layer.filters, p)
+    return groups, ceildiv(groups, t)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..compiler import compile_network
-from ..cost.parallel import Timing
+from ..cost.timing import Timing
 from ..network import golden
 from ..network.eyeriss import ENERGY, PUBLISHED
 from ..network.graph import Conv, Network, Tensor

@@ -8,8 +8,8 @@ import pytest
 from hwgen import isa
 from hwgen.compiler import compile_network
 from hwgen.config import Config, resolve
-from hwgen.cost import parallel as cost
-from hwgen.cost.parallel import Timing
+from hwgen.cost.bounds import byte_weight
+from hwgen.cost.timing import Timing
 from hwgen.machines import machine_of, machines
 from tests.seed import SEED
 
@@ -71,7 +71,7 @@ def test_no_mapping_undercuts_the_bound(number, machine):
     folds = segment.layer.folds(mapping.fold_r, mapping.fold_s)
     bound, = machine_of(config).cost.lower_bound(
         config, segment.layer, folds, *(np.array([getattr(mapping, name)]) for name in "qpte"))
-    assert bound <= segment.cycles + cost.byte_weight(config) * segment.estimate.bytes
+    assert bound <= segment.cycles + byte_weight(config) * segment.estimate.bytes
 
 
 @pytest.mark.parametrize("channels, filters, e, p, t, cycles", [

@@ -6,8 +6,8 @@ from math import gcd
 import numpy as np
 
 from ... import isa
-from ...cost.geometry import Cut, Fold, Pooling, cuts
-from ...cost.parallel import ceildiv, pieces, strip_pieces
+from ...cost.geometry import Cut, Fold, Pooling, ceildiv, cuts
+from ...cost.pieces import load_pieces, strip_pieces
 from ...machines import machine_of
 from ..layout.filter_packets import TABLE_WORDS, filter_stream, parameters, table_words
 
@@ -127,7 +127,7 @@ def lower(config, layer, mapping, sources, y_place, store):
     Parameters
     ----------
     config : Config
-    layer : Layer
+    layer : MachineLayer
     mapping : Mapping
     sources : tuple of Placement
         The input as the layer reads it. One: its ``shape`` is the convolution's ``x.shape``.
@@ -284,8 +284,8 @@ class _Lowering:
             x, = self.sources
             start = step.set.c0 + step.c0
             if start % x.dram_channels == 0 == start % m.q:
-                count, unit = pieces(self.config, m.q, x.dram_channels, step.fold.rows.taps, groups,
-                                     groups * height * words)
+                count, unit = load_pieces(self.config, m.q, x.dram_channels,
+                                          step.fold.rows.taps, groups, groups * height * words)
                 units = ceildiv(groups, unit)
                 ends = [int(unit * (units * n // count)) for n in range(1, count)]
         size, count = strip_pieces(self.strips(step), groups * height * words)

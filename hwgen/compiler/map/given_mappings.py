@@ -16,7 +16,7 @@ import fnmatch
 
 import numpy as np
 
-from ...cost.parallel import ceildiv
+from ...cost.geometry import ceildiv
 from ...errors import HwgenError
 from ...files import read_toml
 from ...network.eyeriss import MAPPINGS
@@ -173,7 +173,7 @@ def check(config, layer, fixed):
     Parameters
     ----------
     config : Config
-    layer : Layer
+    layer : MachineLayer
     fixed : dict of str to int
 
     Raises

@@ -4,8 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 
 from ...config import Config
-from ...cost.geometry import Layer, cuts
-from ...cost.parallel import ceildiv
+from ...cost.geometry import MachineLayer, ceildiv, cuts
 from ...machines import machine_of
 from .mapping import Estimate, Mapping
 
@@ -66,7 +65,7 @@ class Nest:
     ----------
     name : str
     config : Config
-    layer : Layer
+    layer : MachineLayer
     mapping : Mapping
     estimate : Estimate
     macs : int
@@ -76,7 +75,7 @@ class Nest:
     """
     name: str
     config: Config
-    layer: Layer
+    layer: MachineLayer
     mapping: Mapping
     estimate: Estimate
     macs: int

@@ -10,7 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...cost.parallel import array_slots, byte_weight, ceildiv, fit
+from ...cost.bounds import array_slots, byte_weight
+from ...cost.fits import fit
+from ...cost.geometry import ceildiv
 from ...errors import HwgenError
 from ...machines import machine_of
 from . import given_mappings as override
@@ -27,7 +29,7 @@ def search(config, layer, g, timing, fixed=None):
     Parameters
     ----------
     config : Config
-    layer : Layer
+    layer : MachineLayer
     g : int or None
         Channels of a group of the input in DRAM; None to leave it to the mapping.
     timing : Timing
@@ -161,7 +163,7 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
         c = _expand(layer, tuples[:, start:start + batch], cuts, tile_cols, variants)
         if fixed:
             c = override.impose(layer, c, fixed)
-        ok, mappings = fit(config, layer, folds, g, c)
+        ok, mappings = fit(config, layer, folds, g, c, model.most_row_bytes)
         ok &= ~c["repeated"]
         ok = model.worthwhile(ok.reshape(-1, len(variants))).reshape(-1)
         if not ok.any():

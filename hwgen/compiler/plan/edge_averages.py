@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...cost.geometry import Layer, Pooling
+from ...cost.geometry import MachineLayer, Pooling
 from ...network.graph import Tensor
 
 __all__ = ["plan"]
@@ -30,7 +30,7 @@ def plan(planner, conv):
         work = replace(conv, x=replace(conv.x, shape=part.shape), y=replace(y, shape=shape),
                        pads=(top, left, bottom, right),
                        scale=np.full(shape[0], grid[rows[0], cols[0]], np.float32))
-        layer = Layer(work, Pooling(), work.y, conv.groups > 1)
+        layer = MachineLayer(work, Pooling(), work.y, conv.groups > 1)
         found = planner.search(layer, (part,), (place.dram_channels,) if place else ())
         if place is None:
             place = planner.place(y, min(found[0].p, y.shape[0]))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ...cost.geometry import Layer, Pooling
+from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
 from ...isa import StoreMode
 from ...network.graph import Elementwise, Tensor
@@ -65,7 +65,7 @@ def _spread(planner, layer, source):
     if width > 1:
         one = virtual.identity(layer.name, source.shape)
         row = virtual.tensor(layer.name, (channels, 1, width))
-        spread = Layer(one, Pooling(u=0, v=0), row, channels > 1)
+        spread = MachineLayer(one, Pooling(u=0, v=0), row, channels > 1)
         found = planner.search(spread, (source,))
         row = planner.scratch(layer.name, row, min(found[0].p, channels))
         planner.add((layer,), spread, found, (source,), row,

@@ -9,7 +9,7 @@ from math import gcd, prod
 
 import numpy as np
 
-from ...cost.geometry import Layer, Pooling
+from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
 from ...isa import StoreMode
 from ...network.graph import Conv, Elementwise, MaxPool, Tensor
@@ -196,7 +196,7 @@ def _pad(planner, move, sources, y):
     part = source.part(piece.start, piece.size)
     conv = virtual.identity(move.name, piece.size, pads=(top, left, bottom, right),
                             fill=move.fill & 255)
-    layer = Layer(conv, Pooling(), conv.y, channels > 1)
+    layer = MachineLayer(conv, Pooling(), conv.y, channels > 1)
     _add(planner, move, layer, part, y, f"a border of {top}, {left}, {bottom}, {right}")
     return True
 
@@ -222,7 +222,7 @@ def _enlarge(planner, move, sources, y):
     part = replace(source, shape=(channels, height, width), group_stride=0)
     done = replace(y, shape=(channels, height * high, width), dram_channels=channels)
     conv = virtual.identity(move.name, done.shape)
-    layer = Layer(conv, Pooling(), conv.y, channels > 1)
+    layer = MachineLayer(conv, Pooling(), conv.y, channels > 1)
     try:
         found = planner.search(layer, (part,), (channels,))
     except HwgenError:
@@ -234,7 +234,7 @@ def _enlarge(planner, move, sources, y):
 def _fill(planner, move, source, y):
     """Write a Move's fill everywhere: one psum, stored for every place."""
     conv = virtual.constant(move.name, y.shape[0], move.fill & 255)
-    layer = Layer(conv, Pooling(u=0, v=0), virtual.tensor(move.name, y.shape), False)
+    layer = MachineLayer(conv, Pooling(u=0, v=0), virtual.tensor(move.name, y.shape), False)
     part = replace(source, shape=_ONE, dram_channels=1)
     _add(planner, move, layer, part, y, f"fills with {move.fill}")
 
@@ -306,13 +306,13 @@ def copy(planner, layers, source, y, note, *, picked=None, column_step=1, table=
     channels = source.shape[0]
     if picked is None:
         conv = virtual.identity(name, source.shape, column_step=column_step)
-        layer = Layer(conv, Pooling(), conv.y, channels > 1, mode=store.mode)
+        layer = MachineLayer(conv, Pooling(), conv.y, channels > 1, mode=store.mode)
         try:
             found = planner.search(layer, (source,), (y.dram_channels,))
         except HwgenError:                  # more channels to a group than a PE can hold
             picked = np.arange(channels)
     if picked is not None:
         conv = virtual.selection(name, source.shape, picked, column_step)
-        layer = Layer(conv, Pooling(), conv.y, False, mode=store.mode)
+        layer = MachineLayer(conv, Pooling(), conv.y, False, mode=store.mode)
         found = planner.search(layer, (source,), (y.dram_channels,))
     planner.add(layers, layer, found, (source,), y, store=store, note=note)

@@ -5,7 +5,7 @@ from math import lcm
 
 import numpy as np
 
-from ...cost.geometry import Layer, Pooling
+from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
 from ...isa import StoreMode
 from ...machines import machine_of
@@ -35,7 +35,7 @@ class Job:
     ----------
     layers : tuple
         The network's layers that it works for; the last job of a layer completes it.
-    layer : Layer
+    layer : MachineLayer
     sources : tuple of Placement
     y : Placement
     mapping : Mapping
@@ -44,7 +44,7 @@ class Job:
     macs : int
     """
     layers: tuple
-    layer: Layer
+    layer: MachineLayer
     sources: tuple
     y: Placement
     mapping: Mapping
@@ -234,7 +234,7 @@ class Planner:
         Parameters
         ----------
         layers : tuple
-        layer : Layer
+        layer : MachineLayer
         found : (Mapping, Estimate)
         sources : tuple of Placement or Tensor
             Tensors are placed as the mapping likes them best.
@@ -273,7 +273,7 @@ class Planner:
         store : Store
         """
         depthwise = 1 < conv.groups == conv.x.shape[0] == conv.y.shape[0]
-        layer = Layer(conv, Pooling(), conv.y, depthwise, mode=store.mode)
+        layer = MachineLayer(conv, Pooling(), conv.y, depthwise, mode=store.mode)
         if pool is None:
             found = self.best(layer, sources, conv.y)
             self.add((head,), layer, found, sources, conv.y, store=store, macs=head.macs)
@@ -284,7 +284,7 @@ class Planner:
                                   self.config.bus_bytes)
         behind = pooling.search(self, pool, between)
         total = apart[1].cycles + sum(estimate.cycles for _, (_, estimate) in behind)
-        window = Layer(conv, pooling.windows(pool), pool.y, depthwise, mode=store.mode)
+        window = MachineLayer(conv, pooling.windows(pool), pool.y, depthwise, mode=store.mode)
         try:
             together = self.best(window, sources, pool.y)
             note = f"{together[1].cycles} cycles"
@@ -331,7 +331,7 @@ class Planner:
         lowered = replace(conv, x=replace(conv.x, shape=(depth, rows, 1)), turned=(False, False),
                           y=replace(conv.y, shape=(filters, rows, 1)))
         store = _store(conv)
-        layer = Layer(lowered, Pooling(), lowered.y, False, mode=store.mode)
+        layer = MachineLayer(lowered, Pooling(), lowered.y, False, mode=store.mode)
         groups, fixed = moves.divisors(filters, filters), self.mappings.get(conv.name)
         found, source = min(((self.search(layer, (source,), groups, fixed), source)
                              for source in sources), key=lambda pair: pair[0][1].cycles)

@@ -5,7 +5,7 @@ from math import gcd
 
 import numpy as np
 
-from ...cost.geometry import Layer, Pooling
+from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
 from ...isa import StoreMode
 from ...network.graph import Tensor
@@ -33,7 +33,7 @@ def _layer(pool, shape, window, y, first=True, column_step=1):
     conv = virtual.identity(pool.name, shape, dtype=x.dtype, column_step=column_step)
     limits = np.iinfo(out)
     conv = replace(conv, y=replace(conv.y, dtype=out), lo=int(limits.min), hi=int(limits.max))
-    return Layer(conv, window, y, shape[0] > 1, mode=_store(pool, first).mode)
+    return MachineLayer(conv, window, y, shape[0] > 1, mode=_store(pool, first).mode)
 
 
 def _store(pool, first=True):
@@ -48,7 +48,7 @@ def search(planner, pool, source):
 
     Returns
     -------
-    list of (Layer, (Mapping, Estimate))
+    list of (MachineLayer, (Mapping, Estimate))
         One layer, or two: the second reads what the first one makes.
     """
     whole = layer(pool)

@@ -2,7 +2,16 @@
 
 import sys
 
-from .cli import main
+from .process import surroundings
+
+
+def start():
+    """Run the command line as a process of its own; ends it with the exit code."""
+    with surroundings():
+        from .cli import main  # takes long: a signal may come meanwhile
+        code = main()
+    sys.exit(code)
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

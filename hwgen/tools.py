@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from .errors import HwgenError
+from .process import started
 
 __all__ = ["Tool", "Verilator", "find_verilator", "find_icarus", "find_yosys", "find_nextpnr",
            "find_packer"]
@@ -99,16 +100,12 @@ class Tool:
         each line as it comes; returns the exit code.
         """
         with (open(folder / log, "w", buffering=1) as file,
-              subprocess.Popen([*self.command, *arguments], cwd=folder, text=True,
-                               env=dict(os.environ, PYTHONUNBUFFERED="1"),
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process):
-            try:
-                for text in process.stdout:
-                    file.write(text)
-                    line(text)
-            except BaseException:
-                process.kill()
-                raise
+              started([*self.command, *arguments], cwd=folder, text=True,
+                      env=dict(os.environ, PYTHONUNBUFFERED="1"),
+                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process):
+            for text in process.stdout:
+                file.write(text)
+                line(text)
         return process.returncode
 
 

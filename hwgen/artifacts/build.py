@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 from concurrent.futures import ProcessPoolExecutor
 
 from .. import __version__
@@ -41,7 +42,8 @@ def build(config, folder):
         ``folder`` cannot be written, or holds something else than a built accelerator.
     """
     # The register documents take seconds as well: another core makes them meanwhile.
-    with replacing(folder, "hwgen.v") as new, ProcessPoolExecutor(1) as pool:
+    with (replacing(folder, "hwgen.v") as new,
+          ProcessPoolExecutor(1, initializer=_quietly) as pool):
         documents = pool.submit(registers.write, config, new)
         verilog = generate(config)
         texts = {
@@ -60,6 +62,12 @@ def build(config, folder):
         manifest = _manifest(config, verilog, new)
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
+
+
+def _quietly():
+    """Leave Ctrl-C, which a terminal sends to a worker as well, to the process that waits."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _manifest(config, verilog, folder):

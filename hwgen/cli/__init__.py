@@ -1,16 +1,25 @@
 """The command line: finds the commands, and turns errors into one sentence and an exit code."""
 
 import importlib
+import os
 import pkgutil
+import signal
 import sys
+import tempfile
+import warnings
+from contextlib import suppress
 
 import click
 
 from .. import __version__
 from ..errors import HwgenError
+from ..process import Terminated
 from . import commands
 
 __all__ = ["cli", "main"]
+
+_REFUSED = 2
+_CLOSED = 128 + signal.SIGPIPE
 
 
 class _Commands(click.Group):
@@ -37,18 +46,62 @@ def cli(ctx):
 def main(args=None):
     """Run the command line; returns the exit code.
 
-    0 is success, 2 bad input or options (one sentence on stderr), 130 an interrupt. Other codes
-    are the command's own.
+    0 is success, 2 bad input or options, 128 and the signal's number a signal (130 is Ctrl-C), 141
+    that nobody reads what is printed; each with one sentence on stderr. Other codes are the
+    command's own.
     """
     try:
-        return cli.main(args, prog_name="hwgen", standalone_mode=False) or 0
-    except HwgenError as error:
-        message = str(error)
-    except click.exceptions.Abort:
-        return 130
-    except click.ClickException as error:
+        code = cli.main(args, prog_name="hwgen", standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BaseException as error:
+        code, message = _told(error)
+        if message is None:
+            raise
+    _flush(sys.stdout)
+    with suppress(OSError):         # closed as well
+        print(f"error: {message}", file=sys.stderr)
+    _flush(sys.stderr)
+    return code
+
+
+def _told(error):
+    """``(exit code, sentence)`` of what ended a command; the sentence is None if it is a bug."""
+    end = _interrupt(error)
+    if end is not None:
+        warnings.simplefilter("ignore")         # Amaranth's, of hardware that is not used now
+        return end.code, str(end)
+    if isinstance(error, HwgenError):
+        return _REFUSED, str(error)
+    if isinstance(error, click.ClickException):
         message = f"{error.format_message().rstrip('.')}."
         if isinstance(error, click.UsageError) and error.ctx is not None:
             message += f" See '{error.ctx.command_path} --help'."
-    print(f"error: {message}", file=sys.stderr)
-    return 2
+        return _REFUSED, message
+    if isinstance(error, (SystemExit, BrokenPipeError)):    # rich and click exit at a closed pipe
+        return _CLOSED, "standard output was closed before all was printed."
+    if isinstance(error, OSError):
+        what = error.filename or \
+            f"standard output, or a temporary file in {tempfile.gettempdir()} (TMPDIR),"
+        return _REFUSED, f"{what} cannot be read or written: {error.strerror}."
+    return None, None
+
+
+def _interrupt(error):
+    """The interrupt that an exception is, or comes from, as of modules whose import it ends."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error if error is None or isinstance(error, Terminated) else Terminated(signal.SIGINT)
+
+
+def _flush(stream):
+    """Write what a stream still holds; if that fails, let it go nowhere, so that the interpreter
+    can end."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

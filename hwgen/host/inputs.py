@@ -54,8 +54,8 @@ class Preprocessing:
 
         Raises :exc:`HwgenError` if the file cannot be read, or says what is not known.
         """
-        path = cls.path(model)
-        found = read_toml(path, "preprocessing") if path.is_file() else {}
+        path = Path(model).is_file() and cls.path(model)
+        found = read_toml(path, "preprocessing") if path and path.is_file() else {}
         known = [field.name for field in fields(cls)]
         for key, value in found.items():
             if key not in known:

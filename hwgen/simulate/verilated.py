@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import HwgenError
 from ..host.driver import SimulationError
+from ..process import run
 from ..tools import find_verilator
 from . import cache
 from .dram import Dram
@@ -131,14 +132,13 @@ def build(verilog, *, trace=False, notice=None):
                    *(["--trace"] if trace else []), "harness.cpp", "shared.vlt",
                    "design.v"]
         environ = verilator.environ()
+        environ["TMPDIR"] = str(work)
         environ["MAKEFLAGS"] = f"{environ.get('MAKEFLAGS', '')} {_MAKE}".strip()
-        result = subprocess.run(command, cwd=work, env=environ, capture_output=True, text=True)
+        result = run(command, cwd=work, env=environ)
         built = work / "obj" / "harness.so"
         if result.returncode or not built.exists():
-            raise HwgenError(f"Verilator could not build the simulator (exit code "
-                             f"{result.returncode}): its messages are in "
-                             f"{entry.log(result.stdout + result.stderr)}.")
-        os.replace(built, entry.path)
+            raise entry.failure("Verilator could not build the simulator", result)
+        entry.keep(built)
     return entry.path
 
 

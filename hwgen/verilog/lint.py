@@ -1,11 +1,11 @@
 """Checking the Verilog with other people's tools: Verilator, Icarus Verilog, Yosys."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 from ..errors import HwgenError
+from ..process import run
 from ..tools import find_icarus, find_verilator
 
 __all__ = ["WAIVERS", "verilator", "icarus", "yosys"]
@@ -60,8 +60,7 @@ for command in ("read_verilog hwgen.v", "hierarchy -check -top hwgen", "proc", "
 
 def _run(command, complaint=r"[^-]", **options):
     """The lines that begin with a complaint, of all that a tool prints; also that it failed."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          **options)
+    done = run(command, **options)
     lines = [line for line in done.stdout.splitlines() if re.match(complaint, line)]
     if done.returncode:
         lines.append(f"{Path(command[0]).name} ended with exit code {done.returncode}.")

@@ -1,6 +1,7 @@
 """The simulated memory and the driver, against a small device that copies 64 bus words."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +204,29 @@ def test_a_missing_compiler_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(verilated.shutil, "which", lambda tool: None)
     with pytest.raises(HwgenError, match=r"^g\+\+ was not found"):
         verilated.build(_SOURCE)
+
+
+def test_a_cache_with_a_space_in_its_name(tmp_path, monkeypatch):
+    cache = tmp_path / "the cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    bus, _, _ = _start()
+    bus.close()
+    assert [path.suffix for path in (cache / "hwgen").iterdir()] == [".so"]
+    monkeypatch.setattr("tempfile.tempdir", str(cache))
+    with pytest.raises(HwgenError, match="make does not take folders with spaces"):
+        _library(bus=32)
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    """Full for the sources, and for the compiler."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for size in "16k", "128k":
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", tmp_path],
+                          capture_output=True).returncode:
+            pytest.skip("no leave to mount a small disk")
+        try:
+            with pytest.raises(HwgenError, match="cannot write .*: No space left on device"):
+                _library()
+            assert not list((tmp_path / "hwgen").iterdir())
+        finally:
+            subprocess.run(["umount", tmp_path], check=True)

@@ -2,17 +2,15 @@
 
 import dataclasses
 import fnmatch
-import json
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ...compiler.map import given_mappings as override
 from ...config import resolve
 from ...errors import HwgenError
-from ...files import check_target, write_whole
+from ...files import check_target, write_json
 from ...host.driver import SimulationError
 from ...host.layer_bench import CAUSES, bench_layer, totals
 from ...network.shapes import NETWORKS
@@ -20,6 +18,7 @@ from ...simulate.dram import Dram
 from ...simulate.hardware import generated
 from ...simulate.simulators import prepare
 from ..options import configuration
+from ..terminal import consoles
 
 __all__ = ["command"]
 
@@ -48,8 +47,7 @@ def command(networks, pe, preset, path, settings, layers, model_only, dram_bytes
 
     Equal layers run once and count as often as they occur. Exit code 1 if an output differs.
     """
-    console, notes = Console(), Console(stderr=True)
-    console.width = max(console.width, _WIDTH)
+    console, notes = consoles(json_file, width=_WIDTH)
     check_target("--json", json_file)
     config = resolve(preset_name=preset, path=path, pe=pe, settings=settings)
     chosen = []
@@ -80,7 +78,7 @@ def command(networks, pe, preset, path, settings, layers, model_only, dram_bytes
                         "total": totals(results)})
     if json_file:
         report = reports[0] if len(reports) == 1 else reports
-        write_whole(json_file, lambda file: file.write(json.dumps(report, indent=1).encode()))
+        write_json(json_file, report)
     return 1 if differing else 0
 
 

@@ -1,9 +1,6 @@
 """``hwgen compile``: a network's program for an accelerator, as files."""
 
-import json
-
 import click
-from rich.console import Console
 
 from ...compiler import save
 from ...compiler.map import explain
@@ -11,11 +8,12 @@ from ...compiler.map import given_mappings as override
 from ...compiler.map.loop_nest import Nest
 from ...config import resolve
 from ...errors import HwgenError
-from ...files import check_target, write_whole
+from ...files import check_folder, check_target, write_json
 from ...importer import onnx_import
 from ...simulate.hardware import built
 from ..options import memory, shapes
 from ..progress import compiled
+from ..terminal import consoles
 
 __all__ = ["command"]
 
@@ -43,11 +41,11 @@ def command(model, pe, build_folder, mappings, joined, memory, shapes, out, json
     (how each layer is mapped, and why) and mapping.toml (the same, for --mapping) into a folder,
     whole or not at all.
     """
-    console, notes = Console(), Console(stderr=True)
-    console.width = max(console.width, _WIDTH)
+    console, notes = consoles(json_file, width=_WIDTH)
     if pe and build_folder:
         raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
     check_target("--json", json_file)
+    check_folder(out, save.IMAGE)
     config = built(build_folder).config if build_folder else resolve(pe=pe)
     with notes.status("reading the model"):
         network = onnx_import.load(model, shapes, elementwise=config.tables)
@@ -55,12 +53,11 @@ def command(model, pe, build_folder, mappings, joined, memory, shapes, out, json
     program = compiled(network, config, notes, mappings=fixed, joined=joined, memory=memory)
     with notes.status("writing"):
         manifest = save.save(network, program, out)
+    if json_file:
+        write_json(json_file, manifest)
     if program.segments:
         console.print(explain.overview(f"{network.name} on {config.name}", [
             Nest.of(segment, config) for segment in program.segments]))
     console.print(f"{len(program.runs)} programs, image {len(program.image):,} bytes, DRAM "
                   f"{program.memory_bytes:,} bytes; written to {out}", highlight=False,
                   soft_wrap=True)
-    if json_file:
-        write_whole(json_file, lambda file: file.write(json.dumps(manifest, indent=1).encode()
-                                                       + b"\n"))

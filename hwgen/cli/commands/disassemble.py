@@ -1,12 +1,10 @@
 """``hwgen disassemble``: the commands of a compiled network as text."""
 
-import json
-
 import click
 
 from ...compiler import save
 from ...errors import HwgenError
-from ...files import check_target, write_whole
+from ...files import check_target, is_standard_output, write_json
 from ...isa import disassemble as listing
 
 __all__ = ["command"]
@@ -22,6 +20,7 @@ def command(program, layer, json_file):
     A line is an address, a command and its fields that are not zero.
     """
     check_target("--json", json_file)
+    aside = is_standard_output(json_file)
     image, manifest, config = save.load(program)
     if manifest:
         programs = [(segment["name"], segment["offset"]) for segment in manifest["segments"]
@@ -32,14 +31,13 @@ def command(program, layer, json_file):
     if layer is not None and not chosen:
         raise HwgenError(f"--layer {layer!r} is not in {program}, which has "
                          f"{', '.join(name for name, _ in programs)}.")
-    for name, at in chosen:
-        click.echo(f"; {name}")
-        for line in listing.listing(image, at, config):
-            click.echo(line)
     if json_file:
         report = [{"name": name, "offset": at,
                    "commands": [{"address": address, "command": command, "fields": fields}
                                 for address, command, fields in listing.commands(image, at)]}
                   for name, at in chosen]
-        write_whole(json_file, lambda file: file.write(json.dumps(report, indent=1).encode()
-                                                       + b"\n"))
+        write_json(json_file, report)
+    for name, at in chosen:
+        click.echo(f"; {name}", err=aside)
+        for line in listing.listing(image, at, config):
+            click.echo(line, err=aside)

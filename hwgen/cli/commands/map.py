@@ -1,13 +1,11 @@
 """``hwgen map``: how layers are laid over the array, the memories and time, and why."""
 
 import fnmatch
-import json
 import re
 from pathlib import Path
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -23,15 +21,17 @@ from ...compiler.map import given_mappings as override
 from ...compiler.map.loop_nest import Nest
 from ...config import resolve
 from ...errors import HwgenError
-from ...files import check_target, replacing, write_whole
+from ...files import check_folder, check_target, replacing, write_json
 from ...host.layer_bench import layer_network
 from ...importer import onnx_import
 from ...network.shapes import NETWORKS
 from ..options import configuration, shapes
+from ..terminal import consoles
 
 __all__ = ["command"]
 
 _WIDTH = 130                # of the tables; a narrower terminal wraps them
+_MARK = "mapping.toml"
 
 
 @click.command()
@@ -53,9 +53,9 @@ def command(network, pe, preset, path, settings, layers, mappings, shapes, brief
     For each layer: the loop nest from DRAM to the taps of a PE, what is in use of each memory and
     bus, predicted cycles with their bound, and which PE works on what.
     """
-    console, notes = Console(), Console(stderr=True)
-    console.width = max(console.width, _WIDTH)
+    console, notes = consoles(json_file, width=_WIDTH)
     check_target("--json", json_file)
+    check_folder(out, _MARK)
     config = resolve(preset_name=preset, path=path, pe=pe, settings=settings)
     name, fixed, count, parts = _parts(network, config, mappings, layers, shapes)
     nests = []
@@ -72,18 +72,18 @@ def command(network, pe, preset, path, settings, layers, mappings, shapes, brief
     chosen = _chosen(nests, layers, name)
     details = [explain.detail(nest) for nest in chosen]
     table = explain.overview(f"{name} on {config.name}, {config.rows} x {config.cols} PEs", chosen)
-    for part in [] if brief else details:
-        console.print(part, highlight=False)
-    console.print(table)
     if out:
         _write(out, name, chosen, explain.text(*details, table))
-        console.print(f"written to {out}", highlight=False, soft_wrap=True)
     if json_file:
         report = {"network": name, "config": config.name, "config_hash": f"0x{config.hash:08X}",
                   "pe": f"{config.rows}x{config.cols}",
                   "layers": [nest.to_dict() for nest in chosen]}
-        write_whole(json_file, lambda file: file.write(json.dumps(report, indent=1).encode()
-                                                       + b"\n"))
+        write_json(json_file, report)
+    for part in [] if brief else details:
+        console.print(part, highlight=False)
+    console.print(table)
+    if out:
+        console.print(f"written to {out}", highlight=False, soft_wrap=True)
 
 
 def _chosen(named, layers, network):
@@ -115,9 +115,9 @@ def _parts(network, config, mappings, layers, open_shapes):
 
 
 def _write(folder, name, nests, report):
-    with replacing(folder, "mapping.toml") as new:
+    with replacing(folder, _MARK) as new:
         (new / "report.txt").write_text(report)
-        (new / "mapping.toml").write_text(explain.toml(nests))
+        (new / _MARK).write_text(explain.toml(nests))
         for number, nest in enumerate(nests, 1):
             file = re.sub(r"[^A-Za-z0-9_.-]+", "_", nest.name).strip("._")
             (new / f"{number:02}-{file}.svg").write_text(

@@ -1,16 +1,14 @@
 """``hwgen run``: a network on a simulated accelerator, every tensor compared."""
 
-import json
 import math
 import time
 
 import click
 import numpy as np
-from rich.console import Console
 
 from ...config import resolve
 from ...errors import HwgenError
-from ...files import check_target, write_whole
+from ...files import check_target, write_json, write_whole
 from ...host import inputs as input_files
 from ...host.checkpoint import Checkpoint
 from ...host.driver import SimulationError
@@ -23,6 +21,7 @@ from ...simulate.hardware import built, generated
 from ...simulate.simulators import SIMULATORS, prepare, simulate
 from ..options import memory
 from ..progress import compiled
+from ..terminal import consoles
 
 __all__ = ["command"]
 
@@ -74,7 +73,7 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
     0: all that is compared is equal; 1: a difference, or the accelerator stopped; 2: bad input.
     """
-    console, notes = Console(), Console(stderr=True)
+    console, notes = consoles(output_file, json_file)
     if pe and build_folder:
         raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
     if (resume or joined) and sim == "golden":
@@ -103,7 +102,7 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
         design = generated(config)
     for array in inputs.values():
         shown = input_files.picture(array)
-        if shown:
+        if shown and not console.options.ascii_only:
             console.print(shown, highlight=False, markup=False)
     references = {}
     if check == "layers" or sim == "golden":
@@ -135,6 +134,12 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
             notes.print(f"[bold red]stopped[/]{where}: {error}", highlight=False)
             return 1
     report = Report(network, design and design.config, sim, layers, values, references, seconds)
+    if output_file:
+        tensors = {layer.tensor: layer.value for layer in layers}
+        tensors.update({name: values[name] for name in network.outputs})
+        write_whole(output_file, lambda file: np.savez_compressed(file, **tensors))
+    if json_file:
+        write_json(json_file, report.to_dict())
     console.print(report.table())
     if design is not None:
         console.print(f"{sum(layer.cycles or 0 for layer in layers):,} cycles in {seconds:.1f} s "
@@ -142,13 +147,6 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
     console.print(report.share(), highlight=False)
     for line in report.outputs():
         console.print(line, highlight=False, markup=False)
-    if output_file:
-        tensors = {layer.tensor: layer.value for layer in layers}
-        tensors.update({name: values[name] for name in network.outputs})
-        write_whole(output_file, lambda file: np.savez_compressed(file, **tensors))
-    if json_file:
-        write_whole(json_file, lambda file: file.write(
-            json.dumps(report.to_dict(), indent=1).encode() + b"\n"))
     found = report.differences()
     for line in found:
         console.print(f"[bold red]different[/]: {line}", highlight=False)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.console import Console
 
 from ...compiler import compile_network
 from ...config import resolve
 from ...errors import HwgenError
-from ...files import check_target, replacing, write_whole
+from ...files import check_folder, check_target, replacing, write_json
 from ...host.layer_bench import layer_network
 from ...network.shapes import NETWORKS
 from ...simulate.hardware import built, generated
@@ -21,8 +20,12 @@ from ...synth.nextpnr import PLACERS
 from ...synth.tables import Report
 from ...synth.targets import TARGETS, target
 from ...tools import find_nextpnr, find_yosys
+from ..terminal import consoles
 
 __all__ = ["command"]
+
+_REPORT = "synth.json"
+_WIDTH = 110                # of the tables; a narrower terminal wraps them
 
 
 @click.command()
@@ -53,6 +56,7 @@ def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimat
     """
     device = target(name)
     check_target("--json", json_file)
+    check_folder(out, _REPORT)
     if folder is not None and (pe or preset or settings):
         raise HwgenError("--build excludes --pe, --preset and --set: the folder's configuration "
                          "counts.")
@@ -64,8 +68,7 @@ def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimat
     config = design.config if design else resolve(
         preset_name=preset or device.preset, pe=pe, settings=settings)
     clock = freq or config.clock_mhz
-    console, notes = Console(), Console(stderr=True)
-    console.width = max(console.width, 110)
+    console, notes = consoles(json_file, width=_WIDTH)
     if estimate:
         result = model.estimate(config, device)
     else:
@@ -81,13 +84,12 @@ def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimat
     report = Report(config, device, result, clock, _utilisation(config, notes))
     if out is not None:
         _keep(Path(out), report)
+    if json_file:
+        write_json(json_file, report.to_dict())
     for table in report.tables():
         console.print(table)
     for line in report.lines():
         console.print(line, highlight=False, markup=False)
-    if json_file:
-        write_whole(json_file, lambda file: file.write(
-            json.dumps(report.to_dict(), indent=1).encode()))
     if report.fits is False:
         return 1
     if not report.clock_reached:
@@ -98,10 +100,10 @@ def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimat
 
 def _keep(folder, report):
     """Write the run's files and the report into ``folder``, whole or not at all."""
-    with replacing(folder, "synth.json") as new:
+    with replacing(folder, _REPORT) as new:
         for name, content in report.result.files.items():
             (new / name).write_bytes(content)
-        (new / "synth.json").write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+        (new / _REPORT).write_text(json.dumps(report.to_dict(), indent=1) + "\n")
 
 
 def _utilisation(config, notes):

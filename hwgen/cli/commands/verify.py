@@ -12,6 +12,7 @@ from rich.console import Console
 from ...compiler import compile_network
 from ...config import resolve
 from ...errors import HwgenError
+from ...files import replacing
 from ...host.driver import Driver, SimulationError
 from ...host.network_runner import collect, difference, execute
 from ...importer import onnx_import
@@ -105,14 +106,10 @@ def command(count, minutes, graphs, seed, pe, sim, save, as_json):
 
 def _save(folder, case, lines):
     """Keep a failing case in a folder: ``model.onnx``, ``inputs.npz``, ``failure.txt``."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "model.onnx").write_bytes(case.model)
-        np.savez_compressed(folder / "inputs.npz", **case.inputs)
-        (folder / "failure.txt").write_text("\n".join(lines) + "\n")
-    except OSError as error:
-        raise HwgenError(f"cannot save the failing case in {folder}: {error.strerror}; name "
-                         f"another folder with --save.") from None
+    with replacing(folder, "failure.txt", "--save") as new:
+        (new / "model.onnx").write_bytes(case.model)
+        np.savez_compressed(new / "inputs.npz", **case.inputs)
+        (new / "failure.txt").write_text("\n".join(lines) + "\n")
     return folder
 
 

@@ -1,6 +1,5 @@
 """``hwgen zoo``: known networks with synthetic weights, quantised."""
 
-import json
 import shutil
 import tempfile
 import time
@@ -9,14 +8,14 @@ from pathlib import Path
 import click
 import numpy as np
 import onnx
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ...errors import HwgenError
-from ...files import check_target, write_whole
+from ...files import check_target, write_json, write_whole
 from ...network.zoo import NETWORKS, architecture, photographs, quantise, synthesise
 from ...network.zoo.quantise import FORMATS, TYPES
+from ..terminal import consoles
 
 __all__ = ["command"]
 
@@ -48,7 +47,7 @@ def command(name, out, sample, listing, seed, sparsity, form, activations, per_c
     ONNX Runtime's quantiser quantises it, calibrated on real photographs. The same options and
     packages give the same file.
     """
-    console, notes = Console(), Console(stderr=True)
+    console, notes = consoles(out, sample, json_file)
     if listing:
         if name or out or sample:
             raise HwgenError("--list stands alone: leave NAME, --out and --sample out.")
@@ -91,11 +90,11 @@ def command(name, out, sample, listing, seed, sparsity, form, activations, per_c
                 with open(target, "rb") as file:
                     write_whole(out, lambda whole: shutil.copyfileobj(file, whole))
                 progress.update(quantising, total=1, completed=1)
+                row["bytes"] = target.stat().st_size
         except OSError as error:
             raise HwgenError(f"{name} cannot be made in the temporary folder "
                              f"{tempfile.gettempdir()}: {error.strerror}; set TMPDIR to another "
                              f"one.") from None
-        row["bytes"] = Path(out).stat().st_size
     if sample:
         pixels = photographs.centre(0, channels, size)
         write_whole(sample, lambda file: np.save(file, photographs.normalise(pixels)))
@@ -121,8 +120,7 @@ def _report(rows, console, json_file):
     if "bytes" in rows[0]:
         console.print(f"{rows[0]['bytes']:,} bytes in {rows[0]['seconds']:.1f} s", highlight=False)
     if json_file:
-        write_whole(json_file, lambda file: file.write(
-            json.dumps({"networks": rows}, indent=1).encode() + b"\n"))
+        write_json(json_file, {"networks": rows})
 
 
 def _short(number):

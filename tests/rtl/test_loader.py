@@ -3,7 +3,7 @@
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.parallel.load.loader import loader
+from hwgen.rtl.parallel.load.loader import Loader
 from sim.runner import SIMULATORS, each_test, run_block
 
 CONFIGS = {
@@ -18,10 +18,10 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 @each_test("sim.tb_loader")
 def test_bytes_in_the_glb(case, name):
-    run_block(loader, case, simulator="icarus", config=Config(**CONFIGS[name]), count=15)
+    run_block(Loader, case, simulator="icarus", config=Config(**CONFIGS[name]), count=15)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 @each_test("sim.tb_loader")
 def test_bytes_in_the_glb_of_the_chip(case, simulator):
-    run_block(loader, case, simulator=simulator, config=Config(), count=40)
+    run_block(Loader, case, simulator=simulator, config=Config(), count=40)

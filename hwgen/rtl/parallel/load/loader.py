@@ -1,10 +1,6 @@
-"""Loader: ifmaps from DRAM into the GLB, regrouped and padded, and parameters.
+"""The loader: ifmaps from DRAM into the GLB, regrouped and padded, and parameters."""
 
-The request side asks the read DMA for one row of DRAM after the other. Behind it the unpacking side
-(``loader_walk``) moves a run of bytes a cycle.
-"""
-
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -14,9 +10,11 @@ from ...block import Block
 from ...common.command import COMMAND, Take, layout
 from ..dma import REQUEST, words
 from ..glb.glb_address import glb_write
-from .loader_walk import Addresses, Walk
+from .loader_addresses import LoaderAddresses
+from .loader_requests import LoaderRequests
+from .loader_walk import LoaderWalk
 
-__all__ = ["params_write", "Requests", "Loader", "loader"]
+__all__ = ["params_write", "Loader"]
 
 
 def params_write(config):
@@ -29,65 +27,11 @@ def _chunks(config):
     return max(1, 64 * config.lanes // config.bus_bits)
 
 
-class Requests(Block):
-    """Requests the words of one DRAM row after the other, one request a cycle.
-
-    Members
-    -------
-    command : In(512)
-        LOAD or PARAMS, as long as it runs.
-    row_last : In(24)
-        Bytes of a row, or of the parameters, less one.
-    start : In(1)
-    req : Out(stream.Signature(REQUEST))
-    """
-    module_name = "loader_requests"
-
-    def __init__(self, config):
-        self._config = config
-        super().__init__({
-            "command": In(8 * isa.COMMAND_BYTES),
-            "row_last": In(24),
-            "start": In(1),
-            "req": Out(stream.Signature(REQUEST)),
-        })
-
-    def body(self, platform):
-        m = Module()
-        load = data.View(layout("LOAD"), self.command)
-        is_load = load.opcode == isa.COMMANDS["LOAD"].opcode
-        n = self._config.bus_bytes
-        word_bits = exact_log2(n)
-        addr = Signal(32, reset_less=True)
-        rows = Signal(12, reset_less=True)
-        groups = Signal(16, reset_less=True)
-        m.d.comb += [
-            self.req.payload.addr.eq(Cat(Const(0, word_bits), addr[word_bits:])),
-            self.req.payload.beats.eq((self.row_last + addr[:word_bits] + n) >> word_bits),
-        ]
-        with m.If(self.start):
-            m.d.sync += [
-                self.req.valid.eq(~is_load | (load.rows != 0)),
-                addr.eq(load.addr),
-                rows.eq(Mux(is_load, load.rows, 1)),
-                groups.eq(Mux(is_load, load.groups, 1)),
-            ]
-        with m.Elif(self.req.valid & self.req.ready):
-            m.d.sync += [
-                rows.eq(rows - 1),
-                addr.eq(addr + Mux(rows == 1, load.group_step, load.row_stride)),
-            ]
-            with m.If(rows == 1):
-                m.d.sync += [
-                    rows.eq(load.rows),
-                    groups.eq(groups - 1),
-                    self.req.valid.eq(groups != 1),
-                ]
-        return m
-
-
 class Loader(Block):
     """Runs LOAD and PARAMS.
+
+    The *requests* ask the read DMA for one DRAM row after the other, as far ahead as it lets them.
+    The *walk* moves the bytes that arrive, a run a cycle; the *addresses* write them.
 
     Each cycle moves the longest run of bytes within one source word, one GLB word and one channel
     group. With ``dram_channels == q``, ``first_channel_offset == 0`` and ``keep_every_col == 1`` a
@@ -139,9 +83,9 @@ class Loader(Block):
         params = data.View(layout("PARAMS"), self.command.payload)
         is_params = load.opcode == isa.COMMANDS["PARAMS"].opcode
 
-        m.submodules.requests = requests = Requests(config)
-        m.submodules.walk = walk = Walk(config)
-        m.submodules.addresses = addresses = Addresses(config)
+        m.submodules.requests = requests = LoaderRequests(config)
+        m.submodules.walk = walk = LoaderWalk(config)
+        m.submodules.addresses = addresses = LoaderAddresses(config)
         m.d.comb += [
             requests.command.eq(self.command.payload),
             walk.command.eq(self.command.payload),
@@ -194,8 +138,3 @@ class Loader(Block):
                 m.next = "Idle"
         m.d.comb += self.idle.eq(fsm.ongoing("Idle") & ~self.command.valid)
         return m
-
-
-def loader(config):
-    """The loader of an accelerator."""
-    return Loader(config)

@@ -78,6 +78,24 @@ def parameters():
                   (row(*entry) for entry in _entries(Config, "Attributes")))
 
 
+def contract(name):
+    """What a block's docstring says of it before its sections, as paragraphs."""
+    text = re.split(r"^\w+\n-+$", inspect.getdoc(blocks()[name]), maxsplit=1, flags=re.M)[0]
+    return "\n\n".join(map(_markdown, text.strip().split("\n\n")))
+
+
+def parts(*names):
+    """A table of blocks: the Verilog module, its source, the first sentence of its docstring.
+
+    For pages in docs/reference/blocks: the links lead there.
+    """
+    def row(block):
+        path = f"{block.__module__.replace('.', '/')}.py"
+        sentence = re.match(r".*?\.(?=\s|$)", inspect.getdoc(block), re.S)[0]
+        return [f"[`{path.rsplit('/', 1)[1][:-3]}`](../../../{path})", _markdown(sentence)]
+    return _table(["module", "what it does"], (row(blocks()[name]) for name in names))
+
+
 def presets():
     """A table of the presets' parameters."""
     names = [name for name in Config().to_dict() if name != "name"]
@@ -126,6 +144,8 @@ PARTS = {
     "command_line": command_line,
     "commands": commands.markdown,
     "parameters": parameters,
+    "contract": contract,
+    "parts": parts,
     "ports": ports,
     "presets": presets,
     "registers": lambda: registers.markdown(Config()).split("-->\n", 1)[1],

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .... import isa
 from ...block import Block
+from ...common.interface import drive
 from .loader_mover import LoaderMover
 from .runs import run
 from .walk_columns import WalkColumns
@@ -65,10 +66,10 @@ class LoaderWalk(Block):
         m.submodules.plan = plan = WalkPlan(config)
         m.submodules.mover = mover = LoaderMover(config)
 
-        connect(m, plan.run, rows.run, columns.run, source.run, lanes.run)
-        connect(m, rows.row, columns.row, source.row, lanes.row, plan.row)
-        connect(m, columns.column, source.column, lanes.column, plan.column)
-        connect(m, lanes.lane, plan.lane)
+        drive(m, plan.run, rows.run, columns.run, source.run, lanes.run)
+        drive(m, rows.row, columns.row, source.row, lanes.row, plan.row)
+        drive(m, columns.column, source.column, lanes.column, plan.column)
+        drive(m, lanes.lane, plan.lane)
         connect(m, plan.plan, mover.plan)
         connect(m, mover.run, flipped(self.run))
         m.d.comb += [block.command.eq(self.command)

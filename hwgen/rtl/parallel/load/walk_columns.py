@@ -8,6 +8,7 @@ from amaranth.utils import exact_log2
 from .... import isa
 from ...block import Block
 from ...common.command import layout
+from ...common.interface import some
 from .runs import ColumnState, Part, PlannedRun, RowState
 
 __all__ = ["WalkColumns"]
@@ -23,8 +24,8 @@ class WalkColumns(Block):
     Members
     -------
     command : In(512)
-    run : In(PlannedRun(config))
-    row : In(RowState)
+    run : In(some(PlannedRun(config), "valid", "begins_column", "neg_length"))
+    row : In(some(RowState, "between_groups", "group_ends", "next_is_padding"))
     column : Out(ColumnState)
     left : Out(word_bits)
         Bytes of the column that are to come, less one, of which the lowest bits.
@@ -36,8 +37,11 @@ class WalkColumns(Block):
     def __init__(self, config):
         self._word_bits = exact_log2(config.bus_bytes)
         super().__init__({
-            "command": In(8 * isa.COMMAND_BYTES), "run": In(PlannedRun(config)),
-            "row": In(RowState), "column": Out(ColumnState), "left": Out(self._word_bits),
+            "command": In(8 * isa.COMMAND_BYTES),
+            "run": In(some(PlannedRun(config), "valid", "begins_column", "neg_length")),
+            "row": In(some(RowState, "between_groups", "group_ends", "next_is_padding")),
+            "column": Out(ColumnState),
+            "left": Out(self._word_bits),
             "fits_word": Out(1),
         })
 
@@ -47,7 +51,7 @@ class WalkColumns(Block):
         run, row, column = self.run, self.row, self.column
         part = Signal(Part, reset_less=True)
         whole = load.row_is_contiguous
-        columns = Signal(16, reset_less=True)        # of the part, with this one
+        columns_left = Signal(16, reset_less=True)   # of the part, with this one
         skipped = Signal(3, reset_less=True)         # columns until the next one that is written
         last_of_part = Signal()
         next_part = Signal(Part)
@@ -57,7 +61,7 @@ class WalkColumns(Block):
 
         m.d.comb += [
             column.first.eq(first),
-            last_of_part.eq(columns == 1),
+            last_of_part.eq(columns_left == 1),
             part_begins.eq(row.between_groups | last_of_part),
             column.data_ends.eq(last_of_part & (part == Part.DATA)),
             column.row_ends.eq(last_of_part & ((part == Part.AFTER) |
@@ -74,7 +78,7 @@ class WalkColumns(Block):
         with m.If(run.begins_column):
             m.d.sync += [
                 first.eq(row.between_groups),
-                columns.eq(columns - 1),
+                columns_left.eq(columns_left - 1),
                 skipped.eq(to_next_written - 1),
                 column.written.eq((part != Part.DATA) | (to_next_written == 1)),
             ]
@@ -88,11 +92,11 @@ class WalkColumns(Block):
                 ]
                 with m.Switch(next_part):
                     with m.Case(Part.BEFORE):
-                        m.d.sync += columns.eq(load.lpad)
+                        m.d.sync += columns_left.eq(load.lpad)
                     with m.Case(Part.DATA):
-                        m.d.sync += columns.eq(Mux(whole, 1, load.cols))
+                        m.d.sync += columns_left.eq(Mux(whole, 1, load.cols))
                     with m.Default():
-                        m.d.sync += columns.eq(load.rpad)
+                        m.d.sync += columns_left.eq(load.rpad)
         self._count_bytes(m, load, part_begins & whole & (next_part == Part.DATA))
         return m
 

@@ -8,6 +8,7 @@ from amaranth.utils import exact_log2
 from .... import isa
 from ...block import Block
 from ...common.command import layout
+from ...common.interface import some
 from .runs import ColumnState, LaneState, Level, PlannedRun, RowState
 
 __all__ = ["WalkLanes"]
@@ -26,8 +27,8 @@ class WalkLanes(Block):
     active : In(1)
         A LOAD runs. While none does, the place of its first group is taken from the command.
     run : In(PlannedRun(config))
-    row : In(RowState)
-    column : In(ColumnState)
+    row : In(some(RowState, "between_groups"))
+    column : In(some(ColumnState, "written", "first", "row_ends"))
     lane : Out(LaneState(config))
     """
     module_name = "walk_lanes"
@@ -35,8 +36,12 @@ class WalkLanes(Block):
     def __init__(self, config):
         self._word_bits = exact_log2(config.bus_bytes)
         super().__init__({
-            "command": In(8 * isa.COMMAND_BYTES), "active": In(1), "run": In(PlannedRun(config)),
-            "row": In(RowState), "column": In(ColumnState), "lane": Out(LaneState(config)),
+            "command": In(8 * isa.COMMAND_BYTES),
+            "active": In(1),
+            "run": In(PlannedRun(config)),
+            "row": In(some(RowState, "between_groups")),
+            "column": In(some(ColumnState, "written", "first", "row_ends")),
+            "lane": Out(LaneState(config)),
         })
 
     def body(self, platform):

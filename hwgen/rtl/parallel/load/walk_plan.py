@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ...block import Block
+from ...common.interface import some
 from .runs import ColumnState, LaneState, PlannedRun, RowState, plan
 
 __all__ = ["WalkPlan"]
@@ -56,8 +57,8 @@ class WalkPlan(Block):
     -------
     active : In(1)
         There are runs to plan.
-    row : In(RowState)
-    column : In(ColumnState)
+    row : In(some(RowState, "between_groups"))
+    column : In(some(ColumnState, "written", "padding", "data_ends"))
     column_left, column_fits_word : In(word_bits), In(1)
         Bytes of the column that are to come, less one, and whether they are no more than a word.
     lane : In(LaneState(config))
@@ -72,9 +73,14 @@ class WalkPlan(Block):
     def __init__(self, config):
         self._word_bits = bits = exact_log2(config.bus_bytes)
         super().__init__({
-            "active": In(1), "row": In(RowState), "column": In(ColumnState),
-            "column_left": In(bits), "column_fits_word": In(1), "lane": In(LaneState(config)),
-            "source": In(bits), "run": Out(PlannedRun(config)),
+            "active": In(1),
+            "row": In(some(RowState, "between_groups")),
+            "column": In(some(ColumnState, "written", "padding", "data_ends")),
+            "column_left": In(bits),
+            "column_fits_word": In(1),
+            "lane": In(LaneState(config)),
+            "source": In(bits),
+            "run": Out(PlannedRun(config)),
             "plan": Out(stream.Signature(plan(config))),
         })
 

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .... import isa
 from ...block import Block
 from ...common.command import layout
+from ...common.interface import some
 from .runs import Part, PlannedRun, RowState
 
 __all__ = ["WalkRows"]
@@ -23,7 +24,7 @@ class WalkRows(Block):
         LOAD, as long as it runs.
     start : In(1)
         Begins a LOAD, from the next cycle on.
-    run : In(PlannedRun(config))
+    run : In(some(PlannedRun(config), "begins_column"))
     row_ends : In(1)
         The running column is its row's last.
     active : Out(1)
@@ -34,8 +35,12 @@ class WalkRows(Block):
 
     def __init__(self, config):
         super().__init__({
-            "command": In(8 * isa.COMMAND_BYTES), "start": In(1), "run": In(PlannedRun(config)),
-            "row_ends": In(1), "active": Out(1), "row": Out(RowState),
+            "command": In(8 * isa.COMMAND_BYTES),
+            "start": In(1),
+            "run": In(some(PlannedRun(config), "begins_column")),
+            "row_ends": In(1),
+            "active": Out(1),
+            "row": Out(RowState),
         })
 
     def body(self, platform):
@@ -44,15 +49,15 @@ class WalkRows(Block):
         row = self.row
         groups = Signal(16, reset_less=True)         # to come after this one
         part = Signal(Part, reset_less=True)
-        rows = Signal(12, reset_less=True)           # of the part, with this one
+        rows_left = Signal(12, reset_less=True)      # of the part, with this one
         next_part = Signal.like(part)
-        next_rows = Signal.like(rows)
+        next_rows = Signal.like(rows_left)
 
         m.d.comb += [
-            row.last_of_part.eq(rows == 1),
+            row.last_of_part.eq(rows_left == 1),
             row.next_is_padding.eq(next_part != Part.DATA),
             next_part.eq(part),
-            next_rows.eq(rows),
+            next_rows.eq(rows_left),
         ]
         with m.If(row.between_groups):
             with m.If(load.tpad != 0):
@@ -63,7 +68,7 @@ class WalkRows(Block):
                 m.d.comb += [next_part.eq(Part.AFTER), next_rows.eq(load.bpad)]
             m.d.comb += row.group_ends.eq(groups == 0)
         with m.Elif(self.row_ends):
-            m.d.comb += next_rows.eq(rows - 1)
+            m.d.comb += next_rows.eq(rows_left - 1)
             with m.If(row.last_of_part):
                 with m.If((part == Part.BEFORE) & (load.rows != 0)):
                     m.d.comb += [next_part.eq(Part.DATA), next_rows.eq(load.rows)]
@@ -75,7 +80,7 @@ class WalkRows(Block):
         with m.If(self.run.begins_column):
             m.d.sync += [
                 part.eq(next_part),
-                rows.eq(next_rows),
+                rows_left.eq(next_rows),
                 row.between_groups.eq(row.group_ends),
             ]
             with m.If(row.between_groups):

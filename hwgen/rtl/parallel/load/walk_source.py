@@ -8,6 +8,7 @@ from amaranth.utils import exact_log2
 from .... import isa
 from ...block import Block
 from ...common.command import layout
+from ...common.interface import some
 from .runs import ColumnState, PlannedRun, RowState
 
 __all__ = ["WalkSource"]
@@ -23,9 +24,9 @@ class WalkSource(Block):
     command : In(512)
     active : In(1)
         A LOAD runs. While none does, the first row's byte is taken from the command.
-    run : In(PlannedRun(config))
-    row : In(RowState)
-    column : In(ColumnState)
+    run : In(some(PlannedRun(config), "valid", "neg_length", "column_ends"))
+    row : In(some(RowState, "last_of_part"))
+    column : In(some(ColumnState, "padding", "data_ends"))
     byte : Out(word_bits)
         Byte of the source word at which the next run begins.
     """
@@ -34,8 +35,12 @@ class WalkSource(Block):
     def __init__(self, config):
         self._word_bits = exact_log2(config.bus_bytes)
         super().__init__({
-            "command": In(8 * isa.COMMAND_BYTES), "active": In(1), "run": In(PlannedRun(config)),
-            "row": In(RowState), "column": In(ColumnState), "byte": Out(self._word_bits),
+            "command": In(8 * isa.COMMAND_BYTES),
+            "active": In(1),
+            "run": In(some(PlannedRun(config), "valid", "neg_length", "column_ends")),
+            "row": In(some(RowState, "last_of_part")),
+            "column": In(some(ColumnState, "padding", "data_ends")),
+            "byte": Out(self._word_bits),
         })
 
     def body(self, platform):

@@ -9,7 +9,7 @@ import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hwgen import isa
-from hwgen.isa import StoreMode
+from hwgen.isa import store_modes
 from sim.settings import CONFIG, SEED, option
 from sim.streams import receive, send, start
 from sim.tb_requant import VECTOR, reference
@@ -20,12 +20,13 @@ WORDS = CONFIG.param_words[0]                  # those of the tables included
 CHANNELS = CONFIG.params_depth // LANES
 FIRST = 256 if CONFIG.tables and CHANNELS > 256 else 0    # word of channels ...
 TABLES = slice(0, 256) if FIRST else slice(CHANNELS, WORDS)    # ... and those of tables alone
-TABLE_MODES = (StoreMode.SUM, StoreMode.PRODUCT)
+MODES = store_modes.MODES
+TABLE_MODES = [mode.number for mode in store_modes.available(CONFIG) if mode.needs_tables]
 
 
 def random_command(rng):
     """Fields of a STORE that the configuration can hold, pooled or not, in any mode."""
-    mode = rng.choice([StoreMode.REQUANTISE, StoreMode.RAW, *TABLE_MODES * CONFIG.tables])
+    mode = rng.choice(store_modes.available(CONFIG)).number
     e = rng.randint(1, min(6, COLS))
     groups = rng.randint(1, min(3, COLS // e))
     rows, psum_cols = rng.randint(1, 4 * e), rng.randint(1, 9)
@@ -34,7 +35,7 @@ def random_command(rng):
     words_per_column, words = -(-p_compute // LANES), -(-p // LANES)
     window = []
     for size in (rows, psum_cols):
-        if mode == StoreMode.RAW or rng.random() < 0.4:
+        if not MODES[mode].may_pool or rng.random() < 0.4:
             first = rng.randint(0, size - 1) if rng.random() < 0.3 else 0
             window.append((1, 1, first, rng.randint(1, size - first)))
         else:
@@ -73,9 +74,10 @@ def combine(c, psums, bias, scale, picked):
         return psums + bias[picked], scale[picked]
     lane = np.arange(LANES) % CONFIG.table_lanes
     a, b = bias[psums & 255, lane], scale.view("i4")[psums >> 8 & 255, lane]
-    if c["mode"] == StoreMode.PRODUCT:
+    if c["mode"] == store_modes.PRODUCT.number:
         a, b = ((table + 256 & 511) - 256 for table in (a, b))
-    return (a * b if c["mode"] == StoreMode.PRODUCT else a + b), np.uint32(c["scale"]).view("f4")
+        return a * b, np.uint32(c["scale"]).view("f4")
+    return a + b, np.uint32(c["scale"]).view("f4")
 
 
 def model(c, psums, bias, scale):
@@ -94,8 +96,7 @@ def model(c, psums, bias, scale):
                               * c["words_per_column"] + i))
                 picked.append(c["params"] + group * c["param_stride"] + i)
                 held = min(LANES, c["p"] - i * LANES)
-                parts.append({StoreMode.REQUANTISE: 1, StoreMode.RAW: -(-4 * held // LANES)}.get(
-                    c["mode"], -(-held // max(CONFIG.table_lanes, 1))))
+                parts.append(MODES[c["mode"]].psum_reads(CONFIG, held))
     bank, word = np.array(reads).T
     v = np.zeros((len(reads), LANES), VECTOR)
     v["acc"], v["scale"] = combine(c, psums[bank, word], bias, scale, picked)
@@ -103,7 +104,7 @@ def model(c, psums, bias, scale):
         v[name] = c[name]
     count = len(reads) // words * c["p"]
     reads = [read for read, n in zip(reads, parts, strict=True) for _ in range(n)]
-    if c["mode"] == StoreMode.RAW:
+    if MODES[c["mode"]].raw:
         y = v["acc"]
     else:
         y = reference(v)
@@ -268,9 +269,9 @@ async def throughput(dut):
     vector = dict(plain, groups=COLS, e=1, p=4 * LANES, words_per_column=4, psum_cols=1,
                   strip_words=4, psum_rows=1,
                   out_rows=1, out_cols=1)
-    raw = dict(plain, mode=StoreMode.RAW)
+    raw = dict(plain, mode=store_modes.RAW.number)
     tables = [dict(c, mode=mode, params=0) for c in (plain, pooled, vector) for mode in TABLE_MODES]
-    commands = [plain, pooled, vector, raw, *tables * CONFIG.tables] * 2
+    commands = [plain, pooled, vector, raw, *tables] * 2
     cycles = await bench.run(commands)
     dut._log.info("%d reads of %d commands in %d cycles", len(bench.reads), len(commands), cycles)
     assert cycles <= len(bench.reads) + 22 * len(commands) + 20

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .geometry import ceildiv, filter_blocks, fold_shapes
-from .tiles import array_passes, psum_reads
+from .tiles import array_passes
 
 __all__ = ["array_slots", "byte_weight", "least_input", "lower_bound"]
 
@@ -52,7 +52,7 @@ def lower_bound(config, layer, folds, q, p, t, e):
         _, pairs, taps = array_passes(config, layer, fold, q)
         filters += alike * groups * pairs * ceildiv(p * taps, config.bus_bytes)
     _, out_rows, out_cols = layer.y.shape
-    drain = groups * out_rows * out_cols * psum_reads(config, layer, p) \
+    drain = groups * out_rows * out_cols * layer.mode.psum_reads(config, p) \
         * layer.pooling.r * layer.pooling.s
     filters *= len(layer.parts) * layer.sets
     cycles = np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e), filters),

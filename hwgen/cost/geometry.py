@@ -6,7 +6,7 @@ from math import gcd
 
 import numpy as np
 
-from ..isa import StoreMode
+from ..isa.store_modes import REQUANTISE, StoreMode
 from ..network.graph import Conv
 
 __all__ = ["Axis", "Fold", "Pooling", "MachineLayer", "Cut", "cuts", "ceildiv", "fold_shapes",
@@ -126,7 +126,7 @@ class MachineLayer:
     y: object
     depthwise: bool
     groups: tuple = ()
-    mode: StoreMode = StoreMode.REQUANTISE
+    mode: StoreMode = REQUANTISE
     sources: int = 1
 
     @cached_property

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from ..isa import COMMAND_BYTES, StoreMode
+from ..isa import COMMAND_BYTES
 from .bounds import byte_weight, least_input
 from .geometry import ceildiv, filter_blocks, fold_shapes
 from .tiles import Mappings, array_passes, shifted_tiles
@@ -421,7 +421,7 @@ def _store(cost, x, tile):
     cost.commands(x, tile.count * x.blocks, CYCLES.store_command)
     cost.add(tile.count * x.groups, drain=CYCLES.out_group + tile.out_rows * (
         CYCLES.out_row + tile.out_cols * (CYCLES.out_column + _outputs(layer, x.p))))
-    values = tile.out_cols * x.p * (4 if layer.mode == StoreMode.RAW else 1)
+    values = tile.out_cols * x.p * layer.mode.bytes_per_output
     cost.add(tile.count * x.groups * tile.out_rows,
              dram_write=ceildiv(values, x.config.bus_bytes))
 
@@ -429,7 +429,7 @@ def _store(cost, x, tile):
 def _outputs(layer, p):
     """Cycles of a filter group's outputs of one column."""
     pool = layer.pooling
-    if layer.mode == StoreMode.RAW:
+    if layer.mode.raw:
         return CYCLES.raw * p
     busy = _requantising(layer.conv)
     if pool.r * pool.s == 1:

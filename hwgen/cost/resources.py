@@ -10,10 +10,9 @@ from functools import reduce
 
 import numpy as np
 
-from ..isa import StoreMode
 from .geometry import Pooling, ceildiv
 from .pieces import load_pieces, strip_pieces
-from .tiles import psum_reads, shifted_tiles
+from .tiles import shifted_tiles
 
 __all__ = ["CYCLES", "ParallelCycles", "ArrayFold", "TileFold", "array", "refill", "ybus", "xbus",
            "filter_network", "Loader", "Drain", "dram_reads"]
@@ -313,10 +312,10 @@ class Drain:
     def __init__(self, x, tile):
         layer, word = x.layer, x.config.bus_bytes
         pool, rows = layer.pooling, x.groups * tile.out_rows
-        value_bytes = 4 if layer.mode == StoreMode.RAW else 1
-        row_words = ceildiv(tile.out_cols * x.p * value_bytes, word) + (x.tiling[1].count > 1)
+        row_bytes = tile.out_cols * x.p * layer.mode.bytes_per_output
+        row_words = ceildiv(row_bytes, word) + (x.tiling[1].count > 1)
         self.write_words = rows * row_words
-        self.cycles = rows * (tile.out_cols * pool.r * pool.s * psum_reads(x.config, layer, x.p)
+        self.cycles = rows * (tile.out_cols * pool.r * pool.s * layer.mode.psum_reads(x.config, x.p)
                               + CYCLES.output_row) + x.blocks * CYCLES.store
         self.write = np.maximum(rows * np.maximum(row_words, CYCLES.write),
                                 x.timing.cycles(rows * row_words * word))

@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..isa import StoreMode
 from .geometry import ceildiv, filter_blocks, fold_shapes
 
 __all__ = ["Tiling", "TileKind", "Mappings", "cut_tiles", "shifted_tiles",
-           "array_passes", "psum_reads"]
+           "array_passes"]
 
 
 class Tiling(NamedTuple):
@@ -185,11 +184,3 @@ def array_passes(config, layer, fold, q):
     r, s = fold.rows.taps, fold.cols.taps
     pairs = r if layer.depthwise else ceildiv(layer.channels, q) * r
     return ceildiv(pairs, config.rows), pairs, s if layer.depthwise else q * s
-
-
-def psum_reads(config, layer, p):
-    """Psum words that the output stage reads for ``p`` psums, each as often as it has to."""
-    if layer.mode == StoreMode.RAW:
-        return ceildiv(4 * p, config.lanes)
-    looked_up = layer.mode in (StoreMode.SUM, StoreMode.PRODUCT)
-    return ceildiv(p, config.table_lanes if looked_up else config.lanes)

@@ -1,8 +1,8 @@
 """The instruction set: commands and filter packets, registers, and what they mean.
 
-:mod:`~hwgen.isa.commands` has the fields, :mod:`~hwgen.isa.registers` the CSRs,
-:mod:`~hwgen.isa.functional` runs programs on NumPy memory, :mod:`~hwgen.isa.disassemble` lists
-them.
+:mod:`~hwgen.isa.commands` has the fields, :mod:`~hwgen.isa.store_modes` the modes of STORE,
+:mod:`~hwgen.isa.registers` the CSRs, :mod:`~hwgen.isa.functional` runs programs on NumPy memory,
+:mod:`~hwgen.isa.disassemble` lists them.
 """
 
 from .commands import (
@@ -15,13 +15,13 @@ from .commands import (
     SEMAPHORES,
     Command,
     Field,
-    StoreMode,
     filter_header,
     glb_address,
     pack,
     unpack,
 )
+from .store_modes import StoreMode
 
-__all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "StoreMode",
-           "SEMAPHORES", "READ_AHEAD", "FILTER_MAGIC", "pack", "unpack", "glb_address",
+__all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
+           "StoreMode", "READ_AHEAD", "FILTER_MAGIC", "pack", "unpack", "glb_address",
            "filter_header"]

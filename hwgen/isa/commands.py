@@ -19,24 +19,18 @@ column ``j`` stands at ``off = o * cols + j``.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 from ..machines import machine_of
+from .store_modes import MODE_BITS, MODES
 
-__all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "StoreMode",
-           "SEMAPHORES", "READ_AHEAD", "FILTER_MAGIC", "pack", "unpack", "glb_address",
-           "filter_header"]
+__all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
+           "READ_AHEAD", "FILTER_MAGIC", "pack", "unpack", "glb_address", "filter_header"]
 
 COMMAND_BYTES = 64
 MAGIC = 0x4E475748           # "HWGN", the first word of a program
 SEMAPHORES = 8
 READ_AHEAD = 4               # commands that are fetched beyond END and dropped: must be readable
 FILTER_MAGIC = 0xF1
-
-
-class StoreMode(IntEnum):
-    """What STORE makes of a psum; see the command."""
-    REQUANTISE, SUM, PRODUCT, RAW = range(4)
 
 
 @dataclass(frozen=True)
@@ -84,6 +78,15 @@ _SIGNAL = Field("signal", 8, "semaphores to add one to when the command is done"
 def _glb(name, doc):
     """An address or a stride in the GLB: off 16, bank 5, sub 3."""
     return Field(name, 24, doc, glb=True)
+
+
+# The modes that need tables, in words.
+_TABLE_MODES = "Modes " + " and ".join(str(mode.number) for mode in MODES.values()
+                                       if mode.needs_tables)
+
+
+def _output_bytes(mode):
+    return MODES[mode].bytes_per_output if mode in MODES else 1
 
 
 def _group_step(rows):
@@ -151,9 +154,9 @@ COMMANDS = {c.name: c for c in (
     Command("PARAMS", 4, "load",
             "Copies bias and scale of ``count`` parameter words (``lanes`` channels each, 8 bytes "
             "a channel: int32 bias, float32 scale) from DRAM into the parameter memory.\n\n"
-            "The tables of STORE's modes 1 and 2 stand there too: entry ``i`` of table A in the "
-            "biases of word ``i``, entry ``i`` of table B, an int32, in its scales, the same in "
-            "each lane; lanes beyond the fourth have no tables, and keep nothing beyond their "
+            "The tables of STORE's modes that need them stand there too: entry ``i`` of table A in "
+            "the biases of word ``i``, entry ``i`` of table B, an int32, in its scales, the same "
+            "in each lane; lanes beyond the fourth have no tables, and keep nothing beyond their "
             "channels' words.", (
                 (_WAIT, _SIGNAL, Field("dst", 12, "first parameter word"),
                  Field("count", 12, "parameter words, 1 or more")),
@@ -234,17 +237,10 @@ COMMANDS = {c.name: c for c in (
             "left out. A row's ``out_cols * p`` bytes are contiguous in DRAM.\n\n"
             "A psum becomes ``acc``, and ``acc`` becomes an output by ``clip(rint(float32(acc) * "
             "scale) + zy, lo, hi)``, according to ``mode``:\n\n"
-            "* 0, requantise: ``acc`` is the psum plus its channel's bias, ``scale`` the "
-            "channel's.\n\n"
-            "* 1, sum: ``acc = A[psum[7:0]] + B[psum[15:8]]``, of the tables A and B in the "
-            "parameter memory; ``scale`` is the command's.\n\n"
-            "* 2, product: ``acc = A[psum[7:0]] * B[psum[15:8]]``, of the entries' lowest 9 bits "
-            "as signed numbers; ``scale`` is the command's.\n\n"
-            "* 3, raw: the psum plus its channel's bias is stored as it is, in 4 little-endian "
-            "bytes; the window is 1 x 1, and a row has ``out_cols * p * 4`` bytes.\n\n"
-            "Sums wrap to 32 bits. Modes 1 and 2 exist in accelerators built with "
-            "``tables``, others stop with an error; with them ``params`` and "
-            "``param_stride`` are 0.", (
+            + "".join(f"* {mode.number}, {mode.name}: {mode.doc}\n\n" for mode in MODES.values())
+            + f"Sums wrap to 32 bits. {_TABLE_MODES} exist in accelerators built with ``tables``; "
+            "there ``params`` and ``param_stride`` are 0. A mode that the accelerator does not "
+            "have stops it with an error.", (
                 (_WAIT, Field("signal", 8, "semaphores given when the psums have been read"),
                  Field("signal_written", 8, "semaphores given when every write is acknowledged"),
                  Field("psum", 16, "bank word of the block's first psum"),
@@ -272,11 +268,12 @@ COMMANDS = {c.name: c for c in (
                  Field("pool_u", 5, "row stride"), Field("pool_v", 5, "column stride")),
                 (Field("strip_words", 16, "psum words of a strip: psum_cols * words_per_column"),
                  Field("param_stride", 12, "parameter words from a filter group to the next"),
-                 Field("mode", 2, "0 requantise, 1 sum, 2 product, 3 raw"),
-                 Field("scale", 32, "modes 1 and 2: bits of a float32, positive and finite")),
-                (Field("row_bytes", 24, "bytes of an output row: out_cols * p, in mode 3 four "
+                 Field("mode", MODE_BITS,
+                       ", ".join(f"{mode.number} {mode.name}" for mode in MODES.values())),
+                 Field("scale", 32, f"{_TABLE_MODES}: bits of a float32, positive and finite")),
+                (Field("row_bytes", 24, "bytes of an output row: out_cols * p, of raw modes four "
                                         "times as many",
-                       derive=lambda f: f["out_cols"] * f["p"] << 2 * (f["mode"] == StoreMode.RAW)),
+                       derive=lambda f: f["out_cols"] * f["p"] * _output_bytes(f["mode"])),
                  Field("col_step", 16,
                        "psum words from a window to the next: pool_v * words_per_column",
                        derive=lambda f: f["pool_v"] * f["words_per_column"]),

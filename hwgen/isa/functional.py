@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import isa
 from ..machines import machine_of
+from . import store_modes
 
 __all__ = ["Machine", "MachineError"]
 
@@ -473,16 +474,7 @@ class Machine:
                                                            c["words_per_column"], c["e"], -1)
         acc = acc.transpose(0, 3, 1, 2, 4).reshape(strips * c["e"], c["psum_cols"], -1)
         acc = acc[:c["psum_rows"], :, :c["p"]]
-        if c["mode"] in (1, 2):
-            acc, scale = self._look_up(c, acc)
-        else:
-            first = (c["params"] + group * c["param_stride"]) * self.config.lanes
-            _require(first + c["p"] <= self.config.params_depth,
-                     "STORE leaves the parameter memory")
-            bias, scale = self.params[first:first + c["p"]].T
-            scale = np.ascontiguousarray(scale).view(np.float32)
-            acc = acc + bias                                         # wraps to 32 bits
-        y = acc if c["mode"] == 3 else _requantise(c, acc, scale)
+        y = self._outputs(c, group, acc)
         pooled = self._pool(c, y)
         at = (c["addr"] + group * c["group_stride"]
               + np.arange(c["out_rows"])[:, None] * c["row_stride"]
@@ -490,22 +482,27 @@ class Machine:
         _require(at.max() < len(self.memory), "a write leaves memory")
         self.memory[at] = pooled.reshape(c["out_rows"], -1).view(np.uint8)
 
-    def _look_up(self, c, acc):
-        """Modes 1 and 2: the tables' entries, summed or multiplied, and the command's scale."""
-        _require(self.config.tables, "the accelerator has no tables")
-        _require(c["params"] == 0 and c["param_stride"] == 0, "params must be 0 with tables")
-        tables = self.params[:256 * self.config.lanes].reshape(256, self.config.lanes, 2)
-        lane = np.arange(acc.shape[-1]) % self.config.table_lanes
-        a, b = (tables[acc >> 8 * i & 255, lane, i] for i in range(2))
-        if c["mode"] == 2:
-            acc = ((a & 511 ^ 256) - 256) * ((b & 511 ^ 256) - 256)
+    def _outputs(self, c, group, psums):
+        """Outputs of the psums of a filter group."""
+        lanes, mode = self.config.lanes, store_modes.MODES.get(c["mode"])
+        _require(mode in store_modes.available(self.config), f"there is no mode {c['mode']}")
+        parameters = self.params.reshape(-1, lanes, 2)
+        if mode.needs_tables:
+            _require(c["params"] == 0 and c["param_stride"] == 0, "params must be 0 with tables")
         else:
-            acc = a + b                                              # wraps to 32 bits
-        return acc, np.array(c["scale"], np.uint32).view(np.float32)
+            word = c["params"] + group * c["param_stride"]
+            _require(word * lanes + c["p"] <= self.config.params_depth,
+                     "STORE leaves the parameter memory")
+            parameters = parameters[word:]
+        _require(mode.may_pool or c["pool_r"] == c["pool_s"] == 1,
+                 f"outputs of mode {mode.name} are not pooled")
+        try:
+            return mode.outputs(c, self.config, psums, parameters)
+        except ValueError as error:
+            raise MachineError(str(error)) from None
 
     def _pool(self, c, y):
         """The largest value of each window."""
-        _require(c["mode"] != 3 or c["pool_r"] == c["pool_s"] == 1, "raw psums are not pooled")
         least = np.iinfo(y.dtype).min
         pooled = np.full((c["out_rows"], c["out_cols"], c["p"]), least, y.dtype)
         found = np.zeros(pooled.shape[:2], bool)
@@ -520,13 +517,3 @@ class Machine:
                 found[where] = True
         _require(found.all(), "a pooling window holds no psum")
         return pooled
-
-
-def _requantise(c, acc, scale):
-    """``clip(rint(float32(acc) * scale) + zy, lo, hi)``, as int8 or uint8."""
-    _require(np.isfinite(scale).all() and (scale > 0).all(), "a scale is not positive finite")
-    with np.errstate(over="ignore", under="ignore"):
-        y = np.rint(acc.astype(np.float32) * scale).astype(np.float64)
-    dtype = np.int8 if c["ysigned"] else np.uint8
-    zy, lo, hi = (np.array(c[name], np.uint8).view(dtype) for name in ("zy", "lo", "hi"))
-    return np.clip(y + zy, lo, hi).astype(dtype)

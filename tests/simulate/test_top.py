@@ -260,9 +260,9 @@ def test_a_mode_without_tables(device):
     bus, driver, layer = device
     if driver.config.tables:
         pytest.skip("this one has tables")
-    place = _write(bus, [_begin(driver.config), isa.pack("STORE", mode=isa.StoreMode.PRODUCT),
-                         isa.pack("END")])
-    assert _stopped(driver, place, ErrorCode.MODE).info == isa.StoreMode.PRODUCT
+    mode = isa.store_modes.PRODUCT.number
+    place = _write(bus, [_begin(driver.config), isa.pack("STORE", mode=mode), isa.pack("END")])
+    assert _stopped(driver, place, ErrorCode.MODE).info == mode
     driver.recover()
     layer.check(driver)
 

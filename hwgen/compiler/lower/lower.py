@@ -25,13 +25,13 @@ class Store:
 
     Attributes
     ----------
-    mode : isa.StoreMode
+    mode : hwgen.isa.StoreMode
     scale : float
         Of sums and products.
     tables : tuple of numpy.ndarray
         Of sums and products: int32, 256 entries, one or two, indexed by the byte as stored.
     """
-    mode: isa.StoreMode = isa.StoreMode.REQUANTISE
+    mode: isa.StoreMode = isa.store_modes.REQUANTISE
     scale: float = 0.0
     tables: tuple = ()
 
@@ -560,7 +560,7 @@ class _Lowering:
             pool_r=pool.r, pool_s=pool.s, pool_u=pool.u, pool_v=pool.v,
             strip_words=psum_cols * self.words_per_column,
             param_stride=0 if self.how.tables else self.words_per_column,
-            mode=self.how.mode, scale=int(np.float32(self.how.scale).view(np.uint32)))
+            mode=self.how.mode.number, scale=int(np.float32(self.how.scale).view(np.uint32)))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
-from ...isa import StoreMode
+from ...isa.store_modes import PRODUCT, SUM
 from ...network.graph import Elementwise, Tensor
 from ..lower.lower import Store
 from . import identity_convs as virtual
@@ -14,7 +14,7 @@ __all__ = ["plan", "store", "wanted"]
 
 def store(layer):
     """The :class:`Store` of an Elementwise layer."""
-    mode = StoreMode.PRODUCT if layer.product else StoreMode.SUM
+    mode = PRODUCT if layer.product else SUM
     return Store(mode, float(layer.scale), tuple(layer.tables))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
-from ...isa import StoreMode
+from ...isa.store_modes import SUM
 from ...network.graph import Conv, Elementwise, MaxPool, Tensor
 from ..lower.lower import Store
 from . import identity_convs as virtual
@@ -302,7 +302,7 @@ def copy(planner, layers, source, y, note, *, picked=None, column_step=1, table=
         raise HwgenError(f"layer {name!r} changes values, and the accelerator "
                          f"{planner.config.name!r} is built without tables: set tables to "
                          f"true, or leave such layers to the host.")
-    store = Store() if table is None else Store(StoreMode.SUM, 1.0, (table.astype(np.int32),))
+    store = Store() if table is None else Store(SUM, 1.0, (table.astype(np.int32),))
     channels = source.shape[0]
     if picked is None:
         conv = virtual.identity(name, source.shape, column_step=column_step)

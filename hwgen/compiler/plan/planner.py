@@ -7,7 +7,7 @@ import numpy as np
 
 from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
-from ...isa import StoreMode
+from ...isa.store_modes import RAW
 from ...machines import machine_of
 from ...network.graph import Elementwise, Host, MaxPool, Move, Tensor
 from ..layout.dram import Placement
@@ -340,7 +340,7 @@ class Planner:
 
 
 def _store(conv):
-    return Store(StoreMode.RAW) if conv.y.dtype == np.int32 else _REQUANTISE
+    return Store(RAW) if conv.y.dtype == np.int32 else _REQUANTISE
 
 
 def _reshaped(conv, shape):

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
-from ...isa import StoreMode
+from ...isa.store_modes import SUM
 from ...network.graph import Tensor
 from ..layout.dram import Placement
 from ..lower.lower import Store
@@ -39,7 +39,7 @@ def _layer(pool, shape, window, y, first=True, column_step=1):
 def _store(pool, first=True):
     if pool.table is None or not first:
         return Store()
-    return Store(StoreMode.SUM, 1.0, (pool.table.view(pool.y.dtype).astype(np.int32),))
+    return Store(SUM, 1.0, (pool.table.view(pool.y.dtype).astype(np.int32),))
 
 
 def search(planner, pool, source):

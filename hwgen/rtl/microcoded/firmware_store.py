@@ -23,7 +23,7 @@ class Store(Common):
         raw, checked = p.forward(), p.forward()
         p.op(Op.LD, "STORE.mode")
         p.go(checked, When.ZERO)
-        p.op(Op.SUB, int(isa.StoreMode.RAW))
+        p.op(Op.SUB, isa.store_modes.RAW.number)
         p.go("no mode", When.NOT_ZERO)
         p.place(checked)
         self.take("STORE.wait")

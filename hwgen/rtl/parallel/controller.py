@@ -7,9 +7,10 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ... import isa
+from ...isa import store_modes
 from ...isa.registers import ErrorCode
 from ..block import Block
-from ..common.command import COMMAND, Take
+from ..common.command import COMMAND, Take, is_mode
 from .dma import fetch_beats
 
 __all__ = ["Controller", "QUEUES", "TAKERS", "GIVERS", "DEPTH"]
@@ -148,7 +149,8 @@ class Controller(Block):
         opcode, magic, found_hash = word[:8], word[8:40], word[:32]
         mode_lsb = next(lsb for field, lsb in isa.COMMANDS["STORE"].fields()
                         if field.name == "mode")
-        mode = word[mode_lsb % 64:][:2]
+        mode = word[mode_lsb % 64:][:store_modes.MODE_BITS]
+        modes = store_modes.available(self._config)
 
         # Offsets of commands have 32 bits, so their indices have 6 less.
         index = Signal(32 - exact_log2(isa.COMMAND_BYTES), reset_less=True)
@@ -197,11 +199,10 @@ class Controller(Block):
                 with m.If(room):
                     m.next = "Copy"
             with m.State("Copy"):
-                if not self._config.tables:
-                    with m.If(word_valid & (queue == QUEUES.index("store"))
-                              & (position == mode_lsb // 64)
-                              & ((mode == isa.StoreMode.SUM) | (mode == isa.StoreMode.PRODUCT))):
-                        m.d.sync += [fault.eq(ErrorCode.MODE), fault_info.eq(mode)]
+                with m.If(word_valid & (queue == QUEUES.index("store"))
+                          & (position == mode_lsb // 64)
+                          & ~is_mode(mode, lambda mode: mode in modes)):
+                    m.d.sync += [fault.eq(ErrorCode.MODE), fault_info.eq(mode)]
                 m.d.comb += copying.eq(word_valid & ~self.halt)
                 m.d.comb += word_taken.eq(copying)
                 with m.If(copying & last_word):

@@ -5,7 +5,6 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
-from ....isa import StoreMode
 from ...block import Block
 from ...common import command
 from ...common.delay import delay
@@ -131,8 +130,8 @@ class Drain(Block):
         with m.If(self._start):
             m.d.sync += [stage[name].eq(job[name]) for name in fields]
             m.d.sync += [
-                self._raw.eq(job.mode == StoreMode.RAW),
-                self._looked_up.eq((job.mode == StoreMode.SUM) | (job.mode == StoreMode.PRODUCT)),
+                self._raw.eq(command.is_mode(job.mode, lambda mode: mode.raw)),
+                self._looked_up.eq(command.is_mode(job.mode, lambda mode: mode.needs_tables)),
             ]
 
         # The last psum to arrive goes through the output stage.

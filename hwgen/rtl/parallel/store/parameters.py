@@ -4,8 +4,9 @@ from amaranth import Module, Signal, signed
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ....isa import StoreMode
+from ....isa import store_modes
 from ...block import Block
+from ...common import command
 
 __all__ = ["Parameters"]
 
@@ -13,11 +14,11 @@ __all__ = ["Parameters"]
 class Parameters(Block):
     """The parameter memory of one lane, and the sum or product that is requantised.
 
-    A parameter word holds a bias and a scale, 32 bits each, in memories of their own. In modes
-    REQUANTISE and RAW, ``acc`` is the psum plus its channel's bias. In modes SUM and PRODUCT, of
-    lanes that have tables, the 256 first words are two of them, and ``acc`` is the sum of an entry
-    of each, or the product of their lowest 9 bits as signed numbers: the bias of word ``psum[7:0]``
-    and the scale of word ``psum[15:8]``. Sums wrap to 32 bits.
+    A parameter word holds a bias and a scale, 32 bits each, in memories of their own. ``acc`` is
+    the psum plus its channel's bias. In modes that need tables, of lanes that have them, the 256
+    first words are two of them, and ``acc`` is the sum of an entry of each, or the product of their
+    lowest 9 bits as signed numbers: the bias of word ``psum[7:0]`` and the scale of word
+    ``psum[15:8]``. Sums wrap to 32 bits.
 
     Latency is :attr:`LATENCY` cycles, throughput one psum a cycle.
 
@@ -26,7 +27,7 @@ class Parameters(Block):
     words : int
         Parameter words.
     tables : bool
-        The lane has modes SUM and PRODUCT.
+        The lane has the modes that need tables.
 
     Members
     -------
@@ -34,10 +35,11 @@ class Parameters(Block):
         Write the bias, or the scale, of word ``write_word``: ``bias``, ``scale``.
     write_word : In(range(words))
     bias, scale : In(32)
-    mode : In(2)
-        :class:`~hwgen.isa.StoreMode`, the same from a psum to its scale; if there are tables.
+    mode : In(MODE_BITS)
+        Number of a :class:`~hwgen.isa.store_modes.StoreMode`, the same from a psum to its scale;
+        if there are tables.
     common_scale : In(32)
-        Scale in modes SUM and PRODUCT; if there are tables.
+        Scale in modes that need tables; if there are tables.
     psum, psum_word : In(32), In(range(words))
         A psum and its parameter word.
     acc : Out(signed(32))
@@ -58,7 +60,7 @@ class Parameters(Block):
         super().__init__({
             "write_bias": In(1), "write_scale": In(1), "write_word": In(word),
             "bias": In(32), "scale": In(32),
-            **({"mode": In(2), "common_scale": In(32)} if tables else {}),
+            **({"mode": In(store_modes.MODE_BITS), "common_scale": In(32)} if tables else {}),
             "psum": In(32), "psum_word": In(word), "acc": Out(signed(32)),
             "scale_word": In(word), "acc_scale": Out(32),
         })
@@ -82,10 +84,10 @@ class Parameters(Block):
         m.d.comb += [bias.addr.eq(self.psum_word), scale.addr.eq(self.scale_word),
                      self.acc_scale.eq(scale.data)]
         if self._tables:
-            with m.If((self.mode == StoreMode.SUM) | (self.mode == StoreMode.PRODUCT)):
+            with m.If(command.is_mode(self.mode, lambda mode: mode.needs_tables)):
                 m.d.comb += [bias.addr.eq(self.psum[:8]), scale.addr.eq(self.psum[8:16]),
                              self.acc_scale.eq(self.common_scale)]
                 m.d.sync += b.eq(scale.data)
-            with m.If(self.mode == StoreMode.PRODUCT):
+            with m.If(self.mode == store_modes.PRODUCT.number):
                 m.d.sync += self.acc.eq(a[:9].as_signed() * b[:9].as_signed())
         return m

@@ -1,10 +1,23 @@
 """Configurations: what is refused and how, files, and the options of the command line."""
 
+import dataclasses
 import re
+import tomllib
+from importlib import resources
 
 import pytest
 
-from hwgen.config import PRESETS, Config, load_toml, parse_pe, parse_setting, preset, resolve
+from hwgen import config
+from hwgen.config import (
+    ABOUT,
+    PRESETS,
+    Config,
+    load_toml,
+    parse_pe,
+    parse_setting,
+    preset,
+    resolve,
+)
 from hwgen.errors import HwgenError
 
 
@@ -174,3 +187,13 @@ def test_hash():
     assert Config().hash != Config(burst=16).hash
     microcoded = preset("up5k")
     assert microcoded.hash != microcoded.replace(machine="parallel").hash
+
+
+def test_presets_are_complete():
+    """Each states every parameter, and what it is for."""
+    with resources.files(config).joinpath("presets.toml").open("rb") as file:
+        tables = tomllib.load(file)
+    every = {field.name for field in dataclasses.fields(Config)} - {"name"} | {"about"}
+    assert {name: set(table) for name, table in tables.items()} == dict.fromkeys(PRESETS, every)
+    assert Config() == PRESETS["eyeriss"]
+    assert set(ABOUT) == set(PRESETS) and all(ABOUT.values())

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from .. import rtl
-from ..config import PRESETS, Config
+from ..config import ABOUT, PRESETS, Config
 from ..config.parameters import LIMITS
 from ..machines import machines
 from ..rtl.block import Block
@@ -97,11 +97,12 @@ def parts(*names):
 
 
 def presets():
-    """A table of the presets' parameters."""
+    """A list of the presets, and a table of their parameters."""
     names = [name for name in Config().to_dict() if name != "name"]
-    return _table(["parameter", *(f"`{name}`" for name in PRESETS)],
-                  ([f"`{key}`", *(str(getattr(config, key)).lower() for config in PRESETS.values())]
-                   for key in names))
+    return "\n".join(f"* `{name}`: {ABOUT[name]}." for name in PRESETS) + "\n\n" + _table(
+        ["parameter", *(f"`{name}`" for name in PRESETS)],
+        ([f"`{key}`", *(str(getattr(config, key)).lower() for config in PRESETS.values())]
+         for key in names))
 
 
 def targets():

@@ -12,11 +12,9 @@ import re
 from dataclasses import dataclass
 
 from ..errors import HwgenError
-from ..files import read_toml
 from ..machines import machine_of, machines
 
-__all__ = ["Config", "LIMITS", "PRESETS", "preset", "load_toml", "parse_pe", "parse_setting",
-           "resolve"]
+__all__ = ["Config", "LIMITS", "param_words"]
 
 
 def _clog2(n):
@@ -233,82 +231,3 @@ class Config:
                 raise HwgenError(f"{key!r} is not a parameter: the parameters are "
                                  f"{', '.join(known)}.")
         return dataclasses.replace(self, **changes)
-
-
-PRESETS = {
-    "eyeriss": Config(),
-    "ecp5-85f": Config(name="ecp5-85f", rows=10, cols=12, glb_kib=100, lanes=2, params_depth=512,
-                       clock_mhz=75),
-    "ecp5-25f": Config(name="ecp5-25f", rows=4, cols=6, glb_kib=28, lanes=2, params_depth=512,
-                       burst=16, clock_mhz=65),
-    "up5k": Config(name="up5k", rows=5, cols=2, filter_spad=256, ifmap_spad=64, glb_kib=64, lanes=1,
-                   bus_bits=32, xbus_bytes=1, params_depth=256, tables=False, burst=128,
-                   machine="microcoded", clock_mhz=18),
-}
-
-
-def preset(name):
-    """The preset of that name; raises :exc:`HwgenError` if there is none."""
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise HwgenError(f"--preset {name!r} is unknown: choose one of "
-                         f"{', '.join(PRESETS)}.") from None
-
-
-def parse_pe(text):
-    """``(rows, cols)`` of an array written ``RxC``, as in ``12x14``."""
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match:
-        raise HwgenError(f"--pe {text!r} is not of the form RxC, as in 12x14.")
-    return int(match[1]), int(match[2])
-
-
-def load_toml(path):
-    """The configuration that a TOML file states; parameters left out take their defaults."""
-    return Config().replace(**read_toml(path, "configuration"))
-
-
-def parse_setting(text):
-    """``(key, value)`` of a parameter written ``KEY=VALUE``, the value in the parameter's type."""
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise HwgenError(f"--set {text!r} is not of the form KEY=VALUE.")
-    kind = {field.name: field.type for field in dataclasses.fields(Config)}.get(key)
-    if kind is int:
-        try:
-            return key, int(value, 0)
-        except ValueError:
-            raise HwgenError(f"--set {text!r}: {key} must be a whole number.") from None
-    if kind is bool:
-        if value.lower() not in ("true", "false"):
-            raise HwgenError(f"--set {text!r}: {key} must be true or false.")
-        return key, value.lower() == "true"
-    return key, value
-
-
-def resolve(*, preset_name=None, path=None, pe=None, settings=()):
-    """The configuration that the options of the command line describe.
-
-    Parameters
-    ----------
-    preset_name, path : str
-        The base: a preset (``eyeriss`` if neither is given) or a TOML file.
-    pe : str
-        ``RxC`` in place of the base's shape. Unless set as well, the name gets the shape as a
-        suffix, and a preset's buses, lanes, spads and GLB change as its machine's ``grown`` tells.
-    settings : sequence of str
-        ``KEY=VALUE``, in place of the base's and of what ``pe`` implies.
-    """
-    if preset_name is not None and path is not None:
-        raise HwgenError("--preset and --config exclude each other: give one base.")
-    base = load_toml(path) if path is not None else preset(preset_name or "eyeriss")
-    changes = dict(parse_setting(text) for text in settings)
-    if pe is not None:
-        rows, cols = parse_pe(pe)
-        if (rows, cols) != (base.rows, base.cols):
-            implied = {"rows": rows, "cols": cols, "name": f"{base.name}-{rows}x{cols}"}
-            if path is None:
-                implied |= machine_of(base).grown(base, rows, cols)
-            changes = implied | changes
-    return base.replace(**changes)

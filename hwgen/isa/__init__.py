@@ -1,27 +1,32 @@
 """The instruction set: commands and filter packets, registers, and what they mean.
 
 :mod:`~hwgen.isa.commands` has the fields, :mod:`~hwgen.isa.store_modes` the modes of STORE,
-:mod:`~hwgen.isa.registers` the CSRs, :mod:`~hwgen.isa.functional` runs programs on NumPy memory,
-:mod:`~hwgen.isa.disassemble` lists them.
+:mod:`~hwgen.isa.encode` the bits, :mod:`~hwgen.isa.registers` the CSRs,
+:mod:`~hwgen.isa.functional` runs programs on NumPy memory, :mod:`~hwgen.isa.disassemble` lists
+them.
 """
 
 from .commands import (
     COMMAND_BYTES,
     COMMANDS,
-    FILTER_MAGIC,
     MAGIC,
     OPCODES,
     READ_AHEAD,
     SEMAPHORES,
     Command,
     Field,
+)
+from .encode import (
+    FILTER_MAGIC,
+    FilterHeader,
     filter_header,
     glb_address,
     pack,
     unpack,
+    unpack_filter_header,
 )
 from .store_modes import StoreMode
 
 __all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
            "StoreMode", "READ_AHEAD", "FILTER_MAGIC", "pack", "unpack", "glb_address",
-           "filter_header"]
+           "FilterHeader", "filter_header", "unpack_filter_header"]

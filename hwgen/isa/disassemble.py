@@ -122,13 +122,14 @@ def _packets(image, config, addr, size):
     word, end = config.bus_bytes, addr + size
     passes, packets, weights = 0, 0, set()
     while addr < end:
-        header = int.from_bytes(image[addr:addr + 8], "little")
-        if header >> 56 != isa.FILTER_MAGIC:
+        try:
+            header = isa.unpack_filter_header(image[addr:addr + 8])
+        except ValueError:
             return f"no filter packet at 0x{addr:x}"
-        each, row0 = header >> 32 & 0x7FF, header >> 43 & 31
-        addr += max(8, word) + -(-each // word) * word * max(config.rows - row0, 0)
+        groups, rows = -(-header.size // word), max(config.rows - header.row0, 0)
+        addr += max(8, word) + groups * word * rows
         packets += 1
-        passes += header >> 48 & 1
-        weights.add(each)
+        passes += header.last
+        weights.add(header.size)
     return (f"{passes} passes, {packets} packets of "
             f"{' or '.join(map(str, sorted(weights)))} weights a PE")

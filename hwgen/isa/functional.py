@@ -7,7 +7,7 @@ semaphores allow, chosen at random. (The microcoded machine runs a command when 
 has ended, whatever the semaphores would allow, but its filters come as they are needed.) Every unit
 holds the GLB words that it reads or writes from its start to its end. A program that locks up, uses
 a word that another unit holds, drains psums that are not complete, or breaks a rule of the command
-set raises :exc:`MachineError`. The GLB starts as random bytes, so that what is used without having
+set raises :exc:`ProgramError`. The GLB starts as random bytes, so that what is used without having
 been written gives wrong results.
 """
 
@@ -19,7 +19,7 @@ from .. import isa
 from ..machines import machine_of
 from . import store_modes
 
-__all__ = ["Machine", "MachineError"]
+__all__ = ["FunctionalModel", "ProgramError"]
 
 _QUEUES = ("load", "filter", "compute", "store")
 _DEPTH = 4                  # commands that a queue holds
@@ -31,13 +31,13 @@ def _turns(strips, step):
     return -(-strips // step) if step else 1
 
 
-class MachineError(Exception):
+class ProgramError(Exception):
     """A program did what the command set forbids."""
 
 
 def _require(condition, text):
     if not condition:
-        raise MachineError(text)
+        raise ProgramError(text)
 
 
 def _check_derived(name, c):
@@ -47,7 +47,7 @@ def _check_derived(name, c):
                  f"{name}.{field.name} is not what its other fields make it")
 
 
-class Machine:
+class FunctionalModel:
     """One accelerator and its DRAM.
 
     Parameters
@@ -161,7 +161,7 @@ class Machine:
         use of them at the same time is an error, unless both only read."""
         for other, (their, writes) in self.holds.items():
             if (write or writes) and (mask & their).any():
-                raise MachineError(f"{unit} and {other} use the same GLB words at a time")
+                raise ProgramError(f"{unit} and {other} use the same GLB words at a time")
         self.holds[unit] = mask, write
 
     # LOAD and PARAMS.
@@ -227,7 +227,7 @@ class Machine:
         try:
             return self.machine.glb_word(self.config, address)
         except ValueError as error:
-            raise MachineError(str(error)) from None
+            raise ProgramError(str(error)) from None
 
     def _dram(self, address, index):
         index = address + index
@@ -244,9 +244,10 @@ class Machine:
             _require(c["addr"] % word == 0 and c["size"] % word == 0, "FILTER is not aligned")
             data, at, packets = self._dram(c["addr"], np.arange(c["size"])), 0, []
             while at < len(data):
-                head = int(data[at:at + 8].view("<u8")[0])
-                mask, size, row0 = head & 0xFFFFFFFF, head >> 32 & 0x7FF, head >> 43 & 31
-                _require(head >> 56 == isa.FILTER_MAGIC, "filter packet without its mark")
+                try:
+                    mask, size, row0, last = isa.unpack_filter_header(data[at:at + 8].tobytes())
+                except ValueError as error:
+                    raise ProgramError(str(error)) from None
                 _require(size <= self.config.filter_spad, "filter packet beyond the spad")
                 _require(mask >> self.config.cols == 0, "filter packet for a column beyond cols")
                 at += max(8, word)
@@ -256,7 +257,7 @@ class Machine:
                 weights = body.transpose(1, 0, 2).reshape(rows, -1)[:, :size].view(np.int8)
                 at += words * rows * word
                 packets.append((mask, row0, weights))
-                if head >> 48 & 1:
+                if last:
                     while len(self.passes) == _HALVES:
                         yield False
                     self.passes.append(packets)
@@ -499,7 +500,7 @@ class Machine:
         try:
             return mode.outputs(c, self.config, psums, parameters)
         except ValueError as error:
-            raise MachineError(str(error)) from None
+            raise ProgramError(str(error)) from None
 
     def _pool(self, c, y):
         """The largest value of each window."""

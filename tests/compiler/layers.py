@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwgen.config import Config
-from hwgen.isa.functional import Machine
+from hwgen.isa.functional import FunctionalModel
 from hwgen.network import golden
 from hwgen.network.graph import Conv, Elementwise, MaxPool, Move, Network, Piece, Tensor
 
@@ -163,7 +163,7 @@ def check(net, program, rng):
     """Run a program on the machine model; every tensor must equal the golden model's. Tensors in
     DRAM that the network's layers fuse away are not looked at."""
     memory, values = load(net, program, rng)
-    machine = Machine(program.config, memory, int(rng.integers(2 ** 31)))
+    machine = FunctionalModel(program.config, memory, int(rng.integers(2 ** 31)))
     for run in program.runs:
         machine.run(run[0].offset)
     for layer in net.layers:

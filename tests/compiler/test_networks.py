@@ -11,7 +11,7 @@ from hwgen.compiler.map.search import search
 from hwgen.config import PRESETS, Config
 from hwgen.isa import COMMAND_BYTES, pack, unpack
 from hwgen.isa.disassemble import commands
-from hwgen.isa.functional import Machine, MachineError
+from hwgen.isa.functional import FunctionalModel, ProgramError
 from tests.seed import SEED
 
 from .layers import (
@@ -66,8 +66,8 @@ def test_joined_layers_wait_for_each_other(rng):
     def result(seed):
         after = memory.copy()
         try:
-            Machine(SMALL, after, seed).run(begin)
-        except MachineError:
+            FunctionalModel(SMALL, after, seed).run(begin)
+        except ProgramError:
             return None
         return after[place.offset:place.offset + place.size].tobytes()
     right = result(0)

@@ -1,4 +1,4 @@
-"""The machine model finds what is wrong with a program."""
+"""The functional model finds what is wrong with a program."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from hwgen import isa
 from hwgen.compiler import compile_network
 from hwgen.config import Config, preset
-from hwgen.isa.functional import Machine, MachineError
+from hwgen.isa.functional import FunctionalModel, ProgramError
 
 from ..compiler.layers import check, conv, load, network, tensor
 
@@ -28,8 +28,8 @@ def spoiled(change, seeds=6):
         memory[at:at + isa.COMMAND_BYTES] = np.frombuffer(isa.pack(name, **fields), np.uint8)
     for seed in range(seeds):
         try:
-            Machine(CONFIG, memory.copy(), seed).run(segment.offset)
-        except MachineError as error:
+            FunctionalModel(CONFIG, memory.copy(), seed).run(segment.offset)
+        except ProgramError as error:
             return str(error)
     return ""
 

@@ -113,11 +113,11 @@ def targets():
     return _table(
         ["`--target`", "device", "base", "place and route", "logic cells", "flip-flops",
          "block RAMs", "multipliers"],
-        ([f"`{target.name}`", target.title, f"`{target.preset}`", target.nextpnr or "no",
+        ([f"`{target.name}`", target.title, f"`{target.preset}`", target.family.nextpnr or "no",
           *(capacity(target, resource) for resource in resources)]
          for target in TARGETS.values())) + "\n\n" + _table(
         ["`--target`", "a logic cell", "a flip-flop", "a block RAM", "a multiplier"],
-        ([f"`{target.name}`", *(target.units.get(resource, "-") for resource in resources)]
+        ([f"`{target.name}`", *(target.family.units.get(resource, "-") for resource in resources)]
          for target in TARGETS.values()))
 
 

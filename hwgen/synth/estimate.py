@@ -26,50 +26,33 @@ __all__ = ["estimate", "fit", "refuse"]
 _MODEL = "model.json"
 _FITTED = ("logic_cells", "ff")
 
-# By how much a PE with its multiplier in logic exceeds one with a multiplier block, which on iCE40
-# takes in the registers about it.
-_LOGIC_MULTIPLIER = {"ecp5": {"logic_cells": 170, "ff": 0}, "ice40": {"logic_cells": 214, "ff": 34}}
-
 # How far the estimate may be off: what exceeds a device by more cannot fit.
 _MARGIN = 0.10
 
-# Words and bits of the shapes that one block RAM takes, and up to how many words small RAM takes a
-# memory instead, by family, if it has up to _SMALL_BITS. Registers take those of up to
-# _REGISTER_BITS.
+# Registers take memories of up to so many bits; small RAM takes those of up to so many, if the
+# family's has enough words.
 _REGISTER_BITS = 64
 _SMALL_BITS = 4096
-_LARGE = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
-_SHAPES = {
-    "ecp5": (_LARGE, 64), "gowin": (_LARGE, 64), "xc7": (_LARGE, 64),
-    "ice40": (((256, 16), (512, 8), (1024, 4), (2048, 2)), 0),
-}
 _CSR_MEMORIES = ((1, 65, 48),)          # marked as block RAM
 _BLOCKS = tuple(block for block in BLOCKS if block != WRAPPER)
 
 
 def _tiles(depth, width, family):
     """Block RAMs of a memory of ``depth`` words of ``width`` bits; 0 if it is too small for one."""
-    shapes, small = _SHAPES[family]
-    if depth <= small and depth * width <= _SMALL_BITS or depth * width <= _REGISTER_BITS:
+    size = depth * width
+    if size <= _REGISTER_BITS or size <= _SMALL_BITS and depth <= family.small_words:
         return 0
-    return min(-(-depth // words) * -(-width // bits) for words, bits in shapes)
+    return min(-(-depth // words) * -(-width // bits) for words, bits in family.block_rams)
 
 
-def _block_rams(config, family):
+def _block_rams(config, target):
     """``{block: block RAMs}``."""
     synthesis = machine_of(config).synthesis
     memories = synthesis.memories(config) | {"CSRs": _CSR_MEMORIES}
-    if synthesis.single_port_glb and family == "ice40":         # which has RAM of its own for it
+    if synthesis.single_port_glb and target.single_port_ram:
         del memories["GLB"]
-    return {block: sum(count * _tiles(words, bits, family) for count, words, bits in entries)
+    return {block: sum(count * _tiles(words, bits, target.family) for count, words, bits in entries)
             for block, entries in memories.items()}
-
-
-def _logic_multipliers(config, target):
-    """PEs that find no multiplier block."""
-    if not target.logic_multipliers:
-        return 0
-    return max(config.rows * config.cols - target.array_dsps(config), 0)
 
 
 def _model():
@@ -94,7 +77,7 @@ def estimate(config, target):
 
     Raises :exc:`HwgenError` for a target without a model.
     """
-    fitted = _fitted(_model(), config, target.family)
+    fitted = _fitted(_model(), config, target.family.name)
     if fitted is None:
         raise HwgenError(f"--estimate: there is no model of {config.machine} accelerators on "
                          f"{target.name}; leave it out.")
@@ -105,12 +88,12 @@ def estimate(config, target):
             cells = float(np.dot(coefficients[resource][block], terms))
             amounts[block][resource] = round(
                 max(cells, 0) * factors.get(resource, {}).get(block, 1))
-    if target.family != "gates":
-        for block, count in _block_rams(config, target.family).items():
+    if target.family.device:
+        for block, count in _block_rams(config, target).items():
             amounts[block]["bram"] = count
-        without = _logic_multipliers(config, target)
+        without = target.logic_multipliers(config)
         amounts["PEs"]["dsp"] = config.rows * config.cols - without
-        for resource, amount in _LOGIC_MULTIPLIER.get(target.family, {}).items():
+        for resource, amount in target.family.logic_multiplier.items():
             amounts["PEs"][resource] += amount * without
         amounts["output stage"]["dsp"] = target.output_dsps(config)
     by_block = {block: amounts[block] for block in BLOCKS if block in amounts}
@@ -120,12 +103,13 @@ def estimate(config, target):
 
 def refuse(config, target):
     """Refuse a design that the device cannot hold, in a sentence with needs and capacities."""
-    if target.capacity is None or _fitted(_model(), config, target.family) is None:
+    units = target.family.units
+    if target.capacity is None or _fitted(_model(), config, target.family.name) is None:
         return
     total = estimate(config, target).total
     allowed = {resource: 1 + _MARGIN if resource in _FITTED else 1 for resource in RESOURCES}
     if any(total[name] > target.capacity[name] * allowed[name] for name in RESOURCES):
-        needs = ", ".join(f"{total[name]:,} of {target.capacity[name]:,} {target.units[name]}"
+        needs = ", ".join(f"{total[name]:,} of {target.capacity[name]:,} {units[name]}"
                           for name in RESOURCES)
         raise HwgenError(f"{config.rows}x{config.cols} PEs with {config.glb_kib} KiB of GLB cannot "
                          f"fit {target.title}: they need about {needs}; choose a smaller array or "
@@ -156,10 +140,10 @@ def fit(reports):
     for report in reports:
         target, config = TARGETS[report["target"]], Config(**report["parameters"])
         blocks = {block: dict(row) for block, row in report["by_block"].items()}
-        for resource, amount in _LOGIC_MULTIPLIER.get(target.family, {}).items():
-            blocks["PEs"][resource] -= amount * _logic_multipliers(config, target)
+        for resource, amount in target.family.logic_multiplier.items():
+            blocks["PEs"][resource] -= amount * target.logic_multipliers(config)
         synthesis = machine_of(config).synthesis
-        found[config.machine][target.family].append((synthesis.terms(config), blocks))
+        found[config.machine][target.family.name].append((synthesis.terms(config), blocks))
     return {name: _fit(designs, machines()[name].synthesis.reference)
             for name, designs in found.items()}
 

@@ -12,16 +12,11 @@ from ..machines import machine_of
 from ..tools import find_nextpnr, find_yosys
 from . import nextpnr, yosys
 from .floorplan import floorplan
-from .pack import pack
 from .resources import WRAPPER, Places, Resources, load
 from .targets import RESOURCES
 from .wrapper import NAME, wrapper
 
 __all__ = ["Result", "synthesise"]
-
-# Cells of nextpnr's report by resource; the other resources are counted in the netlist.
-_USED = {"ecp5": {"logic_cells": "TRELLIS_COMB"}, "ice40": {"logic_cells": "ICESTORM_LC"},
-         "gowin": {}}
 
 
 @dataclass
@@ -104,19 +99,18 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1,
     progress = progress or (lambda text: None)
     tools = [find_yosys().version]
     if place:
-        tools.append(find_nextpnr(target.nextpnr).version)
+        tools.append(find_nextpnr(target.family.nextpnr).version)
     with tempfile.TemporaryDirectory(prefix="hwgen-synth-") as name:
         folder = Path(name)
         (folder / "hwgen.v").write_text(yosys.source(verilog, config, target))
         if place:
-            (folder / "wrapper.v").write_text(wrapper(verilog, slices=target.family != "ice40"))
+            (folder / "wrapper.v").write_text(
+                wrapper(verilog, slices=target.family.register_slices))
         top = NAME if place else yosys.TOP
         log = yosys.run(folder, yosys.script(config, target, NAME if place else None),
                         progress=lambda text: progress(f"Yosys: {text.lower()}"))
         netlist = load(folder / "netlist.json")
-        if target.family == "ecp5":
-            progress("packing logic")
-            pack(netlist["modules"][top])
+        target.family.pack(netlist["modules"][top], progress)
         if keep:
             (folder / "netlist.json").write_text(json.dumps(netlist))
             yosys.run(folder, yosys.VERILOG, name="verilog")
@@ -130,7 +124,7 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1,
                         tools=tools, warnings=yosys.complaints(log))
         if place:
             _refuse_excess(result, target)
-            _disconnect(netlist, top)
+            target.family.before_placement(netlist["modules"][top])
             floorplan(netlist["modules"][top]["cells"], target.sites)
             (folder / "netlist.json").write_text(json.dumps(netlist))
             del netlist
@@ -139,7 +133,7 @@ def synthesise(config, verilog, target, *, place=False, clock_mhz=None, seed=1,
             result.fmax_mhz = round(nextpnr.fmax(report), 2)
             used = nextpnr.utilisation(report)
             result.routed = {resource: used[cell]
-                             for resource, cell in _USED[target.family].items()}
+                             for resource, cell in target.family.placed.items()}
             result.path = nextpnr.critical_path(report, places)
             nextpnr.bitstream(folder, target)
         if keep:
@@ -161,19 +155,9 @@ def _refuse_excess(result, target):
     for resource in RESOURCES:
         need = sum(row[resource] for row in result.by_block.values())
         if need > target.capacity[resource]:
-            raise HwgenError(f"the design needs {need} {target.units[resource]} (wrapper: "
+            raise HwgenError(f"the design needs {need} {target.family.units[resource]} (wrapper: "
                              f"{result.by_block[WRAPPER][resource]}) and {target.title} has "
                              f"{target.capacity[resource]}: choose a smaller array or device.")
-
-
-def _disconnect(netlist, top):
-    """Disconnect carry outputs that nothing reads: nextpnr would lead each into the fabric."""
-    cells = netlist["modules"][top]["cells"].values()
-    read = {bit for cell in cells for port, bits in cell["connections"].items()
-            if cell["port_directions"][port] == "input" for bit in bits}
-    for cell in cells:
-        if cell["type"] == "CCU2C" and read.isdisjoint(cell["connections"].get("COUT", ())):
-            cell["connections"]["COUT"] = ["x"]
 
 
 def _memories(found, cells, config, target, places):
@@ -183,11 +167,11 @@ def _memories(found, cells, config, target, places):
     for memory in found:
         prefix, count = instances.get(memory.module, ("", 1))
         path = prefix + memory.name
-        if target.family == "gates":
+        if not target.family.device:
             became = "memory, not counted"
         elif memory.registers:
             became = "flip-flops"
-            if not memory.wanted and memory.bits > target.register_bits:
+            if not memory.wanted and memory.bits > target.family.register_bits:
                 fallen.append(f"{path} ({memory.depth} x {memory.width})")
         else:
             became = " + ".join(f"{number} {kind}" for kind, number in sorted(cells[path].items()))

@@ -9,16 +9,6 @@ from .resources import signal
 
 __all__ = ["PLACERS", "run", "fmax", "critical_path", "utilisation", "bitstream"]
 
-# Of each family: arguments beside the device's, the packer and its arguments, the bitstream.
-_FLOWS = {
-    "ecp5": (("--lpf-allow-unconstrained", "--textcfg", "routed.config"),
-             "ecppack", ("--compress", "routed.config", "hwgen.bit"), "hwgen.bit"),
-    "ice40": (("--pcf-allow-unconstrained", "--asc", "routed.asc"),
-              "icepack", ("routed.asc", "hwgen.bin"), "hwgen.bin"),
-    "gowin": (("--write", "routed.json"),
-              "gowin_pack", ("-d", "{device}", "-o", "hwgen.fs", "routed.json"), "hwgen.fs"),
-}
-
 #: nextpnr's placers; the second spreads the logic evenly over the device.
 PLACERS = ("heap", "static")
 
@@ -52,10 +42,10 @@ def run(folder, target, clock_mhz, seed, *, placer="heap", progress=None):
     HwgenError
         nextpnr is missing, or fails, or its router gets no further.
     """
-    tool = find_nextpnr(target.nextpnr)
-    arguments = (*target.arguments, *_FLOWS[target.family][0], "--json", "netlist.json", "--freq",
-                 f"{clock_mhz:g}", "--seed", str(seed), "--placer", placer, "--timing-allow-fail",
-                 "--report", "report.json")
+    tool = find_nextpnr(target.family.nextpnr)
+    arguments = (*target.arguments, *target.family.place_arguments, "--json", "netlist.json",
+                 "--freq", f"{clock_mhz:g}", "--seed", str(seed), "--placer", placer,
+                 "--timing-allow-fail", "--report", "report.json")
     if target.sites:
         arguments += _PLANNED
     errors = []
@@ -73,12 +63,12 @@ def run(folder, target, clock_mhz, seed, *, placer="heap", progress=None):
             best, since = (left, 0) if best is None or left < best else (best, since + 1)
             if since == _PATIENCE:
                 raise HwgenError(
-                    f"{target.nextpnr} could not route the design for {target.title}: {best} wires "
-                    f"stay in double use, for {_PATIENCE} rounds of its router; try another --seed "
-                    "or a smaller array.")
+                    f"{target.family.nextpnr} could not route the design for {target.title}: "
+                    f"{best} wires stay in double use, for {_PATIENCE} rounds of its router; try "
+                    "another --seed or a smaller array.")
 
     if tool.run(arguments, folder, "nextpnr.log", line) or errors:
-        raise HwgenError(f"{target.nextpnr} could not place and route the design for "
+        raise HwgenError(f"{target.family.nextpnr} could not place and route the design for "
                          f"{target.title}: {errors[0] if errors else 'it ended early'}")
     return json.loads((folder / "report.json").read_text())
 
@@ -125,12 +115,11 @@ def bitstream(folder, target):
 
     Raises :exc:`HwgenError` if the packer is missing or fails.
     """
-    _, program, arguments, name = _FLOWS[target.family]
-    tool = find_packer(program)
-    device = target.arguments[-1].removeprefix("family=")
+    family, name = target.family, target.family.bitstream
+    tool = find_packer(family.packer)
     lines = ["no reason is known"]
-    failed = tool.run([text.format(device=device) for text in arguments], folder,
-                      f"{program}.log", lambda text: lines.append(text.strip()))
+    failed = tool.run(list(family.packer_arguments(target)), folder, f"{family.packer}.log",
+                      lambda text: lines.append(text.strip()))
     if failed or not (folder / name).exists():
-        raise HwgenError(f"{program} could not make the bitstream: {lines[-1]}.")
+        raise HwgenError(f"{family.packer} could not make the bitstream: {lines[-1]}.")
     return name

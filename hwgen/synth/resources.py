@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter, defaultdict
 
-from ..errors import HwgenError
 from ..machines import machine_of
 from .targets import RESOURCES
 from .yosys import TOP
@@ -101,7 +100,7 @@ class Resources:
     Raises
     ------
     HwgenError
-        A gate has no known area.
+        The family cannot count a cell: a gate has no known area.
     """
     def __init__(self, netlist, top, target, places):
         cells = netlist["modules"][top]["cells"]
@@ -113,22 +112,14 @@ class Resources:
             if kind.startswith("$scopeinfo"):
                 continue
             self.cells[kind] += 1
-            resource, amount = target.cells.get(kind, (None, 0))
+            resource, amount = target.family.cells.get(kind, (None, 0))
             if resource:
                 amounts[places.block(name)][resource] += amount
-            if kind in target.memories:
+            if kind in target.family.memories:
                 path = re.sub(r"(\$\d+)?(\.\d+)+$", "", name.removeprefix(f"{TOP}."))
                 self.memories[path][kind] += 1
-        if target.family == "gates":
-            without = self.cells.keys() - target.cells.keys() - {"$mem_v2"}
-            if without:
-                raise HwgenError(f"the netlist has cells whose area in NAND2 is unknown: "
-                                 f"{', '.join(sorted(without))}.")
-        extra = {"ecp5": _ecp5_extra, "ice40": _ice40_cells, "gates": _flip_flops}.get(
-            target.family)
-        if extra:
-            for name, resource, amount in extra(cells):
-                amounts[places.block(name)][resource] += amount
+        for name, resource, amount in target.family.further(cells):
+            amounts[places.block(name)][resource] += amount
         self.by_block = {
             name: {resource: _whole(amounts[name][resource]) for resource in RESOURCES}
             for name in BLOCKS if name in amounts}
@@ -138,56 +129,3 @@ class Resources:
 
 def _whole(amount):
     return int(amount + 0.5)
-
-
-def _ecp5_extra(cells):
-    """Cells that nextpnr-ecp5 adds: write ports of distributed RAM, ends of carry chains."""
-    carries = {name: cell["connections"] for name, cell in cells.items()
-               if cell["type"] == "CCU2C"}
-    chained = {bit: name for name, ports in carries.items() for bit in ports.get("COUT", ())}
-    readers = Counter(bit for cell in cells.values()
-                      for port, bits in cell["connections"].items()
-                      if cell["port_directions"][port] == "input" and
-                      not (cell["type"] == "CCU2C" and port == "CIN")
-                      for bit in bits)
-    for name, ports in carries.items():
-        if ports["CIN"][0] not in chained and ports["CIN"][0] != "x":
-            yield name, "logic_cells", 2
-        if any(readers[bit] for bit in ports.get("COUT", ())):
-            yield name, "logic_cells", 2
-    for name, cell in cells.items():
-        if cell["type"] == "TRELLIS_DPR16X4":
-            yield name, "logic_cells", 2
-
-
-def _flip_flops(cells):
-    """Flip-flops among gates, whose areas count among the gates'."""
-    for name, cell in cells.items():
-        if cell["type"] == "$_DFF_P_":
-            yield name, "ff", 1
-
-
-def _ice40_cells(cells):
-    """Logic cells of iCE40: a LUT with the flip-flop that it alone drives, and the carry beside it.
-
-    Flip-flops and carries that find no such LUT take a cell of their own.
-    """
-    uses = Counter(bit for cell in cells.values() for port, bits in cell["connections"].items()
-                   if cell["port_directions"][port] == "input" for bit in bits)
-    luts, chains = set(), set()
-    for name, cell in cells.items():
-        ports = cell["connections"]
-        if cell["type"] == "SB_LUT4":
-            yield name, "logic_cells", 1
-            luts.add(ports["O"][0])
-            chains.add((ports["I1"][0], ports["I2"][0], ports["I3"][0]))
-    for name, cell in cells.items():
-        ports = cell["connections"]
-        if cell["type"].startswith("SB_DFF"):
-            yield name, "ff", 1
-            data = ports["D"][0]
-            if data not in luts or uses[data] != 1:
-                yield name, "logic_cells", 1
-        elif cell["type"] == "SB_CARRY":
-            if (ports["I0"][0], ports["I1"][0], ports["CI"][0]) not in chains:
-                yield name, "logic_cells", 1

@@ -121,9 +121,9 @@ class Report:
         if self.result.fmax_mhz is not None:
             yield (f"Placed and routed at {self.result.fmax_mhz:.1f} MHz, asked for "
                    f"{self.clock_mhz:g} MHz" + "".join(
-                       f"; {amount:,} {self.target.units[resource]} with the wrapper"
+                       f"; {amount:,} {self.target.family.units[resource]} with the wrapper"
                        for resource, amount in self.result.routed.items()) + ".")
-        if self.target.family != "gates":
+        if self.target.family.device:
             peak, sustained = self.gmacs
             yield (f"{peak:.2f} GMAC/s at the peak" + (
                 f", {sustained:.2f} sustained on AlexNet's CONV layers (predicted)"

@@ -21,14 +21,14 @@ _HARMLESS = (
 )
 _DEFECTS = r"[Ll]atch inferred|combinational loop|logic loop|multiple conflicting drivers"
 
-# A GLB with one port becomes the single-port RAM of iCE40, however small it is.
+# A GLB with one port becomes the device's RAM with one port, however small it is.
 _SINGLE_PORT = 'setattr -set ram_style "huge" global_buffer/m:memory'
 
 
 def source(verilog, config, target):
     """The Verilog that Yosys reads.
 
-    Single-port RAM of iCE40 begins with undefined words, so Yosys takes it only for a memory
+    RAM with one port, iCE40's, begins with undefined words, so Yosys takes it only for a memory
     without initial values. No command of Yosys takes those of the GLB away in little time: reading
     them takes minutes. A machine with such a GLB reads no word of it that it has not written.
     """
@@ -39,7 +39,7 @@ def source(verilog, config, target):
 
 
 def _has_single_port(config, target):
-    return machine_of(config).synthesis.single_port_glb and target.family == "ice40"
+    return machine_of(config).synthesis.single_port_glb and target.single_port_ram
 
 
 def _logic_multipliers(config, target):
@@ -47,10 +47,8 @@ def _logic_multipliers(config, target):
 
     Also the modules that they make.
     """
-    if not target.logic_multipliers:
-        return [], []
-    excess = config.rows * config.cols - target.array_dsps(config)
-    if excess <= 0:
+    excess = target.logic_multipliers(config)
+    if not excess:
         return [], []
     lines, modules = machine_of(config).synthesis.logic_multipliers(config, excess)
     return ["proc pe", "copy pe pe_logic", "booth pe_logic", *lines], ["pe_logic", *modules]
@@ -78,16 +76,7 @@ def script(config, target, wrapper=None):
     replacing, made = _logic_multipliers(config, target)
     kept = " ".join((*machine_of(config).synthesis.kept, *made, *([TOP] if wrapper else ())))
     lines += [*replacing, f"setattr -mod -set keep_hierarchy 1 {kept}"]
-    options = "" if wrapper or target.family != "gowin" else " -noiopads"
-    lines += [f"{target.synth}{options} -top {top} -run begin:{target.memory_step}",
-              "tee -q -o memories.txt dump t:$mem_v2"]
-    if target.family == "gates":
-        lines += ["techmap", "opt -fast -full", "dfflegalize -cell $_DFF_P_ 01", "opt_clean",
-                  "abc -g NAND,NOR,AOI3,OAI3,AOI4,OAI4,MUX,XOR,XNOR", "opt_clean", "autoname"]
-    else:
-        lines.append(f"{target.synth}{options} -top {top} -run {target.memory_step}:")
-        if target.family == "xc7":
-            lines.append("autoname")            # which the flows of the others do
+    lines += target.family.commands(target.options, top, wrapper is not None)
     lines += ["setattr -mod -unset keep_hierarchy *", "flatten", "opt_clean -purge",
               "check -assert", "write_json netlist.json"]
     return "\n".join([*lines, ""])

@@ -33,7 +33,7 @@ def designs(request):
     config, name = request.param
     verilog = generate(config)
     result = synthesise(config, verilog, TARGETS[name], keep=True)
-    cells = Path(__file__).with_name(f"{TARGETS[name].family}_cells.v")
+    cells = Path(__file__).with_name(f"{TARGETS[name].family.name}_cells.v")
     netlist = result.files["netlist.v"].decode() + cells.read_text()
     return config, verilated.build(verilog), verilated.build(netlist), result
 

@@ -287,7 +287,7 @@ def test_wrapper_uses_every_port():
 def test_estimate_of_every_target():
     for entry in TARGETS.values():
         config = preset(entry.preset)
-        if estimate._fitted(estimate._model(), config, entry.family):
+        if estimate._fitted(estimate._model(), config, entry.family.name):
             found = estimate.estimate(config, entry)
             assert found.total["dsp"] <= config.rows * config.cols + 5 * config.lanes
             assert all(found.total[name] >= 0 for name in RESOURCES)

@@ -62,7 +62,7 @@ def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimat
                          "counts.")
     if estimate and (pnr or out):
         raise HwgenError("--estimate runs no tool: leave out --pnr and --out.")
-    if pnr and device.nextpnr is None:
+    if pnr and device.family.nextpnr is None:
         raise HwgenError(f"--pnr: there is no place and route for {device.name}; leave it out.")
     design = built(folder) if folder is not None else None
     config = design.config if design else resolve(
@@ -74,7 +74,7 @@ def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimat
     else:
         find_yosys()
         if pnr:
-            find_nextpnr(device.nextpnr)
+            find_nextpnr(device.family.nextpnr)
         model.refuse(config, device)
         with notes.status("generating the Verilog") as status:
             design = design or generated(config)

@@ -6,6 +6,7 @@ see docs/reference/numerics.md and docs/reference/operators.md.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,7 +29,7 @@ _FLOAT = POINTWISE | MOVES | {op for op in POOLS if not op.startswith("QLinear")
 _DIRECT = _FLOAT | POOLS.keys() | QLINEAR.keys() | {"QLinearConcat"}
 
 
-def load(source, shapes=None, elementwise=True):
+def load(source, shapes=None, elementwise=True, *, integer=False, sample=None):
     """The network that an ONNX file describes.
 
     Parameters
@@ -40,6 +41,11 @@ def load(source, shapes=None, elementwise=True):
     elementwise : bool
         Whether the accelerator has the tables of :class:`~hwgen.network.graph.Elementwise` layers;
         without, what needs them stays on the host.
+    integer : bool
+        Whether products of dequantised operands are exact sums of integers where ONNX Runtime
+        computes them in float.
+    sample : dict of str to numpy.ndarray, optional
+        The inputs that the network is to run on, if shapes in it depend on them.
 
     Returns
     -------
@@ -53,8 +59,8 @@ def load(source, shapes=None, elementwise=True):
         The file is not a well-formed ONNX model, has a scale that is not positive and finite, or
         holds what ONNX Runtime does not run either.
     """
-    graph, _ = ort_graph.read(source, shapes or {})
-    return _Importer(graph, elementwise).network()
+    graph, _, integers = ort_graph.read(source, shapes or {}, sample, integer)
+    return replace(_Importer(graph, elementwise).network(), integers=integers)
 
 
 class _Importer:

@@ -15,13 +15,14 @@ from ..errors import HwgenError
 from ..network.ort_session import optimised
 from . import onnx_graph
 from .channels_first import channels_first
+from .integers import exact_integers
 from .limits import within_limits
 
 __all__ = ["read"]
 
 
-def read(source, shapes, sample=None):
-    """``(graph, plain)`` of an ONNX file.
+def read(source, shapes, sample=None, integer=False):
+    """``(graph, plain, integers)`` of an ONNX file.
 
     Parameters
     ----------
@@ -31,6 +32,9 @@ def read(source, shapes, sample=None):
         Shapes of inputs, for those that the file leaves open.
     sample : dict of str to numpy.ndarray, optional
         See :meth:`~.onnx_graph.Graph.infer`.
+    integer : bool
+        Whether products that ONNX Runtime computes in float become integer ones, see
+        :mod:`.integers`.
 
     Returns
     -------
@@ -38,6 +42,8 @@ def read(source, shapes, sample=None):
         What ONNX Runtime makes of the file.
     bytes
         The file as it is, with its weights.
+    dict of str to tuple of str
+        What :func:`~.integers.exact_integers` found.
 
     Raises
     ------
@@ -58,9 +64,12 @@ def read(source, shapes, sample=None):
     graph.name = written.name
     graph.fold()
     graph.infer(sample)
+    integers = exact_integers(graph) if integer else {}
+    if integers:
+        graph.infer(sample)
     if within_limits(graph):
         graph.infer(sample)
-    return graph, plain
+    return graph, plain, integers
 
 
 def _plain_initialisers(proto):

@@ -93,6 +93,9 @@ def _scaled(node):
 def _result(graph, node, x):
     activation, y = node.attributes.get("activation"), node.outputs[0]
     readers = graph.consumers[y]
+    if y in graph.outputs and not readers:
+        return (f"the result of {node} is an output of the network as float, so ONNX Runtime "
+                f"computes it in float: quantise its output.")
     if y in graph.outputs or len(readers) > 1:
         return (f"the float result {y!r} of {node} is used apart from its QuantizeLinear, so ONNX "
                 f"Runtime computes it in float: let other nodes read the quantised value, or use "
@@ -108,7 +111,7 @@ def _result(graph, node, x):
                 f"Runtime computes it in float: quantise its result too, or use --integer.")
     if not readers or readers[0].op != "QuantizeLinear":
         return (f"the result of {node} is not quantised, so ONNX Runtime computes it in float: "
-                f"quantise its output, or use --integer.")
+                f"quantise its output.")
     return None
 
 

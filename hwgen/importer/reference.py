@@ -24,7 +24,7 @@ class Reference:
 
     def __init__(self, model, network, layers=True):
         shapes = {k: shape for k, (shape, _) in network.inputs.items()}
-        graph, plain = ort_graph.read(model, shapes)
+        graph, plain, _ = ort_graph.read(model, shapes, integer=bool(network.integers))
         names = [name for layer in (network.layers if layers else ())
                  for name in (layer.outputs if isinstance(layer, Host) else [layer.y.name])]
         self._names = [name for name in dict.fromkeys(names) if name not in network.outputs]

@@ -244,6 +244,9 @@ class Network:
         As the ONNX file declares them.
     reasons : dict of str to str
         Why nodes that work on codes are in a :class:`Host` part: a sentence by the node's name.
+    integers : dict of str to tuple of str
+        Products that ONNX Runtime computes in float, and that are integer layers here: by the
+        node's name, the codes that the result is quantised to.
     """
     name: str
     layers: list
@@ -251,3 +254,4 @@ class Network:
     outputs: dict
     aliases: dict = field(default_factory=dict)
     reasons: dict = field(default_factory=dict)
+    integers: dict = field(default_factory=dict)

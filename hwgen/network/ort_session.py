@@ -20,8 +20,9 @@ _TYPES = {f"tensor({name})": np.dtype(kind) for name, kind in (
 
 
 # Optimisers that look for patterns among quantisers: what they do is done once, for a whole file.
-_PATTERNS = ("DoubleQDQPairsRemover", "QDQPropagationTransformer", "QDQSelectorActionTransformer",
-             "TransposeOptimizer", "WeightBiasQuantization", "NhwcTransformer")
+_PATTERNS = ("DoubleQDQPairsRemover", "DynamicQuantizeMatMulFusion", "MatMulIntegerToFloatFusion",
+             "NhwcTransformer", "QDQPropagationTransformer", "QDQSelectorActionTransformer",
+             "TransposeOptimizer", "WeightBiasQuantization")
 
 
 def session(model, *, integers=True, as_written=False, **options):

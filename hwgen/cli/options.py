@@ -5,7 +5,11 @@ import click
 from ..config import PRESETS
 from ..errors import HwgenError
 
-__all__ = ["configuration", "memory", "shapes"]
+__all__ = ["configuration", "integer", "memory", "shapes"]
+
+integer = click.option("--integer", is_flag=True,
+                       help="Products of quantised values that ONNX Runtime computes in float: as "
+                            "exact sums of integers, on the accelerator.")
 
 memory = click.option("--memory", type=click.IntRange(1), metavar="BYTES",
                       help="DRAM that there is; a program that needs more is refused.  "

@@ -25,6 +25,7 @@ from ..simulate.hardware import generated
 from ..simulate.simulators import SIMULATORS
 from ..simulate.simulators import prepare as build
 from .driver import Driver
+from .fitting import fitted
 from .network_runner import collect, execute, golden_layers
 
 __all__ = ["Backend", "Prepared", "is_compatible", "prepare", "run_model", "run_node",
@@ -47,11 +48,13 @@ class Prepared(base.BackendRep):
     layers : list of LayerResult
         Of the last run: what ran on the accelerator, with its counters.
     """
-    def __init__(self, network, config, sim):
-        self.network, self.layers = network, []
-        self.program, self._start = None, None
-        if sim != "golden":
-            self.program = compile_network(network, config)
+    def __init__(self, model, config, sim):
+        self.layers, self.program, self._start = [], None, None
+        if sim == "golden":
+            self.network = model.network()
+        else:
+            self.network, self.program = fitted(model, lambda network: compile_network(network,
+                                                                                       config))
             self._start = _simulator(config, sim)
 
     def run(self, inputs, **kwargs):
@@ -120,8 +123,8 @@ class Backend(base.Backend):
                              f"simulated on the device 'CPU'.")
         config, sim = _options(kwargs)
         source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else model
-        network = onnx_import.load(source, elementwise=config.tables)
-        return Prepared(network, config, sim)
+        model = onnx_import.Model(source, tables=config.tables)
+        return Prepared(model, config, sim)
 
     @classmethod
     def run_model(cls, model, inputs, device="CPU", **kwargs):

@@ -1,6 +1,5 @@
 """What stays on the host: parts of the graph for ONNX Runtime, and their place among the layers."""
 
-import math
 from collections import defaultdict
 
 from ..errors import HwgenError
@@ -162,26 +161,7 @@ class _Arrangement:
                 why = [self.reasons[n.name] for n in nodes if n.name in self.reasons]
                 raise HwgenError(" ".join([*why[:1], str(error)])) from None
         return Host(name, model, tuple(inputs), tuple(outputs),
-                    tuple((n.name, n.op) for n in nodes), sum(self._macs(n) for n in nodes))
-
-    def _macs(self, node):
-        """Multiply-accumulates of a convolution or matrix product, by shape; else 0."""
-        values = self.graph.values
-        operands = {"Conv": (0, 1), "ConvInteger": (0, 1), "QLinearConv": (0, 3), "Gemm": (0, 1),
-                    "MatMul": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3),
-                    "QGemm": (0, 3), "FusedConv": (0, 1), "FusedMatMul": (0, 1),
-                    "FusedGemm": (0, 1), "ConvTranspose": (0, 1)}.get(node.op)
-        if not operands:
-            return 0
-        x, w = (values[node.input(k)][0] for k in operands)
-        y = values[node.outputs[0]][0]
-        if None in (x, w, y):
-            return 0
-        if node.op == "ConvTranspose":
-            return math.prod(x) * math.prod(w[1:])
-        if "Conv" in node.op:
-            return math.prod(y) * math.prod(w[1:])
-        return math.prod(y) * x[-2 if node.attributes.get("transA", 0) else -1]
+                    tuple((n.name, n.op) for n in nodes), sum(graph.macs(n) for n in nodes))
 
     def _outputs(self):
         """Shapes and types of the network's outputs; an open shape is that for zeros."""

@@ -13,6 +13,7 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ..errors import HwgenError
 from ..network.ort_session import evaluate, static_shapes
+from .macs import macs
 
 __all__ = ["Node", "Graph", "input_shapes", "malformed", "parse", "zeros"]
 
@@ -222,6 +223,7 @@ class Graph:
                              as_written=True)
         except HwgenError:
             trial = {}    # a host part of it says why, later
+        self.trial = {name: np.shape(value) for name, value in trial.items()}
         open_shapes = () if sample else self._deciding(found)
         for name in tensors:
             shape, dtype = found[name]
@@ -231,6 +233,18 @@ class Graph:
                 shape = trial[name].shape
             found[name] = shape, dtype
         self.values |= found
+
+    def macs(self, node):
+        """Multiply-accumulates of a node; where a shape depends on the data, those on zeros."""
+        def shape(name):
+            return self.trial.get(name) or (self.values.get(name) or (None,))[0]
+
+        def model():
+            inputs = {name: (shape(name), self.values[name][1]) for name in node.needs
+                      if name not in self.constants}
+            return onnx.load_from_string(self.submodel([node], inputs, node.outputs,
+                                                       declared=False))
+        return macs(node.proto, shape, model)
 
     def _deciding(self, found):
         """Names of the values whose shapes depend on the data; ``found`` are shapes by rule."""

@@ -20,7 +20,7 @@ from .operators.pointwise import POINTWISE, QLINEAR, pointwise_layer
 from .operators.pool import POOLS, pool_layer
 from .reasons import why_float
 
-__all__ = ["load"]
+__all__ = ["Model", "load"]
 
 _LARGEST = 1 << 31      # DRAM holds 4 GiB
 _QOPERATORS = {"QLinearConv": "Conv", "QLinearMatMul": "MatMul", "QGemm": "Gemm",
@@ -29,8 +29,8 @@ _FLOAT = POINTWISE | MOVES | {op for op in POOLS if not op.startswith("QLinear")
 _DIRECT = _FLOAT | POOLS.keys() | QLINEAR.keys() | {"QLinearConcat"}
 
 
-def load(source, shapes=None, elementwise=True, *, integer=False, sample=None):
-    """The network that an ONNX file describes.
+class Model:
+    """An ONNX file, read once: for its :meth:`network`, and for ONNX Runtime as the reference.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def load(source, shapes=None, elementwise=True, *, integer=False, sample=None):
         The file's path, or its contents.
     shapes : dict of str to tuple, optional
         Shapes of inputs for which the file leaves dimensions open; an open batch is 1.
-    elementwise : bool
+    tables : bool
         Whether the accelerator has the tables of :class:`~hwgen.network.graph.Elementwise` layers;
         without, what needs them stays on the host.
     integer : bool
@@ -47,11 +47,14 @@ def load(source, shapes=None, elementwise=True, *, integer=False, sample=None):
     sample : dict of str to numpy.ndarray, optional
         The inputs that the network is to run on, if shapes in it depend on them.
 
-    Returns
-    -------
-    Network
-        Everything that no integer layer computes exactly is in its
-        :class:`~hwgen.network.graph.Host` parts; ``reasons`` says why.
+    Attributes
+    ----------
+    graph : Graph
+        What ONNX Runtime makes of the file, and the layers are made of.
+    plain : bytes
+        The file as it is.
+    depends : bool
+        Whether shapes depend on the inputs' values.
 
     Raises
     ------
@@ -59,15 +62,39 @@ def load(source, shapes=None, elementwise=True, *, integer=False, sample=None):
         The file is not a well-formed ONNX model, has a scale that is not positive and finite, or
         holds what ONNX Runtime does not run either.
     """
-    graph, _, integers = ort_graph.read(source, shapes or {}, sample, integer)
-    return replace(_Importer(graph, elementwise).network(), integers=integers)
+    def __init__(self, source, shapes=None, tables=True, *, integer=False, sample=None):
+        self._tables = tables
+        self.graph, self.plain, self._integers, self._macs = ort_graph.read(
+            source, shapes or {}, sample, integer)
+        self.depends = any(shape is None and dtype is not None
+                           for shape, dtype in self.graph.values.values())
+
+    def float_graph(self, names):
+        """What ONNX Runtime makes of the file, serialised, with ``names`` as outputs; products that
+        it computes in float are so."""
+        inputs = {k: shape for k, (shape, _) in self.graph.inputs.items()}
+        return ort_graph.read(self.plain, inputs)[0].serialise(names)
+
+    def network(self, refused=None):
+        """The network, with everything that no integer layer computes exactly in its
+        :class:`~hwgen.network.graph.Host` parts; ``reasons`` says why.
+
+        ``refused`` are reasons why layers are on the host all the same, by what they give.
+        """
+        made = _Importer(self.graph, self._tables, refused or {}).network()
+        return replace(made, integers=self._integers, integer_macs=self._macs)
+
+
+def load(source, shapes=None, elementwise=True, **options):
+    """The network that an ONNX file describes: that of a :class:`Model` of these parameters."""
+    return Model(source, shapes, elementwise, **options).network()
 
 
 class _Importer:
     """Finds the layers of a graph; ``codes`` are those that layers and aliases give, by name."""
 
-    def __init__(self, graph, tables):
-        self.graph, self.tables = graph, tables
+    def __init__(self, graph, tables, refused):
+        self.graph, self.tables, self.refused = graph, tables, refused
         self.codes, self.layers, self.reads = {}, {}, {}
         self.aliases, self.reasons = {}, {}
         for node in graph.nodes:
@@ -89,6 +116,8 @@ class _Importer:
             return
         if found is None:
             return
+        if y in self.refused:
+            raise OnHost(self.refused[y].rstrip("."))
         self.reads[y] = reads
         if isinstance(found, Code):
             self.codes[y], self.aliases[y] = found, found.name

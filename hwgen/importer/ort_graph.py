@@ -17,12 +17,13 @@ from . import onnx_graph
 from .channels_first import channels_first
 from .integers import exact_integers
 from .limits import within_limits
+from .macs import INTEGER
 
 __all__ = ["read"]
 
 
 def read(source, shapes, sample=None, integer=False):
-    """``(graph, plain, integers)`` of an ONNX file.
+    """``(graph, plain, integers, macs)`` of an ONNX file.
 
     Parameters
     ----------
@@ -44,6 +45,9 @@ def read(source, shapes, sample=None, integer=False):
         The file as it is, with its weights.
     dict of str to tuple of str
         What :func:`~.integers.exact_integers` found.
+    tuple of int
+        Multiply-accumulates that ONNX Runtime computes in integers, with constant weights, and
+        those of the whole file.
 
     Raises
     ------
@@ -64,12 +68,20 @@ def read(source, shapes, sample=None, integer=False):
     graph.name = written.name
     graph.fold()
     graph.infer(sample)
+    counts = {id(node): graph.macs(node) for node in graph.nodes}
+    macs = sum(counts[id(node)] for node in graph.nodes if _in_integers(graph, node)), \
+        sum(counts.values())
     integers = exact_integers(graph) if integer else {}
     if integers:
         graph.infer(sample)
     if within_limits(graph):
         graph.infer(sample)
-    return graph, plain, integers
+    return graph, plain, integers, macs
+
+
+def _in_integers(graph, node):
+    return node.op in INTEGER and any(name in graph.constants and graph.constants[name].ndim > 1
+                                      for name in node.inputs)
 
 
 def _plain_initialisers(proto):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .operators.conv import CODES
+from .operators.conv import CODES, OnHost, quantisation
 
 __all__ = ["PRODUCTS", "why_float"]
 
@@ -17,11 +17,19 @@ _ACTIVATIONS = frozenset(
 
 def why_float(graph, node):
     """A sentence for a convolution or matrix product that ONNX Runtime computes in float: the
-    reason, and what to change in the quantiser; None for other nodes."""
+    reason, and what to change in the quantiser; None for other nodes.
+
+    Raises :exc:`HwgenError` if its scales mean nothing.
+    """
     if node.op not in PRODUCTS:
         return None
     sources = [graph.producer.get(node.input(k)) for k in range(3)]
     x, w, b = (n if n and n.op == "DequantizeLinear" else None for n in sources)
+    for quantiser in (x, w, b, _quantiser(graph, node.outputs[0])):
+        try:
+            quantiser and quantisation(graph, quantiser, quantiser.input(1), "")
+        except OnHost:
+            pass    # computed scales, or of another type
     return (_operands(graph, node, x, w) or _bias(graph, node, x, w, b) or
             _scaled(node) or _result(graph, node, x) or _kinds(graph, node, x, w) or
             f"{node} is computed in float by ONNX Runtime.")
@@ -96,7 +104,11 @@ def _result(graph, node, x):
     if y in graph.outputs and not readers:
         return (f"the result of {node} is an output of the network as float, so ONNX Runtime "
                 f"computes it in float: quantise its output.")
-    if y in graph.outputs or len(readers) > 1:
+    ways = {reader.op for reader in readers}
+    if y not in graph.outputs and len(readers) > 1 and ways & _ACTIVATIONS and \
+            ways <= _ACTIVATIONS | {"Mul"}:
+        activation = activation or min(ways & _ACTIVATIONS)
+    elif y in graph.outputs or len(readers) > 1:
         return (f"the float result {y!r} of {node} is used apart from its QuantizeLinear, so ONNX "
                 f"Runtime computes it in float: let other nodes read the quantised value, or use "
                 f"--integer.")

@@ -247,6 +247,8 @@ class Network:
     integers : dict of str to tuple of str
         Products that ONNX Runtime computes in float, and that are integer layers here: by the
         node's name, the codes that the result is quantised to.
+    integer_macs : tuple of int
+        Multiply-accumulates that ONNX Runtime computes in integers, and those of the whole file.
     """
     name: str
     layers: list
@@ -255,3 +257,4 @@ class Network:
     aliases: dict = field(default_factory=dict)
     reasons: dict = field(default_factory=dict)
     integers: dict = field(default_factory=dict)
+    integer_macs: tuple = (0, 0)

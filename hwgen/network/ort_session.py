@@ -25,7 +25,7 @@ _PATTERNS = ("DoubleQDQPairsRemover", "DynamicQuantizeMatMulFusion", "MatMulInte
              "TransposeOptimizer", "WeightBiasQuantization")
 
 
-def session(model, *, integers=True, as_written=False, **options):
+def session(model, *, integers=True, as_written=False, precise=True, **options):
     """An ONNX Runtime session on the CPU, at its default optimisation level.
 
     Parameters
@@ -37,6 +37,8 @@ def session(model, *, integers=True, as_written=False, **options):
     as_written : bool
         For what :func:`optimised` gave, and parts of that: integer operators are those that the
         model has, no others are made.
+    precise : bool
+        Whether products that do not fit 16 bits in pairs are right on every machine.
     options
         Further attributes of the session's options.
 
@@ -58,8 +60,8 @@ def session(model, *, integers=True, as_written=False, **options):
       well, their weights are stored so here; see :mod:`.unsigned_weights`.
     """
     # Its optimiser does not know its own operators with channels last.
-    for precision in ("1", "0") if b"channels_last" not in model else ("0",):
-        if precision == "0":
+    for precision in ("1", "0") if precise and b"channels_last" not in model else ("0",):
+        if precise and precision == "0":
             model = unsigned_weights(model)
         settings = _settings(integers, options)
         settings.add_session_config_entry("session.x64quantprecision", precision)

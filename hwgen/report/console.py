@@ -7,6 +7,7 @@ from rich.table import Table
 
 from ..host.network_runner import difference
 from ..network.graph import Host
+from .placement import Placement
 
 __all__ = ["Report"]
 
@@ -44,6 +45,9 @@ class Report:
         a reference does not have is not compared with it.
     seconds : float
         Wall time of the simulation.
+    deviations : (list, list, int) or None
+        What :func:`~hwgen.importer.reference.deviations` found, and how many layers
+        :func:`~hwgen.importer.reference.in_float` says; None if nothing is compared.
     """
     network: object
     config: object
@@ -52,6 +56,7 @@ class Report:
     values: dict
     references: dict
     seconds: float
+    deviations: tuple = None
 
     def _differences(self, name):
         """``{reference: Difference or None}`` of a tensor, for the references that have it."""
@@ -95,13 +100,23 @@ class Report:
                           share(row["utilisation"]), number(row["mismatches"]))
         return table
 
-    def share(self):
-        """A sentence: where the network's MACs ran."""
-        total = self._totals()
-        parts = sum(isinstance(layer, Host) for layer in self.network.layers)
-        macs = total["macs"] + total["host_macs"]
-        return (f"{100 * total['accelerator_share']:.1f} % of {macs:,} MACs on the accelerator; "
-                f"parts of the network on the host: {parts}")
+    def deviation(self):
+        """Lines that say how far the network's outputs, and the codes behind products that became
+        sums of integers, are from those of ONNX Runtime without options."""
+        if self.deviations is None:
+            return
+        outputs, layers, floats = self.deviations
+        found = [one for one in outputs if one.differing]
+        if floats or found:
+            count, differing = (sum(getattr(one, key) for one in outputs)
+                                for key in ("count", "differing"))
+            largest = max((one.largest for one in outputs), default=0)
+            yield (f"against ONNX Runtime without options: {differing:,} of {count:,} output "
+                   f"values differ, by {largest:.6g} at most; it computes {floats} of these "
+                   f"integer layers in float")
+        for one in layers:
+            yield (f"{one.name}: {one.differing:,} of {one.count:,} codes differ from ONNX "
+                   f"Runtime's float, by {one.largest:.0f} steps at most")
 
     def _rows(self):
         """A dict for each result and each part on the host, in the network's order."""
@@ -140,6 +155,8 @@ class Report:
                 yield f"{name}: " + ", ".join(
                     f"{'class ' if not rank else ''}{index} ({value.flat[index]:.6g})"
                     for rank, index in enumerate(self._top(value)))
+            elif not value.size:
+                yield f"{name}: {value.dtype} {tuple(value.shape)}, empty"
             else:
                 yield (f"{name}: {value.dtype} {tuple(value.shape)}, "
                        f"{value.min():.6g} to {value.max():.6g}")
@@ -159,6 +176,17 @@ class Report:
                 sum(f.count for f in found if f) if found else None
         known = [count for count in counts.values() if count is not None]
         return {"mismatches": max(known) if known else None, **counts}
+
+    def _plain(self):
+        """The deviations as plain data."""
+        if self.deviations is None:
+            return None
+        outputs, layers, floats = self.deviations
+        return {"layers_in_float": floats, **{
+            key: {one.name: {"values": one.count, "differing": one.differing,
+                             "largest": one.largest if np.isfinite(one.largest) else None}
+                  for one in found}
+            for key, found in (("outputs", outputs), ("integer_layers", layers))}}
 
     def _totals(self):
         rows = list(self._rows())
@@ -197,5 +225,7 @@ class Report:
                 "values": [_plain(v) for v in self.values[name].flat[:_VALUES]],
                 **self._counts([name])} for name in self.network.outputs},
             "totals": {**total, "seconds": round(self.seconds, 3)},
+            "placement": Placement.of(self.network).to_dict(),
+            "plain_session": self._plain(),
             "differences": self.differences(),
         }

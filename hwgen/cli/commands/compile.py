@@ -9,9 +9,11 @@ from ...compiler.map.loop_nest import Nest
 from ...config import resolve
 from ...errors import HwgenError
 from ...files import check_folder, check_target, write_json
+from ...host.fitting import fitted
 from ...importer import onnx_import
+from ...report.placement import Placement, nothing
 from ...simulate.hardware import built
-from ..options import memory, shapes
+from ..options import integer, memory, shapes
 from ..progress import compiled
 from ..terminal import consoles
 
@@ -29,11 +31,13 @@ _WIDTH = 130                # of the table; a narrower terminal wraps it
               help="Fields of the mappings that are given; may be repeated, the last wins.")
 @click.option("--joined", is_flag=True,
               help="One program for all layers between two host parts: faster, counted together.")
+@integer
 @memory
 @shapes
 @click.option("--out", required=True, metavar="DIR", help="Where to write.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the manifest there, too.")
-def command(model, pe, build_folder, mappings, joined, memory, shapes, out, json_file):
+def command(model, pe, build_folder, mappings, joined, integer, memory, shapes, out,
+            json_file):
     """Compile a quantised ONNX network for an accelerator.
 
     Writes program.bin (the memory image), manifest.json (placement of tensors and programs),
@@ -48,16 +52,24 @@ def command(model, pe, build_folder, mappings, joined, memory, shapes, out, json
     check_folder(out, save.IMAGE)
     config = built(build_folder).config if build_folder else resolve(pe=pe)
     with notes.status("reading the model"):
-        network = onnx_import.load(model, shapes, elementwise=config.tables)
-        fixed = override.gather(mappings, config, layers=network.layers)
-    program = compiled(network, config, notes, mappings=fixed, joined=joined, memory=memory)
+        read = onnx_import.Model(model, shapes, config.tables, integer=integer)
+    network, program = fitted(read, lambda network: compiled(
+        network, config, notes, mappings=override.gather(mappings, config, layers=network.layers),
+        joined=joined, memory=memory))
+    placement = Placement.of(network)
+    if not program.segments:
+        placement.print(console)
+        notes.print(nothing(network), highlight=False, soft_wrap=True)
+        if json_file:
+            write_json(json_file, {"network": network.name, "placement": placement.to_dict()})
+        return 1
     with notes.status("writing"):
         manifest = save.save(network, program, out)
     if json_file:
-        write_json(json_file, manifest)
-    if program.segments:
-        console.print(explain.overview(f"{network.name} on {config.name}", [
-            Nest.of(segment, config) for segment in program.segments]))
+        write_json(json_file, manifest | {"placement": placement.to_dict()})
+    console.print(explain.overview(f"{network.name} on {config.name}", [
+        Nest.of(segment, config) for segment in program.segments]))
+    placement.print(console)
     console.print(f"{len(program.runs)} programs, image {len(program.image):,} bytes, DRAM "
                   f"{program.memory_bytes:,} bytes; written to {out}", highlight=False,
                   soft_wrap=True)

@@ -22,10 +22,12 @@ from ...compiler.map.loop_nest import Nest
 from ...config import resolve
 from ...errors import HwgenError
 from ...files import check_folder, check_target, replacing, write_json
+from ...host.fitting import fitted
 from ...host.layer_bench import layer_network
 from ...importer import onnx_import
 from ...network.shapes import NETWORKS
-from ..options import configuration, shapes
+from ...report.placement import Placement, nothing
+from ..options import configuration, integer, shapes
 from ..terminal import consoles
 
 __all__ = ["command"]
@@ -41,13 +43,14 @@ _MARK = "mapping.toml"
               help="Layers by name, with * and ?; several separated by commas.")
 @click.option("--mapping", "--override", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
               help="Fields of the mappings that are given; may be repeated, the last wins.")
+@integer
 @shapes
 @click.option("--brief", is_flag=True, help="Only the table, a line for each layer.")
 @click.option("--out", metavar="DIR", help="Write the report, a picture of each layer as SVG, and "
                                            "the mappings as a file for --mapping.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the mappings as JSON.")
-def command(network, pe, preset, path, settings, layers, mappings, shapes, brief, out,
-            json_file):
+def command(network, pe, preset, path, settings, layers, mappings, integer, shapes, brief,
+            out, json_file):
     """Show the mapping of each layer of a known NETWORK, or of an ONNX model.
 
     For each layer: the loop nest from DRAM to the taps of a PE, what is in use of each memory and
@@ -57,33 +60,58 @@ def command(network, pe, preset, path, settings, layers, mappings, shapes, brief
     check_target("--json", json_file)
     check_folder(out, _MARK)
     config = resolve(preset_name=preset, path=path, pe=pe, settings=settings)
-    name, fixed, count, parts = _parts(network, config, mappings, layers, shapes)
-    nests = []
+    read = _read(network, config, shapes, integer)
+    nests, placement = [], None
     with Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
                   TimeElapsedColumn(), console=notes, transient=True,
                   disable=not notes.is_terminal) as bar:
-        task = bar.add_task(f"mapping {name}", total=count)
-        for done, (part, times) in enumerate(parts):
-            def planning(layer, index, layers, done=done):
-                bar.update(task, description=f"mapping {layer.name}",
+        task = bar.add_task(f"mapping {network}")
+
+        def program(part, fixed, done=0, count=1):
+            def planning(layer, index, layers):
+                bar.update(task, description=f"mapping {layer.name}", total=count,
                            completed=done + index / layers)
-            program = compile_network(part, config, mappings=fixed, planning=planning)
-            nests += [Nest.of(segment, config, times) for segment in program.segments]
+            return compile_network(part, config, mappings=fixed, planning=planning)
+        if read is None:
+            name, fixed = network, override.gather(mappings, config, shapes=NETWORKS[network],
+                                                   network=network)
+            known, rng = _chosen(NETWORKS[network], layers, network), np.random.default_rng(1)
+            for done, shape in enumerate(known):
+                part = layer_network(shape, 0, rng)[0]
+                nests += [Nest.of(segment, config, shape.count) for segment in
+                          program(part, fixed, done, len(known)).segments]
+        else:
+            made, found = fitted(read, lambda part: program(
+                part, override.gather(mappings, config, layers=part.layers)))
+            name, placement = made.name, Placement.of(made)
+            nests = [Nest.of(segment, config, 1) for segment in found.segments]
+    if not nests:
+        placement.print(console)
+        notes.print(nothing(made), highlight=False, soft_wrap=True)
+        if json_file:
+            _json(json_file, name, config, [], placement)
+        return 1
     chosen = _chosen(nests, layers, name)
     details = [explain.detail(nest) for nest in chosen]
     table = explain.overview(f"{name} on {config.name}, {config.rows} x {config.cols} PEs", chosen)
     if out:
         _write(out, name, chosen, explain.text(*details, table))
     if json_file:
-        report = {"network": name, "config": config.name, "config_hash": f"0x{config.hash:08X}",
-                  "pe": f"{config.rows}x{config.cols}",
-                  "layers": [nest.to_dict() for nest in chosen]}
-        write_json(json_file, report)
+        _json(json_file, name, config, chosen, placement)
     for part in [] if brief else details:
         console.print(part, highlight=False)
     console.print(table)
+    if placement:
+        placement.print(console)
     if out:
         console.print(f"written to {out}", highlight=False, soft_wrap=True)
+
+
+def _json(file, name, config, nests, placement):
+    write_json(file, {"network": name, "config": config.name,
+                      "config_hash": f"0x{config.hash:08X}", "pe": f"{config.rows}x{config.cols}",
+                      "layers": [nest.to_dict() for nest in nests],
+                      "placement": placement and placement.to_dict()})
 
 
 def _chosen(named, layers, network):
@@ -96,22 +124,14 @@ def _chosen(named, layers, network):
     return chosen
 
 
-def _parts(network, config, mappings, layers, open_shapes):
-    """The name of a network, the fields that are given for its layers, and how many and which
-    ``(network, how often it occurs)`` are to be compiled: a model as a whole, the layers of a
-    known network one by one."""
+def _read(network, config, open_shapes, integer):
+    """The :class:`Model` that is to be mapped, None for a known network."""
     if network in NETWORKS:
-        fixed = override.gather(mappings, config, shapes=NETWORKS[network], network=network)
-        shapes = _chosen(NETWORKS[network], layers, network)
-        rng = np.random.default_rng(1)
-        return network, fixed, len(shapes), ((layer_network(shape, 0, rng)[0], shape.count)
-                                             for shape in shapes)
+        return None
     if not Path(network).is_file():
         raise HwgenError(f"{network!r} is neither a known network nor a file: name an ONNX model "
                          f"or one of {', '.join(NETWORKS)}.")
-    model = onnx_import.load(network, open_shapes, elementwise=config.tables)
-    fixed = override.gather(mappings, config, layers=model.layers)
-    return model.name, fixed, 1, iter([(model, 1)])
+    return onnx_import.Model(network, open_shapes, config.tables, integer=integer)
 
 
 def _write(folder, name, nests, report):

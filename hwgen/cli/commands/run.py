@@ -12,14 +12,16 @@ from ...files import check_target, write_json, write_whole
 from ...host import inputs as input_files
 from ...host.checkpoint import Checkpoint
 from ...host.driver import SimulationError
+from ...host.fitting import fitted
 from ...host.network_runner import golden_layers
 from ...importer import onnx_import
-from ...importer.reference import Reference
+from ...importer.reference import Reference, deviations, in_float
 from ...network import golden
 from ...report.console import Report
+from ...report.placement import Placement
 from ...simulate.hardware import built, generated
 from ...simulate.simulators import SIMULATORS, prepare, simulate
-from ..options import memory
+from ..options import integer, memory
 from ..progress import compiled
 from ..terminal import consoles
 
@@ -54,6 +56,7 @@ def _numbers(context, parameter, text):
               help="Keep finished layers there; go on behind those of an earlier run.")
 @click.option("--joined", is_flag=True,
               help="One program for all layers between two host parts: faster, counted together.")
+@integer
 @memory
 @click.option("--output", "output_file", metavar="OUT.npz",
               help="Write the network's outputs and every layer's, under their names in the model.")
@@ -66,8 +69,8 @@ def _numbers(context, parameter, text):
               help="For images: the input's layout.  [default: NCHW]")
 @click.option("--resize", type=click.Choice(input_files.RESIZES),
               help="For images of another size than the input's.  [default: no]")
-def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, output_file,
-            json_file, **preprocessing):
+def command(model, texts, pe, build_folder, sim, check, resume, joined, integer, memory,
+            output_file, json_file, **preprocessing):
     """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
@@ -92,19 +95,25 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
     if given and all(path.suffix in (".npy", ".npz") for _, path in files):
         raise HwgenError(f"{given[0]} is for images, and no --input is one: arrays are taken as "
                          f"they are.")
-    network = onnx_import.load(model, input_files.shapes(files, model, how),
-                               elementwise=config.tables)
+    shapes = input_files.shapes(files, model, how)
+    read = onnx_import.Model(model, shapes, config.tables, integer=integer)
+    network = read.network()
     inputs = golden.checked(network, input_files.load(
         files, network, how, notice=lambda text: notes.print(f"note: {text}", highlight=False)))
+    if read.depends:
+        read = onnx_import.Model(model, shapes, config.tables, integer=integer, sample=inputs)
+        network = read.network()
     if sim == "golden":
         design = None
-    elif design is None:
-        design = generated(config)
+    else:
+        design = design or generated(config)
+        network, program = fitted(read, lambda network: compiled(
+            network, config, notes, joined=joined, memory=memory))
     for array in inputs.values():
         shown = input_files.picture(array)
         if shown and not console.options.ascii_only:
             console.print(shown, highlight=False, markup=False)
-    references = {}
+    references, apart = {}, None
     if check == "layers" or sim == "golden":
         with notes.status("golden model"):
             began = time.perf_counter()
@@ -114,12 +123,11 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
             references["golden"] = expected
     if check != "none":
         with notes.status("ONNX Runtime"):
-            reference = Reference(model, network, layers=check == "layers")
+            reference = Reference(read, network, layers=check == "layers")
             references["onnxruntime"] = reference.run(inputs)
     if design is None:
         layers, values = list(golden_layers(network, expected)), expected
     else:
-        program = compiled(network, design.config, notes, joined=joined, memory=memory)
         kept = resume and Checkpoint(resume, network, program, inputs, sim)
         if kept and kept.layers:
             notes.print(f"note: {len(kept.layers)} layers are taken from {resume}.",
@@ -133,7 +141,11 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
             where = f" in layer {error.layer!r}" if error.layer else ""
             notes.print(f"[bold red]stopped[/]{where}: {error}", highlight=False)
             return 1
-    report = Report(network, design and design.config, sim, layers, values, references, seconds)
+    if check != "none":
+        with notes.status("ONNX Runtime without options"):
+            apart = (*deviations(read, network, inputs, values), in_float(read))
+    report = Report(network, design and design.config, sim, layers, values, references, seconds,
+                    apart)
     if output_file:
         tensors = {layer.tensor: layer.value for layer in layers}
         tensors.update({name: values[name] for name in network.outputs})
@@ -144,7 +156,9 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, memory, 
     if design is not None:
         console.print(f"{sum(layer.cycles or 0 for layer in layers):,} cycles in {seconds:.1f} s "
                       f"of simulation", highlight=False)
-    console.print(report.share(), highlight=False)
+    Placement.of(network).print(console)
+    for line in report.deviation():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for line in report.outputs():
         console.print(line, highlight=False, markup=False)
     found = report.differences()

@@ -6,7 +6,7 @@ from math import lcm
 import numpy as np
 
 from ...cost.geometry import MachineLayer, Pooling
-from ...errors import HwgenError
+from ...errors import HwgenError, LayerError
 from ...isa.store_modes import RAW
 from ...machines import machine_of
 from ...network.graph import Elementwise, Host, MaxPool, Move, Tensor
@@ -96,14 +96,22 @@ class Planner:
                 planning(layer, index, len(self.layers))
             if layer in self.fused:
                 continue
-            if isinstance(layer, Move):
-                moves.plan(self, layer)
-            elif isinstance(layer, MaxPool):
-                pooling.plan(self, layer, "its input is not a convolution's alone")
-            elif isinstance(layer, Elementwise):
-                elementwise.plan(self, layer, self._only_pool(layer))
-            else:
-                self._convolve(layer, self._only_pool(layer))
+            try:
+                self._plan(layer)
+            except HwgenError as error:
+                if layer.name in self.mappings:
+                    raise    # what is given may be what does not fit
+                raise LayerError(str(error), layer.y.name) from None
+
+    def _plan(self, layer):
+        if isinstance(layer, Move):
+            moves.plan(self, layer)
+        elif isinstance(layer, MaxPool):
+            pooling.plan(self, layer, "its input is not a convolution's alone")
+        elif isinstance(layer, Elementwise):
+            elementwise.plan(self, layer, self._only_pool(layer))
+        else:
+            self._convolve(layer, self._only_pool(layer))
 
     def _consumers(self):
         """Tensor name to the layers that read it; the network's outputs are read by None."""

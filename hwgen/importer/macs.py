@@ -1,0 +1,117 @@
+"""Multiply-accumulates of ONNX operators, from the shapes of what they read and give."""
+
+import math
+
+import onnx
+
+__all__ = ["INTEGER", "macs"]
+
+#: Operators with constant weights whose products ONNX Runtime computes in integers.
+INTEGER = frozenset("ConvInteger DynamicQuantizeLSTM DynamicQuantizeMatMul MatMulInteger "
+                    "MatMulIntegerToFloat QAttention QGemm QLinearConv QLinearMatMul".split())
+
+# Positions of the two operands.
+_CONVOLUTIONS = {"Conv": (0, 1), "ConvInteger": (0, 1), "QLinearConv": (0, 3), "FusedConv": (0, 1),
+                 "NhwcFusedConv": (0, 1), "DeformConv": (0, 1)}
+_MATRICES = {"Gemm": (0, 1), "FusedGemm": (0, 1), "QGemm": (0, 3), "MatMul": (0, 1),
+             "FusedMatMul": (0, 1), "TransposeMatMul": (0, 1), "MatMulInteger": (0, 1),
+             "QLinearMatMul": (0, 3), "MatMulIntegerToFloat": (0, 1),
+             "DynamicQuantizeMatMul": (0, 1)}
+_RECURRENT = ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM")
+_BODIES = ("If", "Loop", "Scan")
+
+
+def macs(node, shapes, model):
+    """Multiply-accumulates of a node, 0 if it has none, or its shapes are not known.
+
+    Parameters
+    ----------
+    node : onnx.NodeProto
+    shapes : callable
+        The shape of a value by name, None if it is not known.
+    model : callable
+        Without arguments: an ``onnx.ModelProto`` of the node alone, for the shapes of values in
+        its bodies.
+    """
+    if node.op_type in _BODIES:
+        return _bodies(node, shapes, model)
+    x = [shapes(name) if name else None for name in node.input]
+    y = shapes(node.output[0]) if node.output and node.output[0] else None
+    try:
+        return _count(node, x, y)
+    except (IndexError, TypeError, ZeroDivisionError):    # an operand or a shape that is not there
+        return 0
+
+
+def _count(node, x, y):
+    op = node.op_type
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    if op in _CONVOLUTIONS:
+        return math.prod(y) * math.prod(x[_CONVOLUTIONS[op][1]][1:])
+    if op in ("ConvTranspose", "QLinearConvTranspose"):
+        return math.prod(x[0]) * math.prod(x[1 if op == "ConvTranspose" else 3][1:])
+    if op in _MATRICES:
+        a = x[_MATRICES[op][0]]
+        return math.prod(y) * a[-2 if attributes.get("transA", 0) else -1]
+    if op == "MatMulNBits":
+        return math.prod(x[0]) * attributes["N"]
+    if op in _RECURRENT:
+        steps = x[0][0] * x[0][1]
+        return steps * (math.prod(x[1]) + math.prod(x[2]))
+    if op == "Einsum":
+        return _einsum(attributes["equation"].decode(), x)
+    if op in ("Attention", "QAttention") and node.domain == "com.microsoft":
+        batch, length, _ = x[0]
+        return batch * length * math.prod(x[1]) + 2 * batch * length * length * (x[1][1] // 3)
+    if op in ("Attention", "MultiHeadAttention", "GroupQueryAttention"):
+        return 2 * math.prod(x[0]) * x[1][-2]
+    return 0
+
+
+def _einsum(equation, shapes):
+    """Products of all operands at every combination of the indices."""
+    terms = equation.replace(" ", "").split("->")[0].split(",")
+    sizes = {}
+    for term, shape in zip(terms, shapes, strict=True):
+        front, dots, back = term.partition("...")
+        if dots:
+            middle = len(shape) - len(front) - len(back)
+            term = [*front, *(f"{k}." for k in range(middle, 0, -1)), *back]
+        for index, size in zip(term, shape, strict=True):
+            sizes[index] = max(size, sizes.get(index, 1))
+    return max(len(terms) - 1, 0) * math.prod(sizes.values())
+
+
+def _bodies(node, shapes, model):
+    """The larger branch of an If; a body as often as it runs, once if that is not known."""
+    inner = {}
+    try:
+        whole = onnx.shape_inference.infer_shapes(model(), data_prop=True)
+        node = next(n for n in whole.graph.node if n.op_type == node.op_type)
+    except Exception:    # shape inference has exceptions of its own; the counts are then partial
+        whole = None
+
+    def known(name):
+        return inner.get(name) or shapes(name)
+    counts = []
+    for attribute in node.attribute:
+        if attribute.type != onnx.AttributeProto.GRAPH:
+            continue
+        graph = attribute.g
+        for value in (*graph.input, *graph.value_info, *graph.output):
+            dims = [d.dim_value for d in value.type.tensor_type.shape.dim]
+            if value.type.tensor_type.HasField("shape") and all(dims):
+                inner[value.name] = tuple(dims)
+        inner.update({t.name: tuple(t.dims) for t in graph.initializer})
+        counts.append(sum(macs(n, known, lambda: whole) for n in graph.node))
+    if not counts:
+        return 0
+    if node.op_type == "Scan":
+        count = next((a.i for a in node.attribute if a.name == "num_scan_inputs"), 1)
+        length = (shapes(node.input[-count]) or (1,))[0] if count else 1
+        return counts[0] * length
+    if node.op_type == "Loop":
+        trips = next((t for t in whole.graph.initializer if t.name == node.input[0]), None) \
+            if whole else None
+        return counts[0] * (int(onnx.numpy_helper.to_array(trips).item()) if trips else 1)
+    return max(counts)

@@ -1,6 +1,8 @@
 """cocotb benches as tests of pytest: an item for each cocotb test; a block is built once.
 
-What is built stays in ``build/sim``, named by a hash of all that it is made from.
+What is built stays in ``build/sim``, named by a hash of all that it is made from. With
+``pytest --waves`` each simulation writes a VCD file and a view of it for GTKWave into
+``build/waves``, in the place that its test has in ``tests``.
 """
 
 import ast
@@ -18,15 +20,17 @@ from xml.etree import ElementTree
 
 import cocotb
 import pytest
-from cocotb_tools.runner import get_runner
+from cocotb_tools.runner import Icarus, Verilator
 
 from hwgen.rtl.block import Emitter
+from hwgen.simulate.waves import dumping, view
 from hwgen.tools import find_verilator
 from tests.seed import SEED
 
 __all__ = ["SIMULATORS", "BenchTest", "each_test", "run_block"]
 
 SIMULATORS = ("icarus", "verilator")
+WAVES = False                # set by pytest --waves
 _ROOT = Path(__file__).resolve().parent.parent
 _BUILT = ".built"            # stands in a folder whose simulation is whole
 # Testbenches run for seconds, so that compiling fast beats running fast.
@@ -103,10 +107,11 @@ def run_block(block, case, *, simulator, config=None, seed=None, **options):
     if simulator == "icarus" and not shutil.which("iverilog"):
         pytest.skip("Icarus Verilog is not installed: apt-get install iverilog")
     text, top = _emit(block, config)
+    waves = _wave_file() if WAVES else None
     given = {"seed": SEED if seed is None else seed, "options": options}
     if config is not None:
         given["config"] = config.to_dict()
-    runner, folder = _build(text, top, simulator)
+    runner, folder = _build(text, top, simulator, waves)
     results = folder / f"results-{os.getpid()}.xml"
     try:
         runner.test(hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=case.bench,
@@ -115,7 +120,39 @@ def run_block(block, case, *, simulator, config=None, seed=None, **options):
                     extra_env={"HWGEN_BENCH": json.dumps(given)})
     except (RuntimeError, SystemExit):
         pass                 # cocotb's answer to a failure; the results tell more
+    finally:
+        if waves is not None and waves.exists():
+            Path(f"{waves}.gtkw").write_text(view(text, waves, top=top, scope=runner.scope))
+            print(f"waves: {waves.relative_to(_ROOT)}")
     _check(results, case)
+
+
+def _wave_file():
+    """``build/waves/rtl/test_pe/test_name-parameters.vcd`` of the pytest test that runs."""
+    path, _, name = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0].partition("::")
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-")
+    file = _ROOT / "build" / "waves" / Path(path).relative_to("tests").with_suffix("") / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file.with_name(f"{name}.vcd")
+
+
+class _Icarus(Icarus):
+    """Icarus, with the plain VCD of :func:`~hwgen.simulate.waves.dumping`."""
+    scope, file = "", None
+
+    def _test_command(self):
+        command, = super()._test_command()              # ends with -none: no waves
+        return [command if self.file is None else
+                [*command, "-vcd", "+record", f"+waves={self.file}"]]
+
+
+class _Verilator(Verilator):
+    scope, file = "", None
+
+    def _test_command(self):
+        command, = super()._test_command()
+        return [command if self.file is None else
+                [*command, "--trace", "--trace-file", str(self.file)]]
 
 
 @contextmanager
@@ -129,9 +166,15 @@ def _environment(changes):
         os.environ.update(saved)
 
 
-def _build(text, top, simulator):
+def _build(text, top, simulator, waves):
     """``(runner, folder)`` of the simulation, which is compiled unless an earlier one serves."""
-    changes = {}
+    changes, runner = {}, {"icarus": _Icarus, "verilator": _Verilator}[simulator]()
+    arguments = list(_ARGUMENTS[simulator])
+    runner.file = waves
+    if waves is not None and simulator == "icarus":
+        text = dumping(text, top)
+    elif waves is not None:
+        arguments.append("--trace-vcd")
     if simulator == "verilator":
         verilator = find_verilator()
         changes = {**verilator.env, "PATH": verilator.environ()["PATH"]}
@@ -139,11 +182,10 @@ def _build(text, top, simulator):
         binary = verilator.binary
     else:
         binary = shutil.which("iverilog")
-    key = hashlib.sha256(repr((text, simulator, _ARGUMENTS, _MAKE, cocotb.__version__, binary,
+    key = hashlib.sha256(repr((text, simulator, arguments, _MAKE, cocotb.__version__, binary,
                                os.stat(binary).st_mtime_ns)).encode()).hexdigest()[:16]
     folder = _ROOT / "build" / "sim" / f"{top}-{simulator}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
-    runner = get_runner(simulator)
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)         # other processes of the same test run
         if not (folder / _BUILT).exists():
@@ -151,8 +193,8 @@ def _build(text, top, simulator):
             source.write_text(text)
             with _environment(changes):
                 runner.build(sources=[source], hdl_toplevel=top, build_dir=folder,
-                             build_args=_ARGUMENTS[simulator], timescale=("1ns", "1ps"),
-                             always=True)
+                             build_args=arguments, timescale=("1ns", "1ps"), always=True,
+                             waves=waves is not None and simulator == "verilator")
             (folder / _BUILT).touch()
     return runner, folder
 

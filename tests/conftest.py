@@ -16,9 +16,19 @@ from hwgen.simulate import verilated
 from hwgen.simulate.hardware import generated
 from hwgen.simulate.verilated import VerilatedBus
 from hwgen.verilog.accelerator import generate
+from sim import runner
 from tests.seed import SEED
 
 _LENET = Path(__file__).parents[1] / "examples" / "lenet5"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--waves", action="store_true", help="Write the waves of each simulation of a "
+                     "block into build/waves, as VCD, with a view for GTKWave.")
+
+
+def pytest_configure(config):
+    runner.WAVES = config.getoption("--waves")
 
 
 def pytest_report_header():

@@ -1,11 +1,17 @@
 """Options that several commands share."""
 
+import functools
+import shlex
+
 import click
 
-from ..config import PRESETS
+from ..config import PRESETS, resolve
 from ..errors import HwgenError
+from ..files import check_target
+from ..simulate.hardware import built, generated
+from ..simulate.waves import Waves
 
-__all__ = ["configuration", "integer", "memory", "shapes"]
+__all__ = ["Accelerator", "accelerator", "integer", "json_report", "memory", "shapes", "waves"]
 
 integer = click.option("--integer", is_flag=True,
                        help="Products of quantised values that ONNX Runtime computes in float: as "
@@ -32,16 +38,85 @@ shapes = click.option("--shape", "shapes", multiple=True, metavar="NAME=1x3x224x
                       callback=_shapes, help="Shape of an input that the file leaves open.")
 
 
-def configuration(command):
-    """Options ``pe``, ``preset``, ``path`` and ``settings``, for :func:`hwgen.config.resolve`."""
-    for option in reversed((
-            click.option("--pe", metavar="RxC",
-                         help="Shape of the PE array, 1x1 to 32x32.  [default: the preset's]"),
-            click.option("--preset", metavar="NAME",
-                         help=f"Configuration to start from: {', '.join(PRESETS)}.  "
-                              f"[default: eyeriss]"),
-            click.option("--config", "path", metavar="FILE.toml", help="The same, from a file."),
-            click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
-                         help="One parameter; may be given several times."))):
+class Accelerator:
+    """What the options of the accelerator say.
+
+    Attributes
+    ----------
+    arguments : str
+        The options again, to repeat a command; empty if there were none.
+    """
+    def __init__(self, pe, preset, path, settings, folder):
+        self._base = {"preset_name": preset, "path": path, "pe": pe, "settings": settings}
+        self._folder = folder
+        if folder is not None and any(self._base.values()):
+            raise HwgenError("--build excludes --pe, --preset, --config and --set: the folder's "
+                             "configuration counts.")
+        given = (("--pe", pe), ("--preset", preset), ("--config", path),
+                 *(("--set", setting) for setting in settings), ("--build", folder))
+        self.arguments = shlex.join(word for option, value in given if value is not None
+                                    for word in (option, value))
+
+    def design(self, preset="eyeriss"):
+        """The :class:`~hwgen.simulate.hardware.Design`; ``preset`` is the base that is taken if
+        the options name none."""
+        if self._folder is not None:
+            return built(self._folder)
+        base = dict(self._base)
+        if base["preset_name"] is None and base["path"] is None:
+            base["preset_name"] = preset
+        return generated(resolve(**base))
+
+
+def _decorated(command, options):
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def accelerator(command):
+    """Options ``--pe``, ``--preset``, ``--config``, ``--set`` and ``--build``, as the argument
+    ``accelerator``, an :class:`Accelerator`."""
+    @functools.wraps(command)
+    def wrapped(*args, pe, preset, path, settings, build_folder, **kwargs):
+        chosen = Accelerator(pe, preset, path, settings, build_folder)
+        return command(*args, accelerator=chosen, **kwargs)
+    return _decorated(wrapped, (
+        click.option("--pe", metavar="RxC",
+                     help="Shape of the PE array, 1x1 to 32x32.  [default: the preset's]"),
+        click.option("--preset", metavar="NAME",
+                     help=f"Configuration to start from: {', '.join(PRESETS)}.  "
+                          f"[default: eyeriss; for synth, the target's]"),
+        click.option("--config", "path", metavar="FILE.toml", help="The same, from a file."),
+        click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
+                     help="One parameter; may be given several times."),
+        click.option("--build", "build_folder", metavar="DIR",
+                     help="The accelerator that 'hwgen build' wrote there.")))
+
+
+def _check_json(context, parameter, path):
+    check_target("--json", path)
+    return path
+
+
+json_report = click.option(
+    "--json", "json_file", metavar="FILE", callback=_check_json,
+    help="Write everything as JSON; '-' is standard output, what is printed goes to standard "
+         "error.")
+
+
+def waves(command):
+    """Options ``--waves`` and ``--layer``, as the argument ``waves``: a
+    :class:`~hwgen.simulate.waves.Waves` or None."""
+    @functools.wraps(command)
+    def wrapped(*args, wave_file, layer, **kwargs):
+        if layer is not None and wave_file is None:
+            raise HwgenError("--layer says of which layer waves are recorded: give --waves FILE, "
+                             "too.")
+        recorded = None if wave_file is None else Waves(wave_file, layer)
+        return command(*args, waves=recorded, **kwargs)
+    return _decorated(wrapped, (
+        click.option("--waves", "wave_file", metavar="FILE.vcd|FILE.fst",
+                     help="Record waves of the simulation, with FILE.gtkw for GTKWave beside it."),
+        click.option("--layer", metavar="NAME",
+                     help="Record only this layer's cycles.  [default: everything]")))

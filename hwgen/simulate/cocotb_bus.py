@@ -89,6 +89,10 @@ class CocotbBus:
             await First(RisingEdge(self.dut.irq), ClockCycles(self.dut.aclk, cycles))
         return bool(int(self.dut.irq.value))
 
+    async def record(self, on):
+        self.dut.recording.value = on
+        await RisingEdge(self.dut.aclk)
+
     async def statistics(self):
         return {"cycles": int(get_sim_time("ns")) // _PERIOD}
 

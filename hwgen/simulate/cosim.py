@@ -20,6 +20,7 @@ from ..process import run
 from ..tools import find_icarus
 from . import cache
 from .dram import Dram
+from .waves import dumping
 
 __all__ = ["IcarusBus", "build"]
 
@@ -27,14 +28,16 @@ _TOP = "hwgen"
 _START_SECONDS = 120
 
 
-def build(verilog, *, notice=None):
+def build(verilog, *, trace=None, notice=None):
     """Compile the design for Icarus, unless the cache has it; returns the ``.vvp`` file.
 
-    ``notice`` is called without arguments before a compilation starts. Raises :exc:`HwgenError` if
-    Icarus Verilog is missing or refuses the design.
+    With ``trace``, waves can be recorded. ``notice`` is called without arguments before a
+    compilation starts. Raises :exc:`HwgenError` if Icarus Verilog is missing or refuses the design.
     """
     icarus = find_icarus()
     version = subprocess.run([icarus, "-V"], capture_output=True, text=True).stdout
+    if trace:
+        verilog = dumping(verilog, _TOP)
     entry = cache.Entry(".vvp", verilog, version)
     if entry.path.exists():
         return entry.path
@@ -60,6 +63,8 @@ class IcarusBus:
     image : path
         What :func:`build` returned.
     dram : Dram
+    waves : Waves
+        Where to record to, see :meth:`record`; wants a design built with ``trace``.
 
     Raises
     ------
@@ -68,10 +73,10 @@ class IcarusBus:
     SimulationError
         The simulation did not start.
     """
-    def __init__(self, image, *, dram=None):
+    def __init__(self, image, *, dram=None, waves=None):
         try:
             import cocotbext.axi  # noqa: F401
-            from cocotb_tools.runner import get_runner
+            from cocotb_tools.runner import Icarus
         except ImportError as error:
             raise HwgenError(f"the Python package {error.name!r} was not found: simulation by "
                              f"Icarus needs 'pip install cocotb cocotbext-axi'.") from None
@@ -80,7 +85,14 @@ class IcarusBus:
         self._log = self._folder / "log"
         self._connection = None
         os.symlink(image, self._folder / "sim.vvp")
-        runner = get_runner("icarus")
+
+        class Runner(Icarus):
+            def _test_command(self):
+                command, = super()._test_command()      # ends with -none: no waves
+                return [command if waves is None else
+                        [*command, f"-{waves.form}", f"+waves={waves.part.resolve()}"]]
+
+        runner = Runner()
         address = str(self._folder / "socket")
         environment = {"HWGEN_SOCKET": address, "HWGEN_BASE": str(self._dram.base),
                        "HWGEN_STALL": str(self._dram.stall), "HWGEN_SEED": str(self._dram.seed)}
@@ -110,6 +122,8 @@ class IcarusBus:
                 raise self._lost()
         accepted.setblocking(True)
         self._connection = Connection(accepted.detach())
+        if waves is not None:
+            self.record(waves.layer is None)
 
     def _lost(self):
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
@@ -127,6 +141,10 @@ class IcarusBus:
         if isinstance(answer, SimulationError):
             raise answer
         return answer
+
+    def record(self, on):
+        """Whether the cycles from now on go into the wave file."""
+        self._ask("record", int(on))
 
     def reset(self):
         self._ask("reset")

@@ -1,27 +1,39 @@
 """The accelerators to simulate: generated on the spot, or built before."""
 
+import functools
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import Config, load_toml
+from ..config import load_toml
 from ..errors import HwgenError
 
 __all__ = ["Design", "built", "generated"]
 
 
-@dataclass(frozen=True)
 class Design:
-    """A configuration and its Verilog."""
-    config: Config
-    verilog: str
+    """A configuration and its Verilog.
+
+    Attributes
+    ----------
+    config : Config
+    verilog : str
+        Generated when it is first asked for, unless it was given.
+    """
+    def __init__(self, config, verilog=None):
+        self.config = config
+        if verilog is not None:
+            self.verilog = verilog
+
+    @functools.cached_property
+    def verilog(self):
+        from ..verilog.accelerator import generate  # Amaranth takes long to import
+        return generate(self.config)
 
 
 def generated(config):
     """The :class:`Design` of a configuration."""
-    from ..verilog.accelerator import generate  # Amaranth takes long to import
-    return Design(config, generate(config))
+    return Design(config)
 
 
 def built(folder):

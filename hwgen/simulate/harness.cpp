@@ -14,8 +14,12 @@
 
 #include "Vdesign.h"
 #include "verilated.h"
-#if VM_TRACE
+#if VM_TRACE_FST
+#include "verilated_fst_c.h"
+using Waves = VerilatedFstC;
+#elif VM_TRACE
 #include "verilated_vcd_c.h"
+using Waves = VerilatedVcdC;
 #endif
 
 namespace {
@@ -208,7 +212,7 @@ public:
             waves_.reset();
         }
         if (path) {
-            waves_ = std::make_unique<VerilatedVcdC>();
+            waves_ = std::make_unique<Waves>();
             top_->trace(waves_.get(), 99);
             waves_->open(path);
             return waves_->isOpen();
@@ -216,6 +220,15 @@ public:
         return true;
 #else
         return !path;
+#endif
+    }
+
+    // Whether the cycles from now on go into the trace file.
+    void record(bool on) {
+#if VM_TRACE
+        recording_ = on;
+#else
+        (void)on;
 #endif
     }
 
@@ -268,7 +281,7 @@ private:
 
     void dump(unsigned half) {
 #if VM_TRACE
-        if (waves_) waves_->dump(2 * cycle_ + half);
+        if (waves_ && recording_) waves_->dump(2 * cycle_ + half);
 #endif
     }
 
@@ -428,7 +441,8 @@ private:
     VerilatedContext context_;
     std::unique_ptr<Vdesign> top_;
 #if VM_TRACE
-    std::unique_ptr<VerilatedVcdC> waves_;
+    std::unique_ptr<Waves> waves_;
+    bool recording_ = false;
 #endif
     uint8_t* memory_;
     uint64_t size_;
@@ -467,5 +481,6 @@ int harness_irq(const Harness* harness) { return harness->irq(); }
 const char* harness_violation(const Harness* harness) { return harness->violation(); }
 void harness_statistics(const Harness* harness, uint64_t* out) { harness->statistics(out); }
 int harness_trace(Harness* harness, const char* path) { return harness->trace(path); }
+void harness_record(Harness* harness, int on) { harness->record(on); }
 uint32_t harness_bus_bytes() { return Harness::kBusBytes; }
 }

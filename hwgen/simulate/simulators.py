@@ -9,14 +9,20 @@ from ..host.network_runner import collect, execute
 from . import cosim, verilated
 from .cosim import IcarusBus
 from .verilated import VerilatedBus
+from .waves import view
 
 __all__ = ["SIMULATORS", "Watch", "prepare", "simulate"]
 
 SIMULATORS = ("verilator", "icarus", "golden")
 
 
-def prepare(sim, verilog, *, console):
+def prepare(sim, verilog, *, console, waves=None):
     """Compile the design for the simulator named ``sim``, with a spinner on ``console``.
+
+    Parameters
+    ----------
+    waves : Waves
+        Where the simulations record to, one at a time; gets its view for GTKWave.
 
     Returns
     -------
@@ -25,14 +31,17 @@ def prepare(sim, verilog, *, console):
         context manager. The memory of the Verilator model ends at ``memory_bytes``.
     """
     status = console.status(f"building the simulator ({sim})")
+    trace = waves and waves.form
     try:
         build = cosim.build if sim == "icarus" else verilated.build
-        built = build(verilog, notice=status.start)
+        built = build(verilog, trace=trace, notice=status.start)
     finally:
         status.stop()
+    if waves is not None:
+        waves.view = view(verilog, waves.path, scope="" if sim == "icarus" else "TOP.")
     if sim == "icarus":
-        return lambda memory_bytes, dram=None: IcarusBus(built, dram=dram)
-    return lambda memory_bytes, dram=None: VerilatedBus(built, memory_bytes, dram=dram)
+        return lambda memory_bytes, dram=None: IcarusBus(built, dram=dram, waves=waves)
+    return lambda memory_bytes, dram=None: VerilatedBus(built, memory_bytes, dram=dram, waves=waves)
 
 
 class Watch:
@@ -46,8 +55,8 @@ class Watch:
     seconds : float
         Wall time since the first program started.
     """
-    def __init__(self, bus, runs, console):
-        self._bus = bus
+    def __init__(self, bus, runs, console, waves=None):
+        self._bus, self._waves = bus, waves
         self._count = runs
         self._index = 0
         self._bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
@@ -71,6 +80,8 @@ class Watch:
         self._bar.stop()
 
     def starting(self, run):
+        if self._waves is not None:
+            self._bus.record(self._waves.wanted(run))
         self._index += 1
         self._first = self._bus.statistics()["cycles"]
         self._layer_began = time.perf_counter()
@@ -89,7 +100,7 @@ class Watch:
         self._bar.update(self._task, completed=cycles, cycles=cycles, rate=cycles / elapsed)
 
 
-def simulate(network, program, inputs, bus, *, console, checkpoint=None):
+def simulate(network, program, inputs, bus, *, console, checkpoint=None, waves=None):
     """Run every layer of a compiled network, with progress on ``console``.
 
     Parameters
@@ -101,6 +112,8 @@ def simulate(network, program, inputs, bus, *, console, checkpoint=None):
     console : rich.console.Console
     checkpoint : Checkpoint
         Where finished layers are kept, and those of an earlier run are found.
+    waves : Waves
+        Where ``bus`` records to.
 
     Returns
     -------
@@ -110,7 +123,7 @@ def simulate(network, program, inputs, bus, *, console, checkpoint=None):
     seconds : float
         Wall time of the simulation.
     """
-    with Watch(bus, len(program.runs), console) as watch:
+    with Watch(bus, len(program.runs), console, waves) as watch:
         run = execute(network, program, Driver(bus, program.config), inputs,
                       starting=watch.starting, progress=watch.progress,
                       earlier=checkpoint and checkpoint.layers)

@@ -83,7 +83,17 @@ def _shared(verilog):
     return "\n".join(lines) + "\n"
 
 
-def build(verilog, *, trace=False, notice=None):
+def _check_fst():
+    """Refuse FST where the headers of the libraries that Verilator writes it with are missing."""
+    found = subprocess.run(["g++", "-E", "-x", "c++", "-"], capture_output=True, text=True,
+                           input="#include <lz4.h>\n#include <zlib.h>\n")
+    if found.returncode:
+        raise HwgenError("Verilator writes FST with the libraries lz4 and zlib, whose headers were "
+                         "not found: install them ('apt-get install liblz4-dev zlib1g-dev'), or "
+                         "name a .vcd file.")
+
+
+def build(verilog, *, trace=None, notice=None):
     """Compile the design, whose top module is ``hwgen``, unless a cached library serves.
 
     Takes about a minute of CPU time for a 12x14 array, on two cores, milliseconds from the cache.
@@ -93,8 +103,8 @@ def build(verilog, *, trace=False, notice=None):
     ----------
     verilog : str
         The whole design.
-    trace : bool
-        Build for recording waves, which makes it slower.
+    trace : str
+        ``"vcd"`` or ``"fst"``: build for recording waves, which makes it slower.
     notice : callable
         Called without arguments before a compilation starts.
 
@@ -120,6 +130,8 @@ def build(verilog, *, trace=False, notice=None):
         if not shutil.which(tool):
             raise HwgenError(f"{tool} was not found: it is needed to compile the simulator; "
                              f"install it ('apt-get install g++ make perl').")
+    if trace == "fst":
+        _check_fst()
     if notice is not None:
         notice()
     with entry.workspace() as work:
@@ -129,7 +141,7 @@ def build(verilog, *, trace=False, notice=None):
         command = [verilator.binary, "--cc", "--exe", "--build", "-j", "2", "--prefix", "Vdesign",
                    "--top-module", _TOP, "--Mdir", "obj", "-o", "harness.so", *_VERILATE,
                    "-CFLAGS", _COMPILE, "-LDFLAGS", "-shared",
-                   *(["--trace"] if trace else []), "harness.cpp", "shared.vlt",
+                   *([f"--trace-{trace}"] if trace else []), "harness.cpp", "shared.vlt",
                    "design.v"]
         environ = verilator.environ()
         environ["TMPDIR"] = str(work)
@@ -158,6 +170,7 @@ def _load(library):
             ("violation", ctypes.c_char_p, handle),
             ("statistics", None, handle, ctypes.POINTER(u64)),
             ("trace", ctypes.c_int, handle, ctypes.c_char_p),
+            ("record", None, handle, ctypes.c_int),
             ("bus_bytes", u32)):
         function = getattr(lib, f"harness_{name}")
         function.restype, function.argtypes = result, arguments
@@ -174,15 +187,15 @@ class VerilatedBus:
     size : int
         Bytes of memory; an access beyond answers DECERR.
     dram : Dram
-    trace : path
-        VCD file to record waves to; wants a library built with ``trace=True``.
+    waves : Waves
+        Where to record to, see :meth:`record`; wants a library built for its format.
 
     Attributes
     ----------
     memory : numpy.ndarray
         The memory itself, uint8.
     """
-    def __init__(self, library, size, *, dram=None, trace=None):
+    def __init__(self, library, size, *, dram=None, waves=None):
         lib = _load(library)
         self._lib = lib
         bus_bytes = lib.harness_bus_bytes()
@@ -190,9 +203,15 @@ class VerilatedBus:
         self._handle = lib.harness_create(self.memory.ctypes.data, len(self.memory))
         self._destroy = weakref.finalize(self, lib.harness_destroy, self._handle)
         self.dram = dram or Dram()
-        if trace is not None and not self._lib.harness_trace(self._handle, os.fsencode(trace)):
-            raise HwgenError(f"cannot record waves to {trace}: the file cannot be written, or the "
-                             f"simulator was built without tracing.")
+        if waves is not None:
+            if not lib.harness_trace(self._handle, os.fsencode(waves.part)):
+                raise HwgenError(f"cannot record waves to {waves.path}: the file cannot be "
+                                 f"written, or the simulator was built without tracing.")
+            self.record(waves.layer is None)
+
+    def record(self, on):
+        """Whether the cycles from now on go into the wave file."""
+        self._lib.harness_record(self._handle, on)
 
     def close(self):
         """End the simulation and the recording; safe to repeat. Nothing else may be called."""

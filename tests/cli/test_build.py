@@ -48,13 +48,13 @@ def test_build(tmp_path, capsys, monkeypatch):
     assert {"name": "irq", "direction": "output", "width": 1} in manifest["ports"]
 
 
-def test_json(tmp_path, quick, capsys):
-    assert main(["build", "--pe", "2x2", "--out", str(tmp_path / "b"), "--json"]) == 0
+def test_json_alone_on_standard_output(tmp_path, quick, capsys):
+    assert main(["build", "--pe", "2x2", "--out", str(tmp_path / "b"), "--json", "-"]) == 0
     out, err = capsys.readouterr()
     values = json.loads(out)
     assert values["folder"] == str(tmp_path / "b")
     assert values["figures"]["pes"] == 4
-    assert not err
+    assert "written to" in err
 
 
 def test_again_replaces(tmp_path, quick):

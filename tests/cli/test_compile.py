@@ -111,7 +111,7 @@ def test_disassemble(folder, tmp_path, capsys):
     (["compile", _LENET, "--out", "x", "--shape", "a=1x5"], "'a' is not an input of lenet5"),
     (["compile", _LENET, "--out", "hwgen"], "holds files that hwgen did not write"),
     (["compile", _LENET, "--pe", "4x4", "--build", "x", "--out", "y"],
-     "--pe and --build exclude each other"),
+     "--build excludes --pe, --preset"),
     (["compile", _LENET, "--build", "nowhere", "--out", "y"], "is not a built accelerator"),
     (["disassemble", "nowhere"], "nowhere is not a compiled network (No such file or directory)"),
     (["disassemble", "hwgen"], "hwgen is not a compiled network"),

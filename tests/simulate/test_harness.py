@@ -25,10 +25,10 @@ _ICARUS = pytest.mark.skipif(not shutil.which("iverilog"),
                              reason="Icarus Verilog is not installed: apt-get install iverilog")
 
 
-def _library(*, bus=64, trace=False):
+def _library(*, bus=64):
     text = _SOURCE.replace("BUS = 64", f"BUS = {bus}")
     text = text.replace("HASH = 0", f"HASH = 32'h{_CONFIG.hash:08x}")
-    return verilated.build(text, trace=trace)
+    return verilated.build(text)
 
 
 def _start(dram=None, **options):
@@ -121,19 +121,6 @@ def test_progress_is_called_between_slices():
     with bus:
         driver.run(0, slice_cycles=50, progress=lambda: calls.append(bus.statistics()["cycles"]))
     assert len(calls) > 2 and calls == sorted(calls)
-
-
-def test_waves_are_recorded(tmp_path):
-    path = tmp_path / "waves.vcd"
-    bus = VerilatedBus(_library(trace=True), _SIZE, trace=path)
-    with bus:
-        Driver(bus, _CONFIG).run(0)
-    assert path.stat().st_size > 500
-
-
-def test_a_library_without_tracing_refuses_to_record(tmp_path):
-    with pytest.raises(HwgenError, match="built without tracing"):
-        VerilatedBus(_library(), _SIZE, trace=tmp_path / "waves.vcd")
 
 
 def test_another_configuration_is_refused():

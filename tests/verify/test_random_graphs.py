@@ -17,7 +17,7 @@ def test_graphs(pe, tmp_path):
     seed = SEED * 1_000_000 + int(pe.replace("x", "")) * 1000
     print("seed", seed)
     result = CliRunner().invoke(command, [
-        "--graphs", "--count", str(_COUNT), "--seed", str(seed), "--pe", pe, "--json",
+        "--graphs", "--count", str(_COUNT), "--seed", str(seed), "--pe", pe, "--json", "-",
         "--save", str(tmp_path / "failures")], standalone_mode=False)
     assert result.exception is None, result.exception
     found = json.loads(result.stdout)

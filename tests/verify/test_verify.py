@@ -56,7 +56,7 @@ def test_equal_layers_exit_with_0():
 
 
 def test_json_is_all_that_is_printed():
-    result = _verify("--count", "2", "--json")
+    result = _verify("--count", "2", "--json", "-")
     found = json.loads(result.stdout)
     assert found["failed"] == 0 and [layer["seed"] for layer in found["layers"]] == [1, 2]
 
@@ -82,7 +82,7 @@ def test_a_failure_is_kept_and_prints_how_to_repeat_it(monkeypatch, tmp_path):
     monkeypatch.setattr(golden, "run", wrong)
     (tmp_path / "file").write_text("")
     refused = _verify("--count", "1", "--seed", "42", "--save", str(tmp_path / "file"))
-    assert "cannot save the failing case" in str(refused.exception)
+    assert "name another with --save" in str(refused.exception)
 
 
 def test_it_goes_on_for_a_time(capfd):

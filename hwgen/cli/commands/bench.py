@@ -2,22 +2,21 @@
 
 import dataclasses
 import fnmatch
+from contextlib import nullcontext
 
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ...compiler.map import given_mappings as override
-from ...config import resolve
 from ...errors import HwgenError
-from ...files import check_target, write_json
+from ...files import write_json
 from ...host.driver import SimulationError
 from ...host.layer_bench import CAUSES, bench_layer, totals
 from ...network.shapes import NETWORKS
 from ...simulate.dram import Dram
-from ...simulate.hardware import generated
 from ...simulate.simulators import prepare
-from ..options import configuration
+from ..options import accelerator, json_report, waves
 from ..terminal import consoles
 
 __all__ = ["command"]
@@ -27,7 +26,7 @@ _WIDTH = 160                 # of the tables; a narrower terminal wraps them
 
 @click.command()
 @click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
-@configuration
+@accelerator
 @click.option("--layers", default="CONV*,DW*,PW*,[0-9]*", show_default=True, metavar="PATTERN",
               help="Layers by name, with * and ?; several separated by commas.")
 @click.option("--model-only", is_flag=True, help="Only the performance model, no simulation.")
@@ -40,16 +39,21 @@ _WIDTH = 160                 # of the tables; a narrower terminal wraps them
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the data.")
 @click.option("--mapping", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
               help="Fields of the mappings that are given, see 'hwgen map'.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON.")
-def command(networks, pe, preset, path, settings, layers, model_only, dram_bytes_per_cycle,
-            dram_latency, sparsity, seed, mappings, json_file):
+@waves
+@json_report
+def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
+            dram_latency, sparsity, seed, mappings, waves, json_file):
     """Measure the layers of NETWORKs on the RTL: cycles, stalls, traffic, against the golden model.
 
     Equal layers run once and count as often as they occur. Exit code 1 if an output differs.
     """
     console, notes = consoles(json_file, width=_WIDTH)
-    check_target("--json", json_file)
-    config = resolve(preset_name=preset, path=path, pe=pe, settings=settings)
+    if waves and model_only:
+        raise HwgenError("--waves needs a simulation: leave out --model-only.")
+    if waves and waves.layer is not None:
+        layers = waves.layer
+    design = accelerator.design()
+    config = design.config
     chosen = []
     for name in networks:
         if name not in NETWORKS:
@@ -61,13 +65,18 @@ def command(networks, pe, preset, path, settings, layers, model_only, dram_bytes
                              f"{', '.join(shape.name for shape in NETWORKS[name])}.")
         fixed = override.gather(mappings, config, shapes=NETWORKS[name], network=name)
         chosen.append((name, shapes, fixed))
+    measured = sum(len(shapes) for _, shapes, _ in chosen)
+    if waves and measured > 1:
+        raise HwgenError(f"--waves records one layer, and {measured} are chosen: name one with "
+                         f"--layer.")
     dram = Dram(read_latency=dram_latency, total_bytes=dram_bytes_per_cycle or 0)
     start = None
     if not model_only:
-        start = prepare("verilator", generated(config).verilog, console=notes)
+        start = prepare("verilator", design.verilog, console=notes, waves=waves)
     reports, differing = [], 0
     for name, shapes, fixed in chosen:
-        results = _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes)
+        with waves or nullcontext():
+            results = _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes)
         for table in _tables(name, config, results):
             console.print(table)
         for line in _summary(results, config, dram, model_only):

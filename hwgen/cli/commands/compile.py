@@ -6,14 +6,11 @@ from ...compiler import save
 from ...compiler.map import explain
 from ...compiler.map import given_mappings as override
 from ...compiler.map.loop_nest import Nest
-from ...config import resolve
-from ...errors import HwgenError
-from ...files import check_folder, check_target, write_json
+from ...files import check_folder, write_json
 from ...host.fitting import fitted
 from ...importer import onnx_import
 from ...report.placement import Placement, nothing
-from ...simulate.hardware import built
-from ..options import integer, memory, shapes
+from ..options import accelerator, integer, json_report, memory, shapes
 from ..progress import compiled
 from ..terminal import consoles
 
@@ -24,9 +21,7 @@ _WIDTH = 130                # of the table; a narrower terminal wraps it
 
 @click.command()
 @click.argument("model", type=click.Path())
-@click.option("--pe", metavar="RxC", help="Shape of the PE array.  [default: 12x14]")
-@click.option("--build", "build_folder", metavar="DIR",
-              help="For the accelerator that 'hwgen build' wrote there.")
+@accelerator
 @click.option("--mapping", "--override", "mappings", metavar="FILE.toml", multiple=True,
               help="Fields of the mappings that are given; may be repeated, the last wins.")
 @click.option("--joined", is_flag=True,
@@ -35,9 +30,8 @@ _WIDTH = 130                # of the table; a narrower terminal wraps it
 @memory
 @shapes
 @click.option("--out", required=True, metavar="DIR", help="Where to write.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the manifest there, too.")
-def command(model, pe, build_folder, mappings, joined, integer, memory, shapes, out,
-            json_file):
+@json_report
+def command(model, accelerator, mappings, joined, integer, memory, shapes, out, json_file):
     """Compile a quantised ONNX network for an accelerator.
 
     Writes program.bin (the memory image), manifest.json (placement of tensors and programs),
@@ -46,11 +40,8 @@ def command(model, pe, build_folder, mappings, joined, integer, memory, shapes, 
     whole or not at all.
     """
     console, notes = consoles(json_file, width=_WIDTH)
-    if pe and build_folder:
-        raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
-    check_target("--json", json_file)
     check_folder(out, save.IMAGE)
-    config = built(build_folder).config if build_folder else resolve(pe=pe)
+    config = accelerator.design().config
     with notes.status("reading the model"):
         read = onnx_import.Model(model, shapes, config.tables, integer=integer)
     network, program = fitted(read, lambda network: compiled(

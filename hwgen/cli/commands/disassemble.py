@@ -4,8 +4,9 @@ import click
 
 from ...compiler import save
 from ...errors import HwgenError
-from ...files import check_target, is_standard_output, write_json
+from ...files import is_standard_output, write_json
 from ...isa import disassemble as listing
+from ..options import json_report
 
 __all__ = ["command"]
 
@@ -13,13 +14,12 @@ __all__ = ["command"]
 @click.command()
 @click.argument("program", type=click.Path(), metavar="DIR|IMAGE.bin")
 @click.option("--layer", metavar="NAME", help="Only this layer's program, of a folder.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the commands as JSON.")
+@json_report
 def command(program, layer, json_file):
     """Print the commands of a network that 'hwgen compile' wrote into DIR, or of a memory image.
 
     A line is an address, a command and its fields that are not zero.
     """
-    check_target("--json", json_file)
     aside = is_standard_output(json_file)
     image, manifest, config = save.load(program)
     if manifest:

@@ -19,15 +19,14 @@ from ...compiler.map import array_picture as picture
 from ...compiler.map import explain
 from ...compiler.map import given_mappings as override
 from ...compiler.map.loop_nest import Nest
-from ...config import resolve
 from ...errors import HwgenError
-from ...files import check_folder, check_target, replacing, write_json
+from ...files import check_folder, replacing, write_json
 from ...host.fitting import fitted
 from ...host.layer_bench import layer_network
 from ...importer import onnx_import
 from ...network.shapes import NETWORKS
 from ...report.placement import Placement, nothing
-from ..options import configuration, integer, shapes
+from ..options import accelerator, integer, json_report, shapes
 from ..terminal import consoles
 
 __all__ = ["command"]
@@ -38,7 +37,7 @@ _MARK = "mapping.toml"
 
 @click.command()
 @click.argument("network", metavar="NETWORK|MODEL.onnx")
-@configuration
+@accelerator
 @click.option("--layers", default="*", show_default=True, metavar="PATTERN",
               help="Layers by name, with * and ?; several separated by commas.")
 @click.option("--mapping", "--override", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
@@ -48,18 +47,16 @@ _MARK = "mapping.toml"
 @click.option("--brief", is_flag=True, help="Only the table, a line for each layer.")
 @click.option("--out", metavar="DIR", help="Write the report, a picture of each layer as SVG, and "
                                            "the mappings as a file for --mapping.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the mappings as JSON.")
-def command(network, pe, preset, path, settings, layers, mappings, integer, shapes, brief,
-            out, json_file):
+@json_report
+def command(network, accelerator, layers, mappings, integer, shapes, brief, out, json_file):
     """Show the mapping of each layer of a known NETWORK, or of an ONNX model.
 
     For each layer: the loop nest from DRAM to the taps of a PE, what is in use of each memory and
     bus, predicted cycles with their bound, and which PE works on what.
     """
     console, notes = consoles(json_file, width=_WIDTH)
-    check_target("--json", json_file)
     check_folder(out, _MARK)
-    config = resolve(preset_name=preset, path=path, pe=pe, settings=settings)
+    config = accelerator.design().config
     read = _read(network, config, shapes, integer)
     nests, placement = [], None
     with Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),

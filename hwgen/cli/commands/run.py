@@ -2,11 +2,11 @@
 
 import math
 import time
+from contextlib import nullcontext
 
 import click
 import numpy as np
 
-from ...config import resolve
 from ...errors import HwgenError
 from ...files import check_target, write_json, write_whole
 from ...host import inputs as input_files
@@ -19,9 +19,8 @@ from ...importer.reference import Reference, deviations, in_float
 from ...network import golden
 from ...report.console import Report
 from ...report.placement import Placement
-from ...simulate.hardware import built, generated
 from ...simulate.simulators import SIMULATORS, prepare, simulate
-from ..options import integer, memory
+from ..options import accelerator, integer, json_report, memory, waves
 from ..progress import compiled
 from ..terminal import consoles
 
@@ -44,9 +43,7 @@ def _numbers(context, parameter, text):
 @click.argument("model", type=click.Path())
 @click.option("--input", "texts", required=True, multiple=True, metavar="[NAME=]FILE",
               help="Input: .npy, .npz or an image; several by name.")
-@click.option("--pe", metavar="RxC", help="Shape of the PE array.  [default: 12x14]")
-@click.option("--build", "build_folder", metavar="DIR",
-              help="Run on the accelerator that 'hwgen build' wrote there.")
+@accelerator
 @click.option("--sim", type=click.Choice(SIMULATORS), default="verilator", show_default=True,
               help="What computes: the RTL in a simulator, or the golden model alone.")
 @click.option("--check", type=click.Choice(["layers", "outputs", "none"]), default="layers",
@@ -60,7 +57,8 @@ def _numbers(context, parameter, text):
 @memory
 @click.option("--output", "output_file", metavar="OUT.npz",
               help="Write the network's outputs and every layer's, under their names in the model.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON.")
+@waves
+@json_report
 @click.option("--mean", callback=_numbers, metavar="M[,M,M]",
               help="For images: subtracted from pixel / 255.")
 @click.option("--std", callback=_numbers, metavar="S[,S,S]",
@@ -69,26 +67,23 @@ def _numbers(context, parameter, text):
               help="For images: the input's layout.  [default: NCHW]")
 @click.option("--resize", type=click.Choice(input_files.RESIZES),
               help="For images of another size than the input's.  [default: no]")
-def command(model, texts, pe, build_folder, sim, check, resume, joined, integer, memory,
-            output_file, json_file, **preprocessing):
+def command(model, texts, accelerator, sim, check, resume, joined, integer, memory, output_file,
+            waves, json_file, **preprocessing):
     """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
     0: all that is compared is equal; 1: a difference, or the accelerator stopped; 2: bad input.
     """
     console, notes = consoles(output_file, json_file)
-    if pe and build_folder:
-        raise HwgenError("--pe and --build exclude each other: a built accelerator has its shape.")
-    if (resume or joined) and sim == "golden":
-        raise HwgenError(f"--{'resume' if resume else 'joined'} is for simulations of the RTL: "
-                         f"choose another --sim.")
+    for option, given in ("resume", resume), ("joined", joined), ("waves", waves):
+        if given and sim == "golden":
+            raise HwgenError(f"--{option} is for simulations of the RTL: choose another --sim.")
     if resume and joined:
         raise HwgenError("--resume and --joined exclude each other: layers that are joined end "
                          "together.")
     check_target("--output", output_file)
-    check_target("--json", json_file)
-    design = built(build_folder) if build_folder else None
-    config = design.config if design else resolve(pe=pe)
+    design = accelerator.design()
+    config = design.config
     how = input_files.Preprocessing.beside(model, **preprocessing)
     files = input_files.named(texts)
     given = [f"--{key}" for key in ("layout", "resize") if preprocessing[key] is not None]
@@ -106,7 +101,6 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, integer,
     if sim == "golden":
         design = None
     else:
-        design = design or generated(config)
         network, program = fitted(read, lambda network: compiled(
             network, config, notes, joined=joined, memory=memory))
     for array in inputs.values():
@@ -132,11 +126,13 @@ def command(model, texts, pe, build_folder, sim, check, resume, joined, integer,
         if kept and kept.layers:
             notes.print(f"note: {len(kept.layers)} layers are taken from {resume}.",
                         highlight=False)
-        start = prepare(sim, design.verilog, console=notes)
+        if waves:
+            waves.check(program)
+        start = prepare(sim, design.verilog, console=notes, waves=waves)
         try:
-            with start(program.memory_bytes) as bus:
+            with waves or nullcontext(), start(program.memory_bytes) as bus:
                 layers, values, seconds = simulate(network, program, inputs, bus, console=notes,
-                                                   checkpoint=kept)
+                                                   checkpoint=kept, waves=waves)
         except SimulationError as error:
             where = f" in layer {error.layer!r}" if error.layer else ""
             notes.print(f"[bold red]stopped[/]{where}: {error}", highlight=False)

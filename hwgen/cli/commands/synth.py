@@ -8,18 +8,17 @@ import click
 import numpy as np
 
 from ...compiler import compile_network
-from ...config import resolve
 from ...errors import HwgenError
-from ...files import check_folder, check_target, replacing, write_json
+from ...files import check_folder, replacing, write_json
 from ...host.layer_bench import layer_network
 from ...network.shapes import NETWORKS
-from ...simulate.hardware import built, generated
 from ...synth import estimate as model
 from ...synth.flow import synthesise
 from ...synth.nextpnr import PLACERS
 from ...synth.tables import Report
 from ...synth.targets import TARGETS, target
 from ...tools import find_nextpnr, find_yosys
+from ..options import accelerator, json_report
 from ..terminal import consoles
 
 __all__ = ["command"]
@@ -29,12 +28,7 @@ _WIDTH = 110                # of the tables; a narrower terminal wraps them
 
 
 @click.command()
-@click.option("--pe", metavar="RxC", help="Shape of the PE array.")
-@click.option("--preset", metavar="NAME",
-              help="Configuration to start from.  [default: the target's]")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
-              help="One parameter; may be given several times.")
-@click.option("--build", "folder", metavar="DIR", help="A built accelerator instead.")
+@accelerator
 @click.option("--target", "name", metavar="NAME", required=True,
               help=f"One of {', '.join(TARGETS)}.")
 @click.option("--pnr", is_flag=True, help="Place and route as well, with nextpnr.")
@@ -46,8 +40,8 @@ _WIDTH = 110                # of the tables; a narrower terminal wraps them
               help="Of nextpnr; static spreads the logic evenly, for arrays that fill a device.")
 @click.option("--estimate", is_flag=True, help="Answer at once, from a fitted model.")
 @click.option("--out", metavar="DIR", help="Keep netlist, logs and bitstream in a folder.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON.")
-def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimate, out, json_file):
+@json_report
+def command(accelerator, name, pnr, freq, seed, placer, estimate, out, json_file):
     """Synthesise an accelerator, and place and route it.
 
     Prints resources by block, what each memory became, the clock and the critical path. Exit code
@@ -55,18 +49,13 @@ def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimat
     that cannot fit.
     """
     device = target(name)
-    check_target("--json", json_file)
     check_folder(out, _REPORT)
-    if folder is not None and (pe or preset or settings):
-        raise HwgenError("--build excludes --pe, --preset and --set: the folder's configuration "
-                         "counts.")
     if estimate and (pnr or out):
         raise HwgenError("--estimate runs no tool: leave out --pnr and --out.")
     if pnr and device.family.nextpnr is None:
         raise HwgenError(f"--pnr: there is no place and route for {device.name}; leave it out.")
-    design = built(folder) if folder is not None else None
-    config = design.config if design else resolve(
-        preset_name=preset or device.preset, pe=pe, settings=settings)
+    design = accelerator.design(device.preset)
+    config = design.config
     clock = freq or config.clock_mhz
     console, notes = consoles(json_file, width=_WIDTH)
     if estimate:
@@ -77,7 +66,6 @@ def command(pe, preset, settings, folder, name, pnr, freq, seed, placer, estimat
             find_nextpnr(device.family.nextpnr)
         model.refuse(config, device)
         with notes.status("generating the Verilog") as status:
-            design = design or generated(config)
             result = synthesise(config, design.verilog, device, place=pnr, clock_mhz=clock,
                                 seed=seed, placer=placer, keep=out is not None,
                                 progress=status.update)

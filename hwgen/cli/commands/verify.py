@@ -1,27 +1,26 @@
 """``hwgen verify``: random layers and graphs on the RTL, the golden model and ONNX Runtime."""
 
 import itertools
-import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 import numpy as np
-from rich.console import Console
 
 from ...compiler import compile_network
-from ...config import resolve
 from ...errors import HwgenError
-from ...files import replacing
+from ...files import replacing, write_json
 from ...host.driver import Driver, SimulationError
 from ...host.network_runner import collect, difference, execute
 from ...importer import onnx_import
 from ...importer.reference import Reference
 from ...network import golden
-from ...simulate.hardware import generated
 from ...simulate.simulators import SIMULATORS, prepare
 from ...verify.random_graphs import random_graph
 from ...verify.random_layers import random_case
+from ..options import accelerator, json_report, waves
+from ..terminal import consoles
 
 __all__ = ["command"]
 
@@ -37,28 +36,33 @@ _GRAPH = 20                 # times fewer for graphs, so that there are many
 @click.option("--graphs", is_flag=True, help="Random graphs of layers of all kinds instead.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True,
               help="Seed of the first layer; each next one has the next seed.")
-@click.option("--pe", metavar="RxC", default="12x14", show_default=True,
-              help="Shape of the PE array.")
+@accelerator
 @click.option("--sim", type=click.Choice(SIMULATORS), default="verilator", show_default=True,
               help="What computes beside ONNX Runtime: the RTL, or the golden model alone.")
 @click.option("--save", metavar="DIR", default="failures", show_default=True,
               help="Where each failing case gets a folder: model, inputs, and what happened.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(count, minutes, graphs, seed, pe, sim, save, as_json):
+@waves
+@json_report
+def command(count, minutes, graphs, seed, accelerator, sim, save, waves, json_file):
     """Compare random layers on the RTL with the golden model, and that with ONNX Runtime.
 
     The memory behind the RTL has random latency and stalls. Exit code 0: all equal; 1: something
     differs, and the command that repeats just that is printed; 2: bad input.
     """
-    console, notes = Console(quiet=as_json), Console(stderr=True)
+    console, notes = consoles(json_file)
     if count and minutes:
         raise HwgenError("--count and --minutes exclude each other: give one of them.")
-    config = resolve(pe=pe)
+    if waves and sim == "golden":
+        raise HwgenError("--waves is for simulations of the RTL: choose another --sim.")
+    if waves and count != 1:
+        raise HwgenError("--waves records one simulation: give --count 1 and its --seed.")
+    design = accelerator.design()
+    config = design.config
     each, most = _BOUNDS[sim]
     bound = min(each * config.rows * config.cols, most) // (_GRAPH if graphs else 1)
     start = None
     if sim != "golden":
-        start = prepare(sim, generated(config).verilog, console=notes)
+        start = prepare(sim, design.verilog, console=notes, waves=waves)
     what, make = ("graphs", random_graph) if graphs else ("layers", random_case)
     seeds = itertools.count(seed) if minutes else range(seed, seed + (count or 20))
     span = f"from {seed} on, for {minutes:g} minutes" if minutes else f"{seed} to {seeds[-1]}"
@@ -69,13 +73,16 @@ def command(count, minutes, graphs, seed, pe, sim, save, as_json):
         if minutes and time.monotonic() >= end:
             break
         case = make(index, bound)
-        repeat = f"python -m hwgen verify --count 1 --seed {index} --pe {pe} --sim {sim}" \
+        machine = f"{accelerator.arguments} --sim {sim}".strip()
+        repeat = f"python -m hwgen verify --count 1 --seed {index} {machine}" \
             + " --graphs" * graphs
         failures, refused, cycles = [], None, None
         with notes.status(f"{index - seed + 1}{'' if minutes else f'/{len(seeds)}'}: {case.text}"):
             try:
-                failures, cycles = _check(case, config, start)
+                failures, cycles = _check(case, config, start, waves)
             except HwgenError as error:
+                if waves:
+                    raise
                 refused = str(error)
             except SimulationError as error:
                 failures = [str(error)]
@@ -89,16 +96,18 @@ def command(count, minutes, graphs, seed, pe, sim, save, as_json):
             folder = _save(Path(save) / f"{'graph' if graphs else 'layer'}-{index}", case,
                            [f"seed {index}: {case.text}", *failures, f"repeat: {repeat}"])
             console.print(f"  run: python -m hwgen run {folder}/model.onnx --input "
-                          f"{folder}/inputs.npz --pe {pe} --sim {sim}", highlight=False,
-                          markup=False, soft_wrap=True)
+                          f"{folder}/inputs.npz {machine}", highlight=False, markup=False,
+                          soft_wrap=True)
         elif refused:
             console.print(f"seed {index}: {case.text}\n  refused: {refused}", highlight=False,
                           markup=False)
     failed = sum(bool(result["failures"]) for result in results)
     refused = sum(bool(result["refused"]) for result in results)
-    if as_json:
-        click.echo(json.dumps({"pe": pe, "sim": sim, "count": len(results), "seed": seed,
-                               "failed": failed, "refused": refused, "layers": results}, indent=1))
+    if json_file:
+        write_json(json_file, {
+            "config": config.name, "pe": f"{config.rows}x{config.cols}", "sim": sim,
+            "count": len(results), "seed": seed, "failed": failed, "refused": refused,
+            "layers": results})
     console.print(f"{len(results) - failed - refused} equal, {failed} different, {refused} refused",
                   highlight=False)
     return 1 if failed else 0
@@ -113,7 +122,7 @@ def _save(folder, case, lines):
     return folder
 
 
-def _check(case, config, start):
+def _check(case, config, start, waves=None):
     """``(failures, cycles)`` of a case; ``start`` starts a simulation, None is the golden model."""
     network = onnx_import.load(case.model, elementwise=config.tables)
     expected = golden.run(network, case.inputs)
@@ -129,8 +138,12 @@ def _check(case, config, start):
     if start is None:
         return failures, None
     program = compile_network(network, config)
-    with start(program.memory_bytes, dram=case.dram) as bus:
-        layers, values = collect(execute(network, program, Driver(bus, config), case.inputs))
+    if waves:
+        waves.check(program)
+    with waves or nullcontext(), start(program.memory_bytes, dram=case.dram) as bus:
+        layers, values = collect(execute(
+            network, program, Driver(bus, config), case.inputs,
+            starting=waves and (lambda run: bus.record(waves.wanted(run)))))
     for layer in layers:
         compare(layer.tensor, "RTL against golden model", layer.value, expected[layer.tensor])
     for name in network.outputs:

@@ -15,6 +15,7 @@ from ...errors import HwgenError
 from ...files import check_target, write_json, write_whole
 from ...network.zoo import NETWORKS, architecture, photographs, quantise, synthesise
 from ...network.zoo.quantise import FORMATS, TYPES
+from ..options import json_report
 from ..terminal import consoles
 
 __all__ = ["command"]
@@ -39,7 +40,7 @@ __all__ = ["command"]
               help="Keep the response normalisation of AlexNet and GoogLeNet.")
 @click.option("--calibrate", "images", type=click.IntRange(1, 1000), default=4, show_default=True,
               help="Photographs over which the quantiser takes ranges.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the table as JSON.")
+@json_report
 def command(name, out, sample, listing, seed, sparsity, form, activations, per_channel, lrn, images,
             json_file):
     """Write the network NAME of the literature: true shapes, synthetic weights, quantised.
@@ -51,7 +52,6 @@ def command(name, out, sample, listing, seed, sparsity, form, activations, per_c
     if listing:
         if name or out or sample:
             raise HwgenError("--list stands alone: leave NAME, --out and --sample out.")
-        check_target("--json", json_file)
         _report([architecture(each).to_dict() for each in NETWORKS], console, json_file)
         return
     if not name:
@@ -63,7 +63,7 @@ def command(name, out, sample, listing, seed, sparsity, form, activations, per_c
     if lrn and not net.of("LRN"):
         raise HwgenError(f"--lrn is for alexnet and googlenet: {name} has no response "
                          f"normalisation.")
-    for option, path in ("--out", out), ("--sample", sample), ("--json", json_file):
+    for option, path in ("--out", out), ("--sample", sample):
         check_target(option, path)
     channels, size, _ = net.input.shape
     began = time.perf_counter()

@@ -109,18 +109,23 @@ class Feed(Block):
         ]
 
         # One adder walks all levels of the loop nest.
-        inner, outer = Signal(10), Signal(10)
-        round_, strip = Signal(12), Signal(10)
+        inner = Signal(10)
+        outer = Signal(10)
+        round_ = Signal(12)
+        strip = Signal(10)
         waited = Signal(6)                   # strips since the last wait, with this one
-        address, outer_base = Signal(24), Signal(24)
-        round_base, strip_base = Signal(24), Signal(24)
+        address = Signal(24)
+        outer_base = Signal(24)
+        round_base = Signal(24)
+        strip_base = Signal(24)
         # Counts, less one. They stand when the tags are through; what is the last one is told a
         # step ahead, since the choice of the next address begins with it.
         inner_count = Signal(10, reset_less=True)
         outer_count = Signal(10, reset_less=True)
         round_count = Signal(12, reset_less=True)
         strip_count = Signal(10, reset_less=True)
-        inner_stride, outer_stride = Signal(24), Signal(24)
+        inner_stride = Signal(24)
+        outer_stride = Signal(24)
         m.d.sync += [round_count.eq(command.rounds - 1), strip_count.eq(command.strips - 1)]
         with m.If(command.depthwise):
             m.d.sync += [inner_count.eq(command.strip_ifmap_rows - 1),
@@ -133,12 +138,16 @@ class Feed(Block):
             m.d.comb += [
                 inner_stride.eq(command.cg_stride), outer_stride.eq(command.row_stride),
             ]
-        last_inner, last_outer, last_round, last_strip = Signal(), Signal(), Signal(), Signal()
+        last_inner = Signal()
+        last_outer = Signal()
+        last_round = Signal()
+        last_strip = Signal()
 
         def step(counter, last, count):
             following = Mux(last, 0, counter + 1)[:len(counter)]
             m.d.sync += [counter.eq(following), last.eq(following == count)]
-        augend, addend = Signal(glb_address.GLB_ADDRESS), Signal(glb_address.GLB_ADDRESS)
+        augend = Signal(glb_address.GLB_ADDRESS)
+        addend = Signal(glb_address.GLB_ADDRESS)
         total = glb_address.add(m, config, augend, addend)
         one = isa.glb_address(config, 1)
         with m.If(~moving):

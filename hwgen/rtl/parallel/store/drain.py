@@ -126,7 +126,8 @@ class Drain(Block):
         fields = ["zy", "lo", "hi", "ysigned", "mode"] + ["scale"] * self._config.tables
         layout = data.StructLayout({name: job[name].shape() for name in fields})
         self._stage = stage = Signal(layout, reset_less=True)
-        self._raw, self._looked_up = Signal(reset_less=True), Signal(reset_less=True)
+        self._raw = Signal(reset_less=True)
+        self._looked_up = Signal(reset_less=True)
         with m.If(self._start):
             m.d.sync += [stage[name].eq(job[name]) for name in fields]
             m.d.sync += [
@@ -183,7 +184,8 @@ class Drain(Block):
 
         above = Signal(8, reset_less=True)         # window rows above the block
         # Rows from the first one in the block on, less one: of the window, and of the block.
-        reach, left = Signal(5, reset_less=True), Signal(14, reset_less=True)
+        reach = Signal(5, reset_less=True)
+        left = Signal(14, reset_less=True)
         ahead = Signal(7, reset_less=True)         # rows still to walk
         rows = Signal(14, reset_less=True)         # output rows to come in this group
         groups = Signal(6, reset_less=True)        # filter groups to come
@@ -297,7 +299,8 @@ class Drain(Block):
         bank = Signal(5, reset_less=True)
         of = Signal.like(row, reset_less=True)     # the output row that the window is of
         last_column = Signal(reset_less=True)
-        columns, column_count = Signal(5, reset_less=True), Signal(5, reset_less=True)
+        columns = Signal(5, reset_less=True)
+        column_count = Signal(5, reset_less=True)
         rows = Signal(5, reset_less=True)
         words = Signal(10 - self._lanes_log2, reset_less=True)     # to come after this one
         word_end = Signal(reset_less=True)         # there are none
@@ -334,7 +337,9 @@ class Drain(Block):
             m.d.sync += part.eq(Mux(now.again, part + 1, 0))
 
         # One adder makes every next address; what moves on takes it.
-        base, offset, total = Signal(16), Signal(16), Signal(16)
+        base = Signal(16)
+        offset = Signal(16)
+        total = Signal(16)
         m.d.comb += total.eq(base + offset)
         advance = (read & ~now.again) | ~active
         with m.If(advance):
@@ -520,7 +525,8 @@ class Drain(Block):
     def _segments(self, m):
         """Announce every output row to the write DMA."""
         job = self._job
-        rows, groups = Signal(14, reset_less=True), Signal(6, reset_less=True)
+        rows = Signal(14, reset_less=True)
+        groups = Signal(6, reset_less=True)
         addr = self.segment.p.addr
         m.d.comb += [
             self.segment.p.size.eq(job.row_bytes),

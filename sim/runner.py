@@ -22,9 +22,9 @@ import cocotb
 import pytest
 from cocotb_tools.runner import Icarus, Verilator
 
-from hwgen.rtl.block import Emitter
 from hwgen.simulate.waves import dumping, view
 from hwgen.tools import find_verilator
+from hwgen.verilog.emitter import Emitter
 from tests.seed import SEED
 
 __all__ = ["SIMULATORS", "BenchTest", "each_test", "run_block"]

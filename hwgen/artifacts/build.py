@@ -48,7 +48,7 @@ def build(config, folder):
         verilog = generate(config)
         texts = {
             "hwgen.v": verilog,
-            "hwgen.vlt": lint.WAIVERS,
+            "hwgen.vlt": lint.waivers(verilog),
             "hwgen.core": fusesoc.core(config),
             "files.f": fusesoc.file_list(),
             "config.toml": config.to_toml(),

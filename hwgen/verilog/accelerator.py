@@ -4,8 +4,8 @@ import gc
 import textwrap
 
 from .. import __version__
-from ..rtl.block import Emitter
 from ..rtl.top import Top
+from .emitter import Emitter
 
 __all__ = ["generate"]
 

@@ -1,17 +1,11 @@
-"""What a built design consists of: memories, multipliers and ports, counted in its Verilog.
+"""What a built design consists of: memories, multipliers and ports, counted in its Verilog."""
 
-Reads the Verilog that :mod:`hwgen.rtl.block` writes, one declaration or statement a line.
-"""
-
-import re
 from collections import Counter
 from dataclasses import dataclass
 
+from .netlist import Const, Op, parse
+
 __all__ = ["Memory", "Netlist"]
-
-
-# A product of two variables; one with a constant is a sum of shifts.
-_MULTIPLIER = r"^  assign .* \* (?!\d+'h)"
 
 
 @dataclass(frozen=True)
@@ -51,32 +45,32 @@ class Netlist:
     """
 
     def __init__(self, text, top="hwgen"):
-        modules = {name: body for name, body in
-                   re.findall(r"^module (\w+)(.*?)^endmodule", text, re.M | re.S)}
-        self.counts = Counter()
-        self._count(modules, top, Counter())
+        modules = parse(text)
+        self.counts = _count(modules, top, {})
         self.memories = [
-            Memory(module, name.split("$")[0], self.counts[module], int(depth) + 1,
-                   int(width or 0) + 1)
-            for module, body in modules.items() if self.counts[module]
-            for width, name, depth in
-            re.findall(r"^  reg (?:\[(\d+):0\] )?\\?(\S+) +\[(\d+):0\];", body, re.M)]
+            Memory(name, memory.name, self.counts[name], memory.depth, memory.width)
+            for name, module in modules.items() if self.counts[name]
+            for memory in module.memories.values()]
         self.multipliers = {
-            module: self.counts[module] * found for module, body in modules.items()
-            if self.counts[module] and (found := len(re.findall(_MULTIPLIER, body, re.M)))}
-        ports = {name: (direction, int(width or 0) + 1) for direction, width, name in
-                 re.findall(r"^  (input|output) (?:reg )?(?:\[(\d+):0\] )?(\w+);", modules[top],
-                            re.M)}
-        header = re.match(r"\(([^;]*)\);", modules[top])[1]
-        self.ports = [{"name": name, "direction": ports[name][0], "width": ports[name][1]}
-                      for name in re.split(r",\s+", header)]
+            name: self.counts[name] * found for name, module in modules.items()
+            if self.counts[name] and (found := sum(map(_multipliers, module.values())))}
+        nets = modules[top].nets
+        self.ports = [{"name": name, "direction": nets[name].direction, "width": nets[name].width}
+                      for name in modules[top].ports]
 
-    def _count(self, modules, name, inside):
-        own = inside.get(name)
-        if own is None:
-            own = Counter({name: 1})
-            for child in re.findall(r"^  (\w+) \S+ +\($", modules[name], re.M):
-                own.update(self._count(modules, child, inside))
-            inside[name] = own
-        self.counts = own
-        return own
+
+def _count(modules, name, inside):
+    """How often each module is in one instance of a module, itself among them."""
+    if name not in inside:
+        inside[name] = Counter({name: 1})
+        for instance in modules[name].instances:
+            inside[name].update(_count(modules, instance.module, inside))
+    return inside[name]
+
+
+def _multipliers(value):
+    """Products of two variables in an expression; one with a constant is a sum of shifts."""
+    if not isinstance(value, Op):
+        return 0
+    found = sum(map(_multipliers, value.args))
+    return found + (value.op == "*" and not any(isinstance(part, Const) for part in value.args))

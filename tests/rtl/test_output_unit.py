@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwgen.rtl.block import Emitter
 from hwgen.rtl.microcoded.output import OutputUnit
 from hwgen.tools import find_verilator
+from hwgen.verilog.emitter import Emitter
 from sim.runner import SIMULATORS, each_test, run_block
 from sim.tb_output_unit import cycles, vectors
 from sim.tb_requant import compare

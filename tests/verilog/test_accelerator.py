@@ -11,6 +11,7 @@ import pytest
 from hwgen.config import Config, resolve
 from hwgen.verilog import lint
 from hwgen.verilog.accelerator import generate
+from hwgen.verilog.netlist import Part, Ref, parse, substitute
 
 _CASES = {
     "1x1": {"pe": "1x1"},
@@ -33,8 +34,9 @@ _LONG = {
     *_CASES, *(pytest.param(name, marks=pytest.mark.long) for name in _LONG)])
 def folder(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    (folder / "hwgen.v").write_text(generate(resolve(**(_CASES | _LONG)[request.param])))
-    (folder / "hwgen.vlt").write_text(lint.WAIVERS)
+    verilog = generate(resolve(**(_CASES | _LONG)[request.param]))
+    (folder / "hwgen.v").write_text(verilog)
+    (folder / "hwgen.vlt").write_text(lint.waivers(verilog))
     return folder
 
 
@@ -54,14 +56,43 @@ def test_yosys(folder):
     assert lint.yosys(folder) == ""
 
 
+def test_slang(folder):
+    pytest.importorskip("pyslang")
+    assert lint.slang(folder) == ""
+
+
+def test_readable(folder):
+    """Names for all but a few nets, fields by name, comments, no branch without a statement."""
+    verilog = (folder / "hwgen.v").read_text()
+    modules = parse(verilog)
+    names = [name for module in modules.values() for name in module.nets]
+    assert not [name for name in names if re.fullmatch(r"_?signal(_\d+)?", name)]
+    assert sum(bool(re.match(r"_\d", name)) for name in names) <= 0.15 * len(names)
+    for module in modules.values():
+        fields = {value for target, value in module.assigns
+                  if isinstance(target, Ref) and isinstance(value, Part)}
+        module.assigns = [pair for pair in module.assigns if pair[1] not in fields]
+        numbered = []
+        for value in module.values():
+            substitute(value, lambda leaf: numbered.append(leaf) or leaf)  # noqa: B023
+        assert not fields.intersection(numbered), module.name
+    assert not re.search(r"\bbegin\s*end\b|/\* empty|\w\$", verilog.replace(
+        "if (start_comb) begin end", ""), re.M)
+    heads = re.findall(r"^(// .*\n)+// hwgen/rtl/[\w/]+\.py\nmodule (\w+)", verilog, re.M)
+    assert [name for _, name in heads] == list(modules)
+
+
 def test_lint_complains(tmp_path):
-    (tmp_path / "hwgen.vlt").write_text(lint.WAIVERS)
+    (tmp_path / "hwgen.vlt").write_text(lint.waivers(""))
     (tmp_path / "hwgen.v").write_text("module hwgen(input a, output b);\nendmodule\n")
     assert "UNUSEDSIGNAL" in lint.verilator(tmp_path)
     (tmp_path / "hwgen.v").write_text("module hwgen(output b);\n  missing m(b);\nendmodule\n")
     assert "missing" in lint.yosys(tmp_path)
     if shutil.which("iverilog"):
         assert "missing" in lint.icarus(tmp_path)
+    (tmp_path / "hwgen.v").write_text(
+        "module hwgen(output wire b);\n  assign b = a;\n  wire a = 1'b1;\nendmodule\n")
+    assert "'a' used before its declaration" in lint.slang(tmp_path)
 
 
 def test_the_same_in_every_process(small):
@@ -81,7 +112,7 @@ def test_header_and_modules(small):
     modules = re.findall(r"^module (\w+)", verilog, re.M)
     assert len(set(modules)) == len(modules)
     assert modules[-1] == "hwgen" and modules.count("pe") == 1
-    assert not re.search(r"/home|/usr|/tmp|site-packages|\.py\b", verilog)
+    assert not re.search(r"/home|/usr|/tmp|site-packages", verilog)
 
 
 def test_size_of_the_default():

@@ -89,8 +89,10 @@ class WalkLanes(Block):
         left = Signal(8, reset_less=True)            # less one
         fits_word = Signal(reset_less=True)          # never if ``whole``
         fewer = Signal(signed(bits + 1))             # the lowest bits of ``left``, after the run
-        next_lane, next_left = Signal(bits), Signal(8)
-        begin_start, begin_base = Signal(bits), Signal(bits)       # of the column that begins
+        next_lane = Signal(bits)
+        next_left = Signal(8)
+        begin_start = Signal(bits)      # of the column that begins, as begin_base and begin_left
+        begin_base = Signal(bits)
         begin_left = Signal(8)
         column_bytes = Mux(column.written, load.q, 0)
         m.d.comb += [

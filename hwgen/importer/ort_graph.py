@@ -18,6 +18,7 @@ from .channels_first import channels_first
 from .integers import exact_integers
 from .limits import within_limits
 from .macs import INTEGER
+from .operators.conv import unusable
 
 __all__ = ["read"]
 
@@ -62,6 +63,7 @@ def read(source, shapes, sample=None, integer=False):
     inputs = onnx_graph.input_shapes(proto.graph, shapes)
     written = onnx_graph.Graph(proto, inputs)
     written.check_sizes()
+    _check_scales(written)
     channels_first(proto, inputs)
     made, fixed = _optimised(proto, inputs, what)
     graph = onnx_graph.Graph(made, inputs, fixed)
@@ -77,6 +79,24 @@ def read(source, shapes, sample=None, integer=False):
     if within_limits(graph):
         graph.infer(sample)
     return graph, plain, integers, macs
+
+
+# Positions of the scales in what these operators read.
+_SCALES = {"QuantizeLinear": (1,), "DequantizeLinear": (1,), "QLinearConv": (1, 4, 6),
+           "QLinearMatMul": (1, 4, 6), "QGemm": (1, 4, 7), "QLinearAdd": (1, 4, 6),
+           "QLinearMul": (1, 4, 6), "QLinearSigmoid": (1, 3), "QLinearLeakyRelu": (1, 3),
+           "QLinearAveragePool": (1, 3), "QLinearGlobalAveragePool": (1, 3)}
+
+
+def _check_scales(graph):
+    """Refuse scales that mean nothing."""
+    for node in graph.nodes:
+        for name in map(node.input, _SCALES.get(node.op, ())):
+            values = graph.constants.get(name)
+            bad = unusable(values) if values is not None and values.dtype == np.float32 else None
+            if bad is not None:
+                raise HwgenError(f"the scale {name!r} of {node} holds {bad}; scales must be "
+                                 f"positive and finite.")
 
 
 def _in_integers(graph, node):

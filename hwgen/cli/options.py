@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import functools
+import math
 import shlex
 
 import click
@@ -8,10 +9,12 @@ import click
 from ..config import PRESETS, resolve
 from ..errors import HwgenError
 from ..files import check_target
+from ..host.inputs import LAYOUTS, RESIZES
 from ..simulate.hardware import built, generated
 from ..simulate.waves import Waves
 
-__all__ = ["Accelerator", "accelerator", "integer", "json_report", "memory", "shapes", "waves"]
+__all__ = ["Accelerator", "accelerator", "integer", "json_report", "memory", "preprocessing",
+           "shapes", "waves"]
 
 integer = click.option("--integer", is_flag=True,
                        help="Products of quantised values that ONNX Runtime computes in float: as "
@@ -92,6 +95,32 @@ def accelerator(command):
                      help="One parameter; may be given several times."),
         click.option("--build", "build_folder", metavar="DIR",
                      help="The accelerator that 'hwgen build' wrote there.")))
+
+
+def _numbers(context, parameter, text):
+    """``--mean`` and ``--std``: numbers separated by commas; None if not given."""
+    try:
+        numbers = None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = (math.nan,)
+    if numbers is not None and not all(map(math.isfinite, numbers)):
+        raise HwgenError(f"{parameter.opts[0]} {text!r} is not a list of numbers: write one, or "
+                         f"one a channel, separated by commas.")
+    return numbers
+
+
+def preprocessing(command):
+    """Options ``--mean``, ``--std``, ``--layout`` and ``--resize``, as arguments for
+    :meth:`~hwgen.host.inputs.Preprocessing.beside`; None where nothing is given."""
+    return _decorated(command, (
+        click.option("--mean", callback=_numbers, metavar="M[,M,M]",
+                     help="For images: subtracted from pixel / 255."),
+        click.option("--std", callback=_numbers, metavar="S[,S,S]",
+                     help="For images: divides what is left."),
+        click.option("--layout", type=click.Choice(LAYOUTS),
+                     help="For images: the input's layout.  [default: NCHW]"),
+        click.option("--resize", type=click.Choice(RESIZES),
+                     help="For images of another size than the input's.  [default: no]")))
 
 
 def _check_json(context, parameter, path):

@@ -55,6 +55,8 @@ class Model:
         The file as it is.
     depends : bool
         Whether shapes depend on the inputs' values.
+    macs : int
+        Multiply-accumulates of the file.
 
     Raises
     ------
@@ -68,6 +70,10 @@ class Model:
             source, shapes or {}, sample, integer)
         self.depends = any(shape is None and dtype is not None
                            for shape, dtype in self.graph.values.values())
+
+    @property
+    def macs(self):
+        return self._macs[1]
 
     def float_graph(self, names):
         """What ONNX Runtime makes of the file, serialised, with ``names`` as outputs; products that

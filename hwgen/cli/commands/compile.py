@@ -9,6 +9,7 @@ from ...compiler.map.loop_nest import Nest
 from ...files import check_folder, write_json
 from ...host.fitting import fitted
 from ...importer import onnx_import
+from ...importer.float_models import refuse_float
 from ...report.placement import Placement, nothing
 from ..options import accelerator, integer, json_report, memory, shapes
 from ..progress import compiled
@@ -44,6 +45,7 @@ def command(model, accelerator, mappings, joined, integer, memory, shapes, out, 
     config = accelerator.design().config
     with notes.status("reading the model"):
         read = onnx_import.Model(model, shapes, config.tables, integer=integer)
+        refuse_float(read, model)
     network, program = fitted(read, lambda network: compiled(
         network, config, notes, mappings=override.gather(mappings, config, layers=network.layers),
         joined=joined, memory=memory))

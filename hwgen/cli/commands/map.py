@@ -24,6 +24,7 @@ from ...files import check_folder, replacing, write_json
 from ...host.fitting import fitted
 from ...host.layer_bench import layer_network
 from ...importer import onnx_import
+from ...importer.float_models import refuse_float
 from ...network.shapes import NETWORKS
 from ...report.placement import Placement, nothing
 from ..options import accelerator, integer, json_report, shapes
@@ -128,7 +129,9 @@ def _read(network, config, open_shapes, integer):
     if not Path(network).is_file():
         raise HwgenError(f"{network!r} is neither a known network nor a file: name an ONNX model "
                          f"or one of {', '.join(NETWORKS)}.")
-    return onnx_import.Model(network, open_shapes, config.tables, integer=integer)
+    model = onnx_import.Model(network, open_shapes, config.tables, integer=integer)
+    refuse_float(model, network)
+    return model
 
 
 def _write(folder, name, nests, report):

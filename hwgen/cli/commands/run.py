@@ -1,6 +1,5 @@
 """``hwgen run``: a network on a simulated accelerator, every tensor compared."""
 
-import math
 import time
 from contextlib import nullcontext
 
@@ -15,28 +14,17 @@ from ...host.driver import SimulationError
 from ...host.fitting import fitted
 from ...host.network_runner import golden_layers
 from ...importer import onnx_import
+from ...importer.float_models import refuse_float
 from ...importer.reference import Reference, deviations, in_float
 from ...network import golden
 from ...report.console import Report
 from ...report.placement import Placement
 from ...simulate.simulators import SIMULATORS, prepare, simulate
-from ..options import accelerator, integer, json_report, memory, waves
+from ..options import accelerator, integer, json_report, memory, preprocessing, waves
 from ..progress import compiled
 from ..terminal import consoles
 
 __all__ = ["command"]
-
-
-def _numbers(context, parameter, text):
-    """``--mean`` and ``--std``: numbers separated by commas; None if not given."""
-    try:
-        numbers = None if text is None else tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = (math.nan,)
-    if numbers is not None and not all(map(math.isfinite, numbers)):
-        raise HwgenError(f"{parameter.opts[0]} {text!r} is not a list of numbers: write one, or "
-                         f"one a channel, separated by commas.")
-    return numbers
 
 
 @click.command()
@@ -59,16 +47,9 @@ def _numbers(context, parameter, text):
               help="Write the network's outputs and every layer's, under their names in the model.")
 @waves
 @json_report
-@click.option("--mean", callback=_numbers, metavar="M[,M,M]",
-              help="For images: subtracted from pixel / 255.")
-@click.option("--std", callback=_numbers, metavar="S[,S,S]",
-              help="For images: divides what is left.")
-@click.option("--layout", type=click.Choice(input_files.LAYOUTS),
-              help="For images: the input's layout.  [default: NCHW]")
-@click.option("--resize", type=click.Choice(input_files.RESIZES),
-              help="For images of another size than the input's.  [default: no]")
+@preprocessing
 def command(model, texts, accelerator, sim, check, resume, joined, integer, memory, output_file,
-            waves, json_file, **preprocessing):
+            waves, json_file, **images):
     """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
@@ -84,14 +65,15 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
     check_target("--output", output_file)
     design = accelerator.design()
     config = design.config
-    how = input_files.Preprocessing.beside(model, **preprocessing)
+    how = input_files.Preprocessing.beside(model, **images)
     files = input_files.named(texts)
-    given = [f"--{key}" for key in ("layout", "resize") if preprocessing[key] is not None]
+    given = [f"--{key}" for key in ("layout", "resize") if images[key] is not None]
     if given and all(path.suffix in (".npy", ".npz") for _, path in files):
         raise HwgenError(f"{given[0]} is for images, and no --input is one: arrays are taken as "
                          f"they are.")
     shapes = input_files.shapes(files, model, how)
     read = onnx_import.Model(model, shapes, config.tables, integer=integer)
+    refuse_float(read, model)
     network = read.network()
     inputs = golden.checked(network, input_files.load(
         files, network, how, notice=lambda text: notes.print(f"note: {text}", highlight=False)))

@@ -13,12 +13,16 @@ from rich.table import Table
 
 from ...errors import HwgenError
 from ...files import check_target, write_json, write_whole
-from ...network.zoo import NETWORKS, architecture, photographs, quantise, synthesise
-from ...network.zoo.quantise import FORMATS, TYPES
+from ...network.quantiser import FORMATS, TYPES, quantise
+from ...network.zoo import NETWORKS, architecture, photographs, synthesise
+from ...network.zoo.layers import INPUT
 from ..options import json_report
 from ..terminal import consoles
 
 __all__ = ["command"]
+
+_QUANTISED = ("Add", "Clip", "Concat", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "MaxPool",
+              "Relu")
 
 
 @click.command()
@@ -85,8 +89,8 @@ def command(name, out, sample, listing, seed, sparsity, form, activations, per_c
                           source)
                 progress.update(drawing, description="weights")
                 quantising = progress.add_task("quantising", total=None)
-                quantise(source, target, pictures, form=form, activations=activations,
-                         per_channel=per_channel)
+                quantise(source, target, ({INPUT: picture} for picture in pictures), _QUANTISED,
+                         form=form, activations=activations, per_channel=per_channel)
                 with open(target, "rb") as file:
                     write_whole(out, lambda whole: shutil.copyfileobj(file, whole))
                 progress.update(quantising, total=1, completed=1)

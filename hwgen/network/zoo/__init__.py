@@ -4,7 +4,6 @@ See docs/use/zoo.md. The command is ``hwgen zoo``.
 """
 
 from .architectures import NETWORKS, architecture
-from .quantise import quantise
 from .weights import synthesise
 
-__all__ = ["NETWORKS", "architecture", "quantise", "synthesise"]
+__all__ = ["NETWORKS", "architecture", "synthesise"]

@@ -18,6 +18,8 @@ __all__ = ["LAYOUTS", "RESIZES", "Preprocessing", "load", "named", "picture", "s
 LAYOUTS = ("NCHW", "NHWC")
 RESIZES = ("no", "stretch", "crop")
 
+_SIXTEEN = 65535             # white of 16 bits
+
 _SHADES = " ░▒▓█"
 
 
@@ -154,7 +156,8 @@ def load(files, network, preprocessing=Preprocessing(), *, notice=lambda text: N
     files : list of (str or None, pathlib.Path)
         What :func:`named` returned. Without a name: ``.npy`` or an image (the one input), or
         ``.npz`` (every input by name). With a name: ``.npy``, an ``.npz`` of one array, an image.
-        An image is for an input of 1 or 3 channels, float32 or uint8.
+        An image is for an input of 1 or 3 channels, float32 or uint8; one of 16 bits a value
+        counts as much as one of 8, and white is 1.0 or 255.
     network : Network
     preprocessing : Preprocessing
         For images.
@@ -244,21 +247,46 @@ def _pixels(path, name, shape, dtype, preprocessing, notice):
                              f"input {name!r} has {channels} channels.")
     if 0 in preprocessing.std:
         raise HwgenError("--std 0 is not allowed: it divides.")
-    try:
-        with _image(path) as file:
-            image = file.convert("L" if channels == 1 else "RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise HwgenError(f"the image {path} cannot be read: {error}.") from None
+    image = _converted(path, channels, notice)
     if image.size != (width, height):
         image = _resized(path, image, (width, height), preprocessing.resize, notice)
-    pixels = np.asarray(image).reshape(1, height, width, channels)
+    pixels = np.asarray(image).reshape(1, height, width, -1)
+    pixels, white = np.broadcast_to(pixels, (1, height, width, channels)), np.float32(255)
+    if image.mode == "F":
+        white = np.float32(_SIXTEEN)
     if dtype == np.float32:
-        pixels = pixels.astype(np.float32) / np.float32(255)
+        pixels = pixels.astype(np.float32) / white
         if preprocessing.mean:
             pixels = pixels - np.array(preprocessing.mean, np.float32)
         if preprocessing.std:
             pixels = pixels / np.array(preprocessing.std, np.float32)
+    elif image.mode == "F":
+        pixels = np.rint(pixels * (255 / _SIXTEEN)).astype(np.uint8)
     return np.ascontiguousarray(pixels if layout == "NHWC" else pixels.transpose(0, 3, 1, 2))
+
+
+def _converted(path, channels, notice):
+    """The image in a file: of mode ``L`` or ``RGB``; of mode ``F`` and values up to 65535, for any
+    number of channels, if it is grey with 16 bits."""
+    try:
+        with _image(path) as file:
+            opaque = file
+            if file.has_transparency_data:
+                opaque = file.convert("RGBA")
+                if opaque.getchannel("A").getextrema()[0] < 255:
+                    raise HwgenError(f"the image {path} is transparent in places, and what is "
+                                     f"behind them is not known: save it without transparency.")
+            if file.mode.startswith("I;16") or file.mode == "I" and file.format in ("PNG", "PPM"):
+                return Image.fromarray(np.asarray(file).astype(np.float32))
+            if file.mode in ("I", "F"):
+                raise HwgenError(f"the image {path} has values of 32 bits, and what is white among "
+                                 f"them is not known: give an .npy file, or save it with 8 or 16 "
+                                 f"bits.")
+            if any(";16" in str(tile[3]) for tile in file.tile):
+                notice(f"{path} has 16 bits a colour, of which the upper 8 are taken.")
+            return opaque.convert("L" if channels == 1 else "RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise HwgenError(f"the image {path} cannot be read: {error}.") from None
 
 
 def _resized(path, image, size, how, notice):

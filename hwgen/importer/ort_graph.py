@@ -15,6 +15,7 @@ from ..errors import HwgenError
 from ..network.ort_session import optimised
 from . import onnx_graph
 from .channels_first import channels_first
+from .dynamic import constant_zero_points
 from .integers import exact_integers
 from .limits import within_limits
 from .macs import INTEGER
@@ -73,6 +74,8 @@ def read(source, shapes, sample=None, integer=False):
     counts = {id(node): graph.macs(node) for node in graph.nodes}
     macs = sum(counts[id(node)] for node in graph.nodes if _in_integers(graph, node)), \
         sum(counts.values())
+    if constant_zero_points(graph):
+        graph.infer(sample)
     integers = exact_integers(graph) if integer else {}
     if integers:
         graph.infer(sample)

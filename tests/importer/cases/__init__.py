@@ -1,0 +1,11 @@
+"""Small models, each built after a situation that trained networks and bug reports showed.
+
+Each function gives a model's bytes and its inputs by name.
+"""
+
+from . import layers, quantisers, shapes
+
+__all__ = ["CASES"]
+
+CASES = {name: getattr(module, name) for module in (layers, quantisers, shapes)
+         for name in module.__all__}

@@ -1,0 +1,288 @@
+"""Shapes: open, computed, of batches, empty, and those that rules and kernels see differently."""
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from .builder import Graph, image
+
+__all__ = [
+    "batch4",
+    "convtranspose",
+    "ct_eltwise",
+    "if_shapes",
+    "ir3_plain",
+    "maxpool_same_dil",
+    "open_minus_one",
+    "outputs_odd",
+    "resize_frac",
+    "resize_ratio_dyn",
+    "resize_ratio_nocat",
+    "shape_arithmetic",
+    "upsample_frac",
+    "zero_size",
+]
+
+
+def batch4():
+    """Batch4."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", ["N", 3, 8, 8]), 0.02, 128)
+    a = g.conv(x, 0.02, 3, 5, 3, 0.05, 100, pads=[1] * 4)
+    a = g.qdq(g.op("MaxPool", [a], kernel_shape=[2, 2], strides=[2, 2]), 0.05, 100)
+    fl = g.op("Flatten", [a])
+    w, s = g.weights((10, 80))
+    y = g.qdq(g.op("Gemm", [fl, w, g.bias(10, 0.05, s)], transB=1), 0.2, 128)
+    g.op("Identity", [y], "y")
+    g.output("y", ["N", 10])
+    return g.model(), dict(x=image(4, 3, 8, 8))
+
+
+def convtranspose():
+    """ConvTranspose, whose shape rule and kernel differ for SAME_LOWER with output padding."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=17)
+    x = g.qdq(g.input("x", [1, 4, 7, 7]), 0.02, 128)
+    a = g.conv(x, 0.02, 4, 8, 3, 0.05, 100, pads=[1] * 4)
+    w, s = g.weights((8, 4, 2, 2), per_channel=False)
+    b = g.qdq(g.op("ConvTranspose", [a, w, g.bias(4, 0.05, s)], strides=[2, 2]), 0.1, 128)
+    w, s = g.weights((4, 4, 3, 3), axis=1)
+    c = g.qdq(
+        g.op("ConvTranspose", [b, w], strides=[2, 2], auto_pad="SAME_LOWER", output_padding=[1, 1]),
+        0.1,
+        128,
+    )
+    d = g.conv(c, 0.1, 4, 2, 1, 0.3, 128)
+    g.op("Identity", [d], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 4, 7, 7))
+
+
+def ct_eltwise():
+    """The wrong shape goes into a pointwise layer."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=17)
+    x = g.qdq(g.input("x", [1, 4, 7, 7]), 0.02, 128)
+    w, s = g.weights((4, 4, 3, 3), axis=1)
+    c = g.qdq(
+        g.op("ConvTranspose", [x, w], strides=[2, 2], auto_pad="SAME_UPPER", output_padding=[1, 1]),
+        0.1,
+        128,
+    )
+    c = g.qdq(g.op("Sigmoid", [c]), 1 / 256, 0)
+    g.op("Identity", [c], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 4, 7, 7))
+
+
+def if_shapes():
+    """If whose branches give maps of different sizes, in front of a quantised Conv; the
+    condition compares with a large threshold.
+    """
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=17)
+    x = g.input("x", [1, 3, 16, 16])
+    c = g.op("Greater", [g.op("ReduceMax", [x], keepdims=0), g.init(np.float32(2.5))])
+
+    def br(n, nodes):
+        return helper.make_graph(
+            nodes, n, [], [helper.make_tensor_value_info(n + "o", TensorProto.FLOAT, None)]
+        )
+
+    y = g.op(
+        "If",
+        [c],
+        then_branch=br(
+            "t", [helper.make_node("AveragePool", [x], ["to"], kernel_shape=[2, 2], strides=[2, 2])]
+        ),
+        else_branch=br("e", [helper.make_node("Identity", [x], ["eo"])]),
+    )
+    q = g.qdq(y, 0.05, 128)
+    z = g.conv(q, 0.05, 3, 4, 3, 0.2, 128)
+    g.op("Identity", [z], "y")
+    g.output("y", rank=4)
+    v = image(1, 3, 16, 16)
+    v[0, 0, 0, 0] = 9
+    return g.model(), dict(x=v)
+
+
+def ir3_plain():
+    """IR 3, every initialiser also a graph input (the oldest exporters); image input first."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=10, ir=3)
+    x = g.qdq(g.input("x", [1, 3, 8, 8]), 0.02, 128)
+    a = g.conv(x, 0.02, 3, 5, 3, 0.1, 100, per_channel=False)
+    g.op("Identity", [a], "y")
+    g.output("y", rank=4)
+    for t in g.inits:
+        g.inputs.append(helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)))
+    return g.model(), dict(x=image(1, 3, 8, 8))
+
+
+def maxpool_same_dil():
+    """MaxPool with SAME and dilation, where rule and kernel differ."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=18)
+    x = g.qdq(g.input("x", [1, 3, 5, 12]), 0.02, 128)
+    r = g.qdq(
+        g.op(
+            "MaxPool",
+            [x],
+            kernel_shape=[2, 3],
+            strides=[2, 2],
+            dilations=[2, 2],
+            auto_pad="SAME_LOWER",
+        ),
+        0.02,
+        128,
+    )
+    y = g.conv(r, 0.02, 3, 4, (1, 3), 0.1, 128)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 3, 5, 12))
+
+
+def open_minus_one():
+    """Open dimensions written as dim_value = -1 (PaddlePaddle)."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=13, ir=7)
+    x = g.qdq(g.input("x", [-1, 3, -1, -1]), 0.02, 128)
+    y = g.conv(x, 0.02, 3, 8, 3, 0.05, 100, pads=[1] * 4)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 3, 12, 16))
+
+
+def outputs_odd():
+    """Outputs: the input itself, a quantised tensor, an initialiser, one tensor under two
+    names, an intermediate of a fused pair.
+    """
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=17)
+    i = g.input("x", [1, 3, 8, 8])
+    q = g.q(i, 0.02, 128, out="xq")
+    x = g.dq(q, 0.02, 128)
+    w, s = g.weights((5, 3, 3, 3))
+    c = g.op("Conv", [x, w, g.bias(5, 0.02, s)], "conv_float")
+    cq = g.q(c, 0.1, 100, out="cq")
+    a = g.dq(cq, 0.1, 100)
+    m = g.op("MaxPool", [a], kernel_shape=[2, 2])
+    g.q(m, 0.1, 100, out="mq")
+    g.init(np.arange(3, dtype=np.float32), "const_out")
+    for n, t in (("x", 1), ("xq", 2), ("conv_float", 1), ("cq", 2), ("mq", 2)):
+        g.output(n, None if n != "x" else [1, 3, 8, 8], t, rank=4 if n != "x" else None)
+    g.output("const_out", [3])
+    g.op("Identity", ["mq"], "mq2")
+    g.output("mq2", ty=2, rank=4)
+    return g.model(), dict(x=image(1, 3, 8, 8))
+
+
+def resize_frac():
+    """Resize by 2.3 and 1.4 (nearest), quantised, in front of a Conv: size * float32(scale)
+    rounds up in the kernel, down in the shape rule.
+    """
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=18)
+    x = g.qdq(g.input("x", [1, 3, 10, 5]), 0.02, 128)
+    r = g.qdq(
+        g.op("Resize", [x, "", g.init(np.array([1, 1, 2.3, 1.4], np.float32))], mode="nearest"),
+        0.02,
+        128,
+    )
+    y = g.conv(r, 0.02, 3, 4, 3, 0.1, 128)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 3, 10, 5))
+
+
+def resize_ratio_dyn():
+    """FPN / segmentation: nearest Resize of a 7x9 map to 11x13, written as scales 11/7, 13/9
+    (as torch's interpolate(size=...) exports it), then Concat with a skip and a Conv.
+    """
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=13, ir=7)
+    x = g.qdq(g.input("x", ["N", 4, "H", "W"]), 0.02, 128)
+    k = g.qdq(g.input("skip", [1, 4, 11, 13]), 0.02, 128)
+    a = g.conv(x, 0.02, 4, 4, 3, 0.02, 128, pads=[1] * 4)
+    r = g.qdq(
+        g.op(
+            "Resize",
+            [a, "", g.init(np.array([1, 1, 11 / 7, 13 / 9], np.float32))],
+            mode="linear",
+            coordinate_transformation_mode="half_pixel",
+        ),
+        0.02,
+        128,
+    )
+    c = g.qdq(g.op("Concat", [r, k], axis=1), 0.02, 128)
+    y = g.conv(c, 0.02, 8, 4, 3, 0.1, 128, pads=[1] * 4)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 4, 7, 9), skip=image(1, 4, 11, 13, seed=2))
+
+
+def resize_ratio_nocat():
+    """The same Resize without a Concat behind it: 7x9 to 11x13."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=13, ir=7)
+    x = g.qdq(g.input("x", [1, 4, 7, 9]), 0.02, 128)
+    a = g.conv(x, 0.02, 4, 4, 3, 0.02, 128, pads=[1] * 4)
+    r = g.qdq(
+        g.op(
+            "Resize",
+            [a, "", g.init(np.array([1, 1, 11 / 7, 13 / 9], np.float32))],
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        ),
+        0.02,
+        128,
+    )
+    y = g.conv(r, 0.02, 4, 4, 3, 0.1, 128, pads=[1] * 4)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 4, 7, 9))
+
+
+def shape_arithmetic():
+    """Shape, Slice and Concat make the target of a Reshape that stands behind integer layers
+    (torch's flatten and view, not folded).
+    """
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=17)
+    x = g.qdq(g.input("x", ["N", 4, 8, 8]), 0.02, 128)
+    sh = g.op("Shape", [x])
+    b = g.op("Slice", [sh, g.init(np.array([0])), g.init(np.array([1]))])
+    to = g.op("Concat", [b, g.init(np.array([512]))], axis=0)
+    y = g.conv(x, 0.02, 4, 8, 1, 0.05, 100)
+    e = g.op("Softmax", [y], axis=1)
+    g.op("Reshape", [e, to], "out")
+    g.output("out", ["N", "M"])
+    return g.model(), dict(x=image(1, 4, 8, 8))
+
+
+def upsample_frac():
+    """Resize of opset 10 by fractions."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=10, ir=5)
+    x = g.qdq(g.input("x", [1, 3, 10, 5]), 0.02, 128)
+    r = g.qdq(
+        g.op("Resize", [x, g.init(np.array([1, 1, 2.3, 1.4], np.float32))], mode="nearest"),
+        0.02,
+        128,
+    )
+    y = g.conv(r, 0.02, 3, 4, 3, 0.1, 128, per_channel=False)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 3, 10, 5))
+
+
+def zero_size():
+    """A dimension of size zero runs through the graph."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", ["N", 3, 8, 8]), 0.02, 128)
+    a = g.conv(x, 0.02, 3, 5, 3, 0.05, 100)
+    g.op("Identity", [a], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=np.zeros((0, 3, 8, 8), np.float32))

@@ -375,7 +375,28 @@ def pe_pipeline():
     return f
 
 
-FIGURES = machine, skew, global_buffer, regroup, loop_nest, queues, pe_pipeline
+def waves():
+    """Waves of the worked layer: psums of the second PE of each row, as by hand."""
+    left, scale, first = 150, 25, 440
+    values = ((-9, 12, -33, 54, 23, 28, 42, -13), (8, 34, 1, -37, 104, 7, -31, 6),
+              (38, 28, 49, 21, -57, 75, -5, -78), (-88, -5, 35, 72, 21, -67, 72, -23))
+    f = Figure(800, 250, "Waves of four PEs")
+    f.text(20, 22, "psum_o of the second PE of each row; in the darker boxes filter 0 of row 1, "
+                   "column 1")
+    for row, line in enumerate(values):
+        y = 46 + 44 * row
+        f.text(left - 10, y + 14, f"row_{row}.pe_1.psum_o", "end", size=11, code=True)
+        for index, value in enumerate(line):
+            f.box(left + 3 * scale * index, y, 3 * scale, 28,
+                  "compute" if index == 3 + row else "none", str(value), size=12, radius=6)
+    for cycle in range(first, first + 25, 3):
+        x = left + scale * (cycle - first)
+        f.text(x, 228, str(cycle), "middle", dim=True, size=11)
+    f.text(left - 40, 228, "cycle", "end", dim=True, size=11)
+    return f
+
+
+FIGURES = machine, skew, global_buffer, regroup, loop_nest, queues, pe_pipeline, waves
 
 
 def main():

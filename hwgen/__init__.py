@@ -1,3 +1,34 @@
-"""hwgen: a generator of row-stationary CNN inference accelerators."""
+"""hwgen: a generator of row-stationary CNN inference accelerators.
+
+The names below are the Python interface, docs/use/python.md is their page. They are imported when
+they are used, so that ``import hwgen`` takes no time; everything else is in the packages.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .api import Compiled, build, compile, configuration, load, run
+    from .config import Config
+    from .errors import HwgenError
+    from .host.driver import SimulationError
+    from .report.console import Report
+
+__all__ = ["Compiled", "Config", "HwgenError", "Report", "SimulationError", "build", "compile",
+           "configuration", "load", "run"]
+
+_HOMES = {"Config": "config", "HwgenError": "errors", "SimulationError": "host.driver",
+          "Report": "report.console"}
+
+
+def __getattr__(name):
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOMES.get(name, 'api')}", __name__), name)
+    return value
+
+
+def __dir__():
+    return [*globals(), *__all__]

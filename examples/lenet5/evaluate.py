@@ -13,48 +13,22 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from hwgen.compiler import compile_network
-from hwgen.config import resolve
-from hwgen.host.driver import Driver
-from hwgen.host.network_runner import difference, execute
-from hwgen.importer import onnx_import
-from hwgen.importer.reference import Reference
-from hwgen.network import golden
+import hwgen
 from hwgen.network.ort_session import session
-from hwgen.simulate.hardware import generated
-from hwgen.simulate.simulators import prepare
 
 HERE = Path(__file__).parent
 
 
 def on_rtl(model, images, labels, pe):
     """Run every digit on the RTL; returns ``(correct, differing values, cycles)``."""
-    console = Console(stderr=True)
-    network = onnx_import.load(model)
-    reference = Reference(model, network)
-    design = generated(resolve(pe=pe))
-    program = compile_network(network, design.config)
-    start = prepare("verilator", design.verilog, console=console)
+    compiled = hwgen.compile(hwgen.load(model), hwgen.configuration(pe))
     correct = differing = cycles = 0
-    with start(program.memory_bytes) as bus:
-        for image, label in track(list(zip(images, labels, strict=True)), "digits on the RTL",
-                                  console=console):
-            inputs = {"image": image[None, None] / np.float32(255)}
-            expected, onnx = golden.run(network, inputs), reference.run(inputs)
-            run = execute(network, program, Driver(bus, design.config), inputs)
-            while True:
-                try:
-                    layer = next(run)
-                except StopIteration as end:
-                    values = end.value
-                    break
-                cycles += layer.cycles
-                for wanted in (expected, onnx):
-                    found = difference(layer.value, wanted[layer.tensor])
-                    differing += found.count if found else 0
-            found = difference(values["logits"], onnx["logits"])
-            differing += found.count if found else 0
-            correct += int(values["logits"].argmax() == label)
+    for image, label in track(list(zip(images, labels, strict=True)), "digits on the RTL",
+                              console=Console(stderr=True)):
+        report = hwgen.run(compiled, image[None, None] / np.float32(255))
+        correct += int(report.outputs["logits"].argmax() == label)
+        differing += report.mismatches
+        cycles += report.cycles
     return correct, differing, cycles
 
 

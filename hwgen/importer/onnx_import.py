@@ -6,6 +6,7 @@ see docs/reference/numerics.md and docs/reference/operators.md.
 """
 
 import math
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -80,6 +81,12 @@ class Model:
         it computes in float are so."""
         inputs = {k: shape for k, (shape, _) in self.graph.inputs.items()}
         return ort_graph.read(self.plain, inputs)[0].serialise(names)
+
+    def with_tables(self, tables):
+        """The same model for accelerators that have the tables, or do not."""
+        other = copy(self)
+        other._tables = tables
+        return other
 
     def network(self, refused=None):
         """The network, with everything that no integer layer computes exactly in its

@@ -1,8 +1,10 @@
 """What a run found, as a table for people and as plain data for programs."""
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 
 from ..host.network_runner import difference
@@ -11,6 +13,7 @@ from .placement import Placement
 
 __all__ = ["Report"]
 
+_WIDTH = 100                 # of the table as text
 _TOP = 3                     # classes shown
 _VALUES = 10_000             # of an output, written to JSON at most
 
@@ -148,7 +151,33 @@ class Report:
     def _bytes(self, result, counter):
         return result.counters and result.counters[counter] * self.config.bus_bytes
 
+    @property
     def outputs(self):
+        """The network's outputs, ``{name: array}``."""
+        return {name: self.values[name] for name in self.network.outputs}
+
+    @property
+    def cycles(self):
+        """Of all layers on the accelerator; None for the golden model alone."""
+        return self._totals()["cycles"]
+
+    @property
+    def mismatches(self):
+        """Values, of all tensors that were compared, that differ; None if none was."""
+        return self._totals()["mismatches"]
+
+    def rows(self):
+        """A dict for each layer and each part on the host, in the network's order: ``name``,
+        ``op``, ``where``, ``macs``, ``cycles``, ``predicted_cycles``, ``utilisation``, ``counters``
+        and others, as in ``hwgen run --json``."""
+        return list(self._rows())
+
+    def __str__(self):
+        console = Console(width=_WIDTH, file=io.StringIO())
+        console.print(self.table())
+        return console.file.getvalue()
+
+    def output_lines(self):
         """Lines that say what each output of the network is: the top classes of a vector."""
         for name, value in ((name, self.values[name]) for name in self.network.outputs):
             if 1 < value.size <= _VALUES and max(value.shape) == value.size:

@@ -159,7 +159,7 @@ def test_wrong_names(tmp_path):
     (["--mean", "x"], "--mean 'x' is not a list of numbers"),
     (["--mean", "1,2"], "--mean has 2 values: give 1"),
     (["--std", "0"], "--std 0 is not allowed"),
-    (["--pe", "2x2", "--build", "."], "exclude each other"),
+    (["--pe", "2x2", "--build", "."], "--build excludes --pe"),
     (["--joined"], "--joined is for simulations of the RTL"),
     (["--resume", "kept"], "--resume is for simulations of the RTL"),
     (["--output", "/no/such/folder/out.npz"], "--output /no/such/folder/out.npz cannot be written"),

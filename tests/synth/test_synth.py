@@ -7,10 +7,11 @@ from collections import Counter
 import pytest
 
 from hwgen import tools
-from hwgen.cli import main
+from hwgen.cli import main, options
 from hwgen.cli.commands import synth
 from hwgen.config import Config, preset, resolve
 from hwgen.errors import HwgenError
+from hwgen.simulate.hardware import Design
 from hwgen.synth import estimate, flow, nextpnr, yosys
 from hwgen.synth.resources import Places, Resources
 from hwgen.synth.targets import RESOURCES, TARGETS, target
@@ -74,7 +75,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(synth, "synthesise", result)
     monkeypatch.setattr(synth, "find_yosys", lambda: None)
     monkeypatch.setattr(synth, "find_nextpnr", lambda program: None)
-    monkeypatch.setattr(synth, "generated", lambda config: type("Design", (), {"verilog": ""}))
+    monkeypatch.setattr(options, "generated", lambda config: Design(config, ""))
     monkeypatch.setattr(synth, "_utilisation", lambda config, notes: 0.5)
 
 
@@ -107,7 +108,7 @@ def test_clock(quick, tmp_path, capsys, clock, code):
     (["--target", "up5k", "--pe", "12x14"], "12x14 PEs with 64 KiB of GLB cannot fit"),
     (["--target", "xc7", "--pnr"], "--pnr: there is no place and route for xc7; leave it out."),
     (["--target", "up5k", "--estimate", "--pnr"], "--estimate runs no tool: leave out --pnr"),
-    (["--target", "xc7", "--build", "b", "--pe", "2x2"], "--build excludes --pe, --preset and"),
+    (["--target", "xc7", "--build", "b", "--pe", "2x2"], "--build excludes --pe, --preset,"),
     (["--target", "up5k", "--build", "none"], "--build none is not a built accelerator"),
     (["--target", "up5k", "--json", "no/such/file"], "--json no/such/file cannot be written"),
 ])

@@ -137,7 +137,7 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
     Placement.of(network).print(console)
     for line in report.deviation():
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for line in report.outputs():
+    for line in report.output_lines():
         console.print(line, highlight=False, markup=False)
     found = report.differences()
     for line in found:

@@ -3,7 +3,7 @@
 import warnings
 
 import onnx
-from onnx import version_converter
+from onnx import helper, numpy_helper, version_converter
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ..errors import HwgenError
@@ -82,9 +82,14 @@ class FloatModel:
         for value in graph.output:
             value.type.tensor_type.ClearField("shape")
 
+    def serialise(self):
+        """The model with its shapes fixed, and no other change."""
+        return self._proto.SerializeToString()
+
     def prepare(self, path):
         """Write the model to ``path`` as the quantiser wants it: of a version with scales for each
-        channel, with all shapes, constants folded and batch normalisations in the convolutions."""
+        channel, with all shapes, constants folded, batch normalisations in the convolutions, and
+        means over the image as pooling, which the quantiser knows."""
         proto = self._proto
         versions = {entry.domain: entry.version for entry in proto.opset_import}
         try:
@@ -94,8 +99,37 @@ class FloatModel:
             with quiet(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 quant_pre_process(path, path, skip_symbolic_shape=True)
+            proto = onnx.load(path)
+            _pool_means(proto.graph)
+            onnx.save(proto, path)
         except OSError:
             raise
         except Exception as error:      # those of ONNX and ONNX Runtime have no common base
             raise HwgenError(f"{self._what} cannot be made ready for the quantiser: "
                              f"{reason(error)}") from None
+
+
+def _pool_means(graph):
+    """Turn each ReduceMean over the rows and columns of images into a GlobalAveragePool."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    ranks = {value.name: len(value.type.tensor_type.shape.dim)
+             for value in (*graph.input, *graph.value_info)}
+    nodes = []
+    for node in graph.node:
+        given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        axes = given.get("axes")
+        if axes is None and len(node.input) > 1 and node.input[1] in constants:
+            axes = numpy_helper.to_array(constants[node.input[1]]).tolist()
+        if node.op_type != "ReduceMean" or ranks.get(node.input[0]) != 4 or axes is None or \
+                sorted(axis % 4 for axis in axes) != [2, 3]:
+            nodes.append(node)
+            continue
+        result, = node.output
+        pooled = result if given.get("keepdims", 1) else f"{result}, pooled"
+        nodes.append(helper.make_node("GlobalAveragePool", node.input[:1], [pooled],
+                                      name=node.name))
+        if pooled != result:
+            nodes.append(helper.make_node("Flatten", [pooled], [result],
+                                          name=f"{node.name or result}, flat"))
+    del graph.node[:]
+    graph.node.extend(nodes)

@@ -22,7 +22,7 @@ __all__ = ["OPERATORS", "Output", "Quantised", "quantise"]
 #: What is quantised: operators with weights, and those between them that the array or its output
 #: stage takes. Other float operators keep their precision on the host.
 OPERATORS = frozenset((
-    "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "Flatten", "Gemm",
+    "Add", "AveragePool", "Clip", "Concat", "Conv", "Flatten", "Gemm",
     "GlobalAveragePool", "GlobalMaxPool", "LeakyRelu", "MatMul", "MaxPool", "Mul", "Pad", "Relu",
     "Reshape", "Resize", "Sigmoid", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"))
 
@@ -137,7 +137,7 @@ def quantise(source, calibration, out=None, *, shapes=None, preprocessing=None, 
         quantiser.quantise(prepared, target, going("calibrating"), OPERATORS, form=form,
                            activations=activations, per_channel=per_channel)
         content = target.read_bytes()
-        outputs = _compared(prepared.read_bytes(), content, going("comparing"))
+        outputs = _compared(model.serialise(), content, going("comparing"))
     result = Quantised(content, model.size, len(data), outputs,
                        Placement.of(onnx_import.load(content)))
     if out is not None:

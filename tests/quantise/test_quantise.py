@@ -167,6 +167,53 @@ def test_old_and_open_models(tmp_path, given, shapes):
     assert made.outputs["y"].sqnr_db > 25
 
 
+@pytest.mark.parametrize("opset, keepdims, axes", [(13, 0, [2, 3]), (18, 1, [-1, -2]),
+                                                   (18, 0, [3, 2])])
+def test_a_mean_over_the_image_runs_on_the_array(tmp_path, opset, keepdims, axes):
+    """As exporters write global pooling."""
+    source = onnx.load(model(tmp_path / "float.onnx", opset=opset))
+    index, pool = next((i, node) for i, node in enumerate(source.graph.node)
+                       if node.op_type == "GlobalAveragePool")
+    mean = helper.make_node("ReduceMean", ["r"], ["p"], keepdims=keepdims)
+    if opset < 18:
+        mean.attribute.append(helper.make_attribute("axes", axes))
+    else:
+        mean.input.append("axes")
+        source.graph.initializer.append(numpy_helper.from_array(np.array(axes), "axes"))
+    source.graph.node.remove(pool)
+    source.graph.node.insert(index, mean)
+    onnx.save(source, tmp_path / "float.onnx")
+    made = quantise(tmp_path / "float.onnx", [samples(tmp_path / "x.npy")])
+    assert made.placement.nodes == [] and made.outputs["y"].sqnr_db > 25
+    assert "ReduceMean" not in {node.op_type for node in
+                                onnx.load_from_string(made.model).graph.node}
+
+
+@pytest.mark.parametrize("op", ["silu", "HardSwish", "LeakyRelu", "Tanh", "PRelu",
+                                "BatchNormalization"])
+def test_what_stands_between_convolutions_runs_on_the_array(tmp_path, op):
+    source = onnx.load(model(tmp_path / "float.onnx"))
+    relu, = (node for node in source.graph.node if node.op_type == "Relu")
+    new = [helper.make_node(op, ["n"], ["r"])]
+    if op == "silu":
+        new = [helper.make_node("Sigmoid", ["n"], ["gate"]),
+               helper.make_node("Mul", ["n", "gate"], ["r"])]
+    elif op == "PRelu":
+        source.graph.initializer.append(
+            numpy_helper.from_array(np.full((4, 1, 1), 0.2, np.float32), "slope"))
+        new[0].input.append("slope")
+    elif op == "BatchNormalization":
+        new = [helper.make_node("Relu", ["n"], ["r0"]),
+               helper.make_node(op, ["r0", "s", "b", "m", "var"], ["r"])]
+    index = list(source.graph.node).index(relu)
+    source.graph.node.remove(relu)
+    for node in reversed(new):
+        source.graph.node.insert(index, node)
+    onnx.save(source, tmp_path / "float.onnx")
+    made = quantise(tmp_path / "float.onnx", [samples(tmp_path / "x.npy")])
+    assert made.placement.nodes == [] and made.outputs["y"].sqnr_db > 20
+
+
 def test_two_inputs_by_name(tmp_path):
     source = model(tmp_path / "float.onnx", second=True)
     made = quantise(source, [samples(tmp_path / "x.npz", x=(3, 8, 8), z=(4, 8, 8))])

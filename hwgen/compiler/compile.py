@@ -53,7 +53,8 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
     planner.run(planning)
     _check_memory(network, sum(place.size for place in planner.roots.values()), memory)
     jobs = planner.jobs
-    codes = [lower(config, job.layer, job.mapping, job.sources, job.y, job.store) for job in jobs]
+    codes = [lower(config, job.layer, job.mapping, job.sources, job.y, job.store_op)
+             for job in jobs]
 
     runs = _runs(network, jobs, joined)
     for run in runs:

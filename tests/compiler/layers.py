@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from hwgen.compiler.lower.order import check_order
 from hwgen.config import Config
+from hwgen.isa.disassemble import commands
 from hwgen.isa.functional import FunctionalModel
 from hwgen.network import golden
 from hwgen.network.graph import Conv, Elementwise, MaxPool, Move, Network, Piece, Tensor
 
 __all__ = ["tensor", "conv", "pool", "rescaled", "dense", "product", "accumulation", "elementwise",
-           "concat", "cut", "pad", "enlarge", "network", "load", "check", "random_conv",
-           "random_pool", "random_network", "random_graph", "random_config"]
+           "concat", "cut", "pad", "enlarge", "network", "load", "program_commands", "check",
+           "random_conv", "random_pool", "random_network", "random_graph", "random_config"]
 
 
 def tensor(name, shape, rng):
@@ -159,12 +161,20 @@ def load(net, program, rng):
     return memory, values
 
 
+def program_commands(program, segment):
+    """Names and fields of the commands of a segment's program, between BEGIN and END."""
+    found = [(name, fields) for _, name, fields in commands(program.image, segment.offset)]
+    return found[1:-1]
+
+
 def check(net, program, rng):
-    """Run a program on the machine model; every tensor must equal the golden model's. Tensors in
+    """Run a program on the machine model; every tensor must equal the golden model's, and the order
+    of its commands must be one that cannot lock up. Tensors in
     DRAM that the network's layers fuse away are not looked at."""
     memory, values = load(net, program, rng)
     machine = FunctionalModel(program.config, memory, int(rng.integers(2 ** 31)))
     for run in program.runs:
+        check_order(program_commands(program, run[0]), program.config)
         machine.run(run[0].offset)
     for layer in net.layers:
         inputs = [values[x.name].reshape(x.shape) for x in layer.inputs]

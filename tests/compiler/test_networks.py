@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwgen.compiler import compile_network
-from hwgen.compiler.lower.lower import WRITTEN
+from hwgen.compiler.lower.order import WRITTEN
 from hwgen.compiler.map.search import search
 from hwgen.config import PRESETS, Config
 from hwgen.isa import COMMAND_BYTES, pack, unpack

@@ -6,16 +6,16 @@ from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
 from ...isa.store_modes import PRODUCT, SUM
 from ...network.graph import Elementwise, Tensor
-from ..lower.lower import Store
+from ..lower.encode import StoreOp
 from . import identity_convs as virtual
 
-__all__ = ["plan", "store", "wanted"]
+__all__ = ["plan", "store_op", "wanted"]
 
 
-def store(layer):
-    """The :class:`Store` of an Elementwise layer."""
+def store_op(layer):
+    """The :class:`StoreOp` of an Elementwise layer."""
     mode = PRODUCT if layer.product else SUM
-    return Store(mode, float(layer.scale), tuple(layer.tables))
+    return StoreOp(mode, float(layer.scale), tuple(layer.tables))
 
 
 def wanted(planner, y):
@@ -53,7 +53,7 @@ def plan(planner, layer, pool):
         sources.append(second)
     conv = (virtual.merge if len(inputs) == 2 else virtual.identity)(layer.name, y.shape)
     conv = replace(conv, y=y, lo=layer.lo, hi=layer.hi)
-    planner.produce(layer, pool, conv, sources, store(layer))
+    planner.produce(layer, pool, conv, sources, store_op(layer))
 
 
 def _spread(planner, layer, source):

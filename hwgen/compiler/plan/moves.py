@@ -13,7 +13,7 @@ from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError
 from ...isa.store_modes import SUM
 from ...network.graph import Conv, Elementwise, MaxPool, Tensor
-from ..lower.lower import Store
+from ..lower.encode import StoreOp
 from . import identity_convs as virtual
 
 __all__ = ["woven", "units", "divisors", "slots", "slot", "wanted", "plan", "copy"]
@@ -302,17 +302,18 @@ def copy(planner, layers, source, y, note, *, picked=None, column_step=1, table=
         raise HwgenError(f"layer {name!r} changes values, and the accelerator "
                          f"{planner.config.name!r} is built without tables: set tables to "
                          f"true, or leave such layers to the host.")
-    store = Store() if table is None else Store(SUM, 1.0, (table.astype(np.int32),))
+    store_op = StoreOp() if table is None else StoreOp(SUM, 1.0,
+                                                       (table.astype(np.int32),))
     channels = source.shape[0]
     if picked is None:
         conv = virtual.identity(name, source.shape, column_step=column_step)
-        layer = MachineLayer(conv, Pooling(), conv.y, channels > 1, mode=store.mode)
+        layer = MachineLayer(conv, Pooling(), conv.y, channels > 1, mode=store_op.mode)
         try:
             found = planner.search(layer, (source,), (y.dram_channels,))
         except HwgenError:                  # more channels to a group than a PE can hold
             picked = np.arange(channels)
     if picked is not None:
         conv = virtual.selection(name, source.shape, picked, column_step)
-        layer = MachineLayer(conv, Pooling(), conv.y, False, mode=store.mode)
+        layer = MachineLayer(conv, Pooling(), conv.y, False, mode=store_op.mode)
         found = planner.search(layer, (source,), (y.dram_channels,))
-    planner.add(layers, layer, found, (source,), y, store=store, note=note)
+    planner.add(layers, layer, found, (source,), y, store_op=store_op, note=note)

@@ -11,7 +11,7 @@ from ...isa.store_modes import RAW
 from ...machines import machine_of
 from ...network.graph import Elementwise, Host, MaxPool, Move, Tensor
 from ..layout.dram import Placement
-from ..lower.lower import Store
+from ..lower.encode import StoreOp
 from ..map.mapping import Estimate, Mapping
 from ..map.search import search
 from . import edge_averages as edges
@@ -20,7 +20,7 @@ from . import standalone_pooling as pooling
 
 __all__ = ["Job", "Planner"]
 
-_REQUANTISE = Store()
+_REQUANTISE = StoreOp()
 
 _RUN = 128                  # most channels of a matrix that are read in one run, where rows ...
 _RUNS = (8, 16, 32, 64)     # ... are long; shorter ones may be faster
@@ -40,7 +40,7 @@ class Job:
     y : Placement
     mapping : Mapping
     estimate : Estimate
-    store : Store
+    store_op : StoreOp
     macs : int
     """
     layers: tuple
@@ -49,7 +49,7 @@ class Job:
     y: Placement
     mapping: Mapping
     estimate: Estimate
-    store: Store
+    store_op: StoreOp
     macs: int
 
 
@@ -235,7 +235,7 @@ class Planner:
             return found
         return wanted if wanted[1].cycles <= found[1].cycles + spare else found
 
-    def add(self, layers, layer, found, sources, y, *, store=_REQUANTISE, macs=0, fused="",
+    def add(self, layers, layer, found, sources, y, *, store_op=_REQUANTISE, macs=0, fused="",
             note=""):
         """Add a job.
 
@@ -248,7 +248,7 @@ class Planner:
             Tensors are placed as the mapping likes them best.
         y : Placement or Tensor
             A tensor is placed as the mapping makes it.
-        store : Store
+        store_op : StoreOp
         macs : int
         fused, note : str
             ``pooling`` and ``note`` of the estimate.
@@ -265,9 +265,9 @@ class Planner:
             y = moves.slot(self, y, g) or self.place(y, g)
         self.jobs.append(Job(layers, layer, tuple(placed), y, mapping,
                              replace(estimate, pooling=fused, note="; ".join(
-                                 filter(None, (*_note(layer, mapping), note)))), store, macs))
+                                 filter(None, (*_note(layer, mapping), note)))), store_op, macs))
 
-    def produce(self, head, pool, conv, sources, store=_REQUANTISE):
+    def produce(self, head, pool, conv, sources, store_op=_REQUANTISE):
         """Add the job of a convolution or elementwise layer, and what the pooling behind it takes.
 
         Parameters
@@ -278,13 +278,13 @@ class Planner:
         conv : Conv
             What the array computes.
         sources : list of Placement or Tensor
-        store : Store
+        store_op : StoreOp
         """
         depthwise = 1 < conv.groups == conv.x.shape[0] == conv.y.shape[0]
-        layer = MachineLayer(conv, Pooling(), conv.y, depthwise, mode=store.mode)
+        layer = MachineLayer(conv, Pooling(), conv.y, depthwise, mode=store_op.mode)
         if pool is None:
             found = self.best(layer, sources, conv.y)
-            self.add((head,), layer, found, sources, conv.y, store=store, macs=head.macs)
+            self.add((head,), layer, found, sources, conv.y, store_op=store_op, macs=head.macs)
             return
         self.fused.add(pool)
         apart = self.search(layer, sources, fixed=self.mappings.get(head.name))
@@ -292,17 +292,17 @@ class Planner:
                                   self.config.bus_bytes)
         behind = pooling.search(self, pool, between)
         total = apart[1].cycles + sum(estimate.cycles for _, (_, estimate) in behind)
-        window = MachineLayer(conv, pooling.windows(pool), pool.y, depthwise, mode=store.mode)
+        window = MachineLayer(conv, pooling.windows(pool), pool.y, depthwise, mode=store_op.mode)
         try:
             together = self.best(window, sources, pool.y)
             note = f"{together[1].cycles} cycles"
         except HwgenError:
             together, note = None, "a tile that holds the windows does not fit"
         if together and together[1].cycles <= total:
-            self.add((head, pool), window, together, sources, pool.y, store=store, macs=head.macs,
-                     fused="fused", note=f"{total} cycles if apart")
+            self.add((head, pool), window, together, sources, pool.y, store_op=store_op,
+                     macs=head.macs, fused="fused", note=f"{total} cycles if apart")
             return
-        self.add((head,), layer, apart, sources, conv.y, store=store, macs=head.macs)
+        self.add((head,), layer, apart, sources, conv.y, store_op=store_op, macs=head.macs)
         pooling.plan(self, pool, f"fused {note}, apart {total}")
 
     def _convolve(self, conv, pool):
@@ -316,7 +316,7 @@ class Planner:
         lowered = _reshaped(conv, source.shape)
         if lowered is None:
             lowered, source = conv, self.read(conv.x, (conv,))
-        self.produce(conv, pool, lowered, [source], _store(conv))
+        self.produce(conv, pool, lowered, [source], _store_op(conv))
 
     def _multiply(self, conv):
         """A matrix product of several rows: they stand in DRAM without gaps, and a vector can be
@@ -338,17 +338,17 @@ class Planner:
             Placement.planar(conv.y, conv.y.name)
         lowered = replace(conv, x=replace(conv.x, shape=(depth, rows, 1)), turned=(False, False),
                           y=replace(conv.y, shape=(filters, rows, 1)))
-        store = _store(conv)
-        layer = MachineLayer(lowered, Pooling(), lowered.y, False, mode=store.mode)
+        store_op = _store_op(conv)
+        layer = MachineLayer(lowered, Pooling(), lowered.y, False, mode=store_op.mode)
         groups, fixed = moves.divisors(filters, filters), self.mappings.get(conv.name)
         found, source = min(((self.search(layer, (source,), groups, fixed), source)
                              for source in sources), key=lambda pair: pair[0][1].cycles)
-        self.add((conv,), layer, found, (source,), y.turned(found[0].p), store=store,
+        self.add((conv,), layer, found, (source,), y.turned(found[0].p), store_op=store_op,
                  macs=conv.macs)
 
 
-def _store(conv):
-    return Store(RAW) if conv.y.dtype == np.int32 else _REQUANTISE
+def _store_op(conv):
+    return StoreOp(RAW) if conv.y.dtype == np.int32 else _REQUANTISE
 
 
 def _reshaped(conv, shape):

@@ -10,7 +10,7 @@ from ...errors import HwgenError
 from ...isa.store_modes import SUM
 from ...network.graph import Tensor
 from ..layout.dram import Placement
-from ..lower.lower import Store
+from ..lower.encode import StoreOp
 from . import identity_convs as virtual
 
 __all__ = ["layer", "plan", "search", "windows"]
@@ -33,13 +33,13 @@ def _layer(pool, shape, window, y, first=True, column_step=1):
     conv = virtual.identity(pool.name, shape, dtype=x.dtype, column_step=column_step)
     limits = np.iinfo(out)
     conv = replace(conv, y=replace(conv.y, dtype=out), lo=int(limits.min), hi=int(limits.max))
-    return MachineLayer(conv, window, y, shape[0] > 1, mode=_store(pool, first).mode)
+    return MachineLayer(conv, window, y, shape[0] > 1, mode=_store_op(pool, first).mode)
 
 
-def _store(pool, first=True):
+def _store_op(pool, first=True):
     if pool.table is None or not first:
-        return Store()
-    return Store(SUM, 1.0, (pool.table.view(pool.y.dtype).astype(np.int32),))
+        return StoreOp()
+    return StoreOp(SUM, 1.0, (pool.table.view(pool.y.dtype).astype(np.int32),))
 
 
 def search(planner, pool, source):
@@ -115,11 +115,11 @@ def plan(planner, pool, why):
         found = search(planner, pool, source)
         for work, (mapping, estimate) in found[:-1]:
             y = planner.scratch(pool.name, work.y, min(mapping.p, work.y.shape[0]))
-            planner.add(layers, work, (mapping, estimate), (source,), y, store=_store(pool),
+            planner.add(layers, work, (mapping, estimate), (source,), y, store_op=_store_op(pool),
                         fused="standalone", note="rows of the window, its columns follow")
             source = y
-        planner.add(layers, *found[-1], (source,), pool.y, store=_store(pool, len(found) == 1),
-                    fused="standalone", note=why)
+        planner.add(layers, *found[-1], (source,), pool.y,
+                    store_op=_store_op(pool, len(found) == 1), fused="standalone", note=why)
         return
     if isinstance(source, Tensor):
         source = planner.place(source, min(source.shape[0], planner.config.bus_bytes))
@@ -145,7 +145,7 @@ def plan(planner, pool, why):
             y = planner.place(pool.y, g) if len(cols) == 1 else planner.scratch(
                 pool.name, virtual.tensor(pool.name, (channels, out_rows, width), pool.y.dtype), g)
         planner.add(layers, work, found, (part,),
-                    y.part((0, phase.first, 0), done.shape, phase.step), store=_store(pool),
+                    y.part((0, phase.first, 0), done.shape, phase.step), store_op=_store_op(pool),
                     fused="standalone",
                     note=f"dilation: rows {phase.first} + {phase.step}n")
     if len(cols) > 1:

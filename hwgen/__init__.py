@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from .config import Config
     from .errors import HwgenError
     from .host.driver import SimulationError
+    from .quantisation import quantise
     from .report.console import Report
 
 __all__ = ["Compiled", "Config", "HwgenError", "Report", "SimulationError", "build", "compile",
-           "configuration", "load", "run"]
+           "configuration", "load", "quantise", "run"]
 
 _HOMES = {"Config": "config", "HwgenError": "errors", "SimulationError": "host.driver",
-          "Report": "report.console"}
+          "Report": "report.console", "quantise": "quantisation"}
 
 
 def __getattr__(name):

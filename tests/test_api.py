@@ -54,6 +54,15 @@ def test_a_build_and_a_program_as_folders(tmp_path):
     assert compiled.save(tmp_path / "program")["segments"][0]["name"] == "conv1"
 
 
+def test_a_float_model_is_quantised_and_compiled(lenet):
+    quantised = hwgen.quantise(LENET.with_name("lenet5-float.onnx"), [LENET.parent / "digits"])
+    compiled = hwgen.compile(hwgen.load(quantised.model), lenet.config)
+    (name, image), = lenet.inputs.items()
+    report = hwgen.run(compiled, image, sim="golden")
+    assert report.mismatches == 0 and quantised.outputs["logits"].agreement == 1
+    assert [row["where"] for row in report.rows()].count("array") == 5
+
+
 def test_inputs_by_order_and_by_name(lenet):
     compiled = hwgen.compile(hwgen.load(LENET), lenet.config)
     (name, image), = lenet.inputs.items()

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from hwgen.quantise import quantise
+from hwgen.quantisation import quantise
 
 HERE = Path(__file__).parent
 SEED = 1998

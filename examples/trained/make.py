@@ -26,7 +26,7 @@ from rich.console import Console
 
 from hwgen.network.ort_session import evaluate
 from hwgen.network.zoo import photographs
-from hwgen.quantise import quantise
+from hwgen.quantisation import quantise
 
 HERE = Path(__file__).parent
 OPSET = 17

@@ -7,7 +7,7 @@ from rich.table import Table
 from ...files import check_target, write_json
 from ...host.inputs import Preprocessing
 from ...network.quantiser import FORMATS, TYPES
-from ...quantise import quantise
+from ...quantisation import quantise
 from ..options import json_report, preprocessing, shapes
 from ..terminal import consoles
 

@@ -91,7 +91,7 @@ def quantise(source, calibration, out=None, *, shapes=None, preprocessing=None, 
         The float model.
     calibration : list of path
         Images, ``.npy`` and ``.npz`` files, and folders of them; see
-        :class:`~hwgen.quantise.samples.Samples`.
+        :class:`~hwgen.quantisation.samples.Samples`.
     out : path, optional
         Where to write the quantised model, whole or not at all.
     shapes : dict of str to tuple, optional

@@ -24,7 +24,7 @@ class Samples:
         along the first axis, or one without that axis. Of a folder, all files of these kinds in
         the order of their names.
     model
-        Its ``name`` and ``inputs``, as of :class:`~hwgen.quantise.float_model.FloatModel`.
+        Its ``name`` and ``inputs``, as of :class:`~hwgen.quantisation.float_model.FloatModel`.
     preprocessing : ~hwgen.host.inputs.Preprocessing
         For images.
     limit : int or None

@@ -16,7 +16,7 @@ from hwgen.errors import HwgenError
 from hwgen.host.inputs import Preprocessing
 from hwgen.importer import onnx_import
 from hwgen.network.ort_session import session
-from hwgen.quantise import quantise
+from hwgen.quantisation import quantise
 
 _FLOAT = "examples/lenet5/lenet5-float.onnx"
 _QUANTISED = "examples/lenet5/lenet5.onnx"

@@ -23,7 +23,7 @@ from hwgen.errors import HwgenError
 
 @pytest.mark.parametrize("changes, message", [
     ({"rows": 0}, "rows = 0 is out of range: 1 to 32 are allowed."),
-    ({"machine": "serial"}, "machine = serial is not allowed: choose one of microcoded, parallel."),
+    ({"machine": "serial"}, "machine = serial is not allowed: choose one of microcoded, parallel"),
     ({"cols": 33}, "cols = 33 is out of range: 1 to 32 are allowed."),
     ({"filter_spad": 7}, "filter_spad = 7 is out of range: 8 to 1024"),
     ({"ifmap_spad": 48}, "ifmap_spad = 48 is not allowed: choose one of 16, 32, 64, 128."),

@@ -175,12 +175,15 @@ COMMANDS = {c.name: c for c in (
             "``rows`` of them a pass, the last pass on the bottom rows if it is short. Each pass "
             "runs ``strips`` x ``psum_cols`` output columns of ``p`` filters of ``tap_channels * "
             "tap_cols`` taps. A column of the array has output row ``y`` (0 to ``e - 1``) of a "
-            "strip and one filter group. ``feed_wait`` holds the reading of ifmaps, ``psum_wait`` "
-            "the first write of a psum; ``feed_signal`` is given when the last ifmap word has been "
-            "read, ``psum_signal`` when the last psum has been written. A tile that arrives, and a "
-            "block that is drained and filled anew, strips by strips: the waits are taken again in "
-            "the first pass before every ``feed_step``-th and ``wait_step``-th strip, and the last "
-            "pass gives ``psum_signal`` after every ``signal_step``-th strip, and after the last.",
+            "strip and one filter group.\n\n"
+            "``feed_wait`` holds the reading of ifmaps, ``psum_wait`` the first write of a psum. "
+            "``feed_signal`` is given when the last ifmap word has been read, ``psum_signal`` when "
+            "the last psum has been written.\n\n"
+            "Waits and signals can also be for each few strips, so that a tile may arrive, and a "
+            "block may be drained and filled anew, strip by strip. ``feed_step`` = n: "
+            "``feed_wait`` is taken again before every n-th strip of the first pass. ``wait_step`` "
+            "= n: the same of ``psum_wait``. ``signal_step`` = n: ``psum_signal`` is given after "
+            "every n-th strip of the last pass, and after its last strip.",
             (
                 (Field("feed_wait", 8, "semaphores taken before the first ifmap word is read"),
                  Field("feed_signal", 8, "semaphores given when the last ifmap word has been read"),

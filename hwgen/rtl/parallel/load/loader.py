@@ -10,21 +10,12 @@ from ...block import Block
 from ...common.command import COMMAND, Take, layout
 from ..dma import REQUEST, words
 from ..glb.glb_address import glb_write
+from ..store.parameters import params_write
 from .loader_addresses import LoaderAddresses
 from .loader_requests import LoaderRequests
 from .loader_walk import LoaderWalk
 
-__all__ = ["params_write", "Loader"]
-
-
-def params_write(config):
-    """A write of bus word ``chunk`` of parameter word ``word``."""
-    return data.StructLayout({"word": 12, "chunk": range(_chunks(config)),
-                              "data": config.bus_bits})
-
-
-def _chunks(config):
-    return max(1, 64 * config.lanes // config.bus_bits)
+__all__ = ["Loader"]
 
 
 class Loader(Block):
@@ -99,7 +90,9 @@ class Loader(Block):
         parameters = params.count << exact_log2(8 * config.lanes)
         m.d.comb += requests.row_last.eq(Mux(is_params, parameters - 1, load.row_last))
 
-        place = Signal(12 + exact_log2(_chunks(config)), reset_less=True)
+        # Bus word of the parameter memory: parameter word, chunk of it.
+        chunk_bits = len(self.params.payload.chunk)
+        place = Signal(12 + chunk_bits, reset_less=True)
         m.d.comb += [
             self.params.payload.eq(Cat(place[-12:], place[:-12], self.data.payload.data)),
             self.take.payload.eq(load.wait),
@@ -108,7 +101,7 @@ class Loader(Block):
         ]
         with m.FSM() as fsm:
             with m.State("Idle"):
-                m.d.sync += place.eq(params.dst << exact_log2(_chunks(config)))
+                m.d.sync += place.eq(params.dst << chunk_bits)
                 m.d.comb += self.take.valid.eq(self.command.valid)
                 with m.If(self.take.valid & self.take.ready):
                     m.d.comb += [requests.start.eq(1), addresses.prepare.eq(1)]

@@ -1,6 +1,7 @@
 """Parameters: a lane's biases and scales, or tables, and what they make of a psum."""
 
 from amaranth import Module, Signal, signed
+from amaranth.lib import data
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +9,13 @@ from ....isa import store_modes
 from ...block import Block
 from ...common import command
 
-__all__ = ["Parameters"]
+__all__ = ["Parameters", "params_write"]
+
+
+def params_write(config):
+    """A write of bus word ``chunk`` of parameter word ``word``."""
+    chunks = max(1, 64 * config.lanes // config.bus_bits)
+    return data.StructLayout({"word": 12, "chunk": range(chunks), "data": config.bus_bits})
 
 
 class Parameters(Block):
@@ -67,11 +74,11 @@ class Parameters(Block):
 
     def body(self, platform):
         m = Module()
-        def memory(name, write, data):
+        def memory(name, write, value):
             m.submodules[name] = memory = Memory(shape=32, depth=self._words, init=[],
                                                  attrs={"no_rw_check": 1})
             port = memory.write_port()
-            m.d.comb += [port.addr.eq(self.write_word), port.data.eq(data), port.en.eq(write)]
+            m.d.comb += [port.addr.eq(self.write_word), port.data.eq(value), port.en.eq(write)]
             return memory.read_port()
         bias = memory("biases", self.write_bias, self.bias)
         scale = memory("scales", self.write_scale, self.scale)

@@ -81,7 +81,9 @@ def parameters():
 def contract(name):
     """What a block's docstring says of it before its sections, as paragraphs."""
     text = re.split(r"^\w+\n-+$", inspect.getdoc(blocks()[name]), maxsplit=1, flags=re.M)[0]
-    return "\n\n".join(map(_markdown, text.strip().split("\n\n")))
+    paragraphs = text.strip().replace("::\n", ":\n").split("\n\n")
+    return "\n\n".join(paragraph if paragraph.startswith(" ") else _markdown(paragraph)
+                       for paragraph in paragraphs)
 
 
 def parts(*names):

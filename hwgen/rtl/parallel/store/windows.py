@@ -37,4 +37,5 @@ def Settings(config):
     psums are stored ``raw`` or ``looked_up`` in tables; with tables the mode and common scale."""
     return wiring.Signature({
         "zy": Out(8), "lo": Out(8), "hi": Out(8), "ysigned": Out(1), "raw": Out(1),
-        "looked_up": Out(1), **({"mode": Out(MODE_BITS), "scale": Out(32)} if config.tables else {})})
+        "looked_up": Out(1),
+        **({"mode": Out(MODE_BITS), "scale": Out(32)} if config.tables else {})})

@@ -30,9 +30,9 @@ class Drain(Block):
 
     A psum word (``lanes`` outputs) is read in each cycle in which the GLB grants it, without gaps
     between windows, columns, rows and filter groups, as long as a row reads at least ``pool_u + 1``
-    words; positions of a window outside the block cost nothing. In mode *raw* a word is read once for
-    each ``lanes`` bytes of it that are stored, 4 times if it is full; in modes with tables once for
-    each ``table_lanes`` psums of it, twice if it is full and there are 8 lanes.
+    words; positions of a window outside the block cost nothing. In mode *raw* a word is read once
+    for each ``lanes`` bytes of it that are stored, 4 times if it is full; in modes with tables once
+    for each ``table_lanes`` psums of it, twice if it is full and there are 8 lanes.
 
     The first word is asked for 5 cycles after a command's semaphores were granted, but no earlier
     than 18 after the last word of the command before has arrived. An output is offered to the write

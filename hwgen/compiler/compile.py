@@ -29,7 +29,7 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
     network : hwgen.network.graph.Network
     config : Config
     mappings : dict of str to dict of str to int, optional
-        Fields of the mapping that are given, by layer name; see :mod:`.override`.
+        Fields of the mapping that are given, by layer name; see :mod:`.given_mappings`.
     timing : Timing
         What the mappings and the predicted cycles assume of DRAM.
     memory : int or None

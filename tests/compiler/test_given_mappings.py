@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwgen.compiler import compile_network
-from hwgen.compiler.map import given_mappings as override
+from hwgen.compiler.map import given_mappings
 from hwgen.compiler.map.explain import toml
 from hwgen.compiler.map.loop_nest import Nest
 from hwgen.config import Config, preset
@@ -26,7 +26,7 @@ def nests(program):
 
 def free(mapping):
     """The fields of a mapping that may be given."""
-    return {name: value for name, value in asdict(mapping).items() if name in override.FIELDS}
+    return {name: value for name, value in asdict(mapping).items() if name in given_mappings.FIELDS}
 
 
 @pytest.mark.parametrize("number", range(12))
@@ -38,7 +38,7 @@ def test_a_mapping_written_to_a_file_is_found_again(number, tmp_path):
     program = compile_network(net, config)
     path = tmp_path / "mapping.toml"
     path.write_text(toml(nests(program)))
-    fixed = override.gather([str(path)], config, layers=net.layers)
+    fixed = given_mappings.gather([str(path)], config, layers=net.layers)
     again = compile_network(net, config, mappings=fixed)
     assert [free(s.mapping) for s in again.segments] == [free(s.mapping) for s in program.segments]
     assert [s.cycles for s in again.segments] == [s.cycles for s in program.segments]
@@ -53,7 +53,7 @@ def test_layers_of_several_programs_are_left_to_the_search(tmp_path):
     assert [segment.name for segment in program.segments] == ["first", "pool", "pool"]
     path = tmp_path / "mapping.toml"
     path.write_text(toml(nests(program)))
-    fixed = override.gather([str(path)], Config(), layers=net.layers)
+    fixed = given_mappings.gather([str(path)], Config(), layers=net.layers)
     assert set(fixed) == {"first"}
     assert compile_network(net, Config(), mappings=fixed).image == program.image
 
@@ -132,7 +132,7 @@ def test_bad_files(text, message, tmp_path):
     if text is not None:
         path.write_text(text)
     with pytest.raises(HwgenError, match=message):
-        override.gather([str(path)], Config(), layers=[layer()])
+        given_mappings.gather([str(path)], Config(), layers=[layer()])
 
 
 def test_patterns_and_order(tmp_path):
@@ -140,7 +140,8 @@ def test_patterns_and_order(tmp_path):
     first.write_text("['CONV*']\ne = 2\nt = 1\n[CONV2]\ne = 3\n")
     second.write_text("['CONV?']\nt = 2\n")
     shapes = NETWORKS["alexnet"]
-    fixed = override.gather([str(first), str(second)], Config(), shapes=shapes, network="alexnet")
+    fixed = given_mappings.gather([str(first), str(second)], Config(), shapes=shapes,
+                                  network="alexnet")
     assert fixed["CONV2"] == {"e": 3, "t": 2} and fixed["CONV5"] == {"e": 2, "t": 2}
     assert "FC6" not in fixed
 
@@ -152,7 +153,7 @@ def test_published_mappings(name, pes):
     column short; here that column computes an output row that is thrown away."""
     config = preset("eyeriss")
     shape = next(shape for shape in NETWORKS["alexnet"] if shape.name == name)
-    fixed = override.gather(["eyeriss"], config, shapes=[shape], network="alexnet")
+    fixed = given_mappings.gather(["eyeriss"], config, shapes=[shape], network="alexnet")
     net, _ = layer_network(shape, 0, np.random.default_rng(SEED))
     one, = nests(compile_network(net, config, mappings=fixed))
     m, published = one.mapping, MAPPINGS["alexnet"][name]
@@ -168,5 +169,5 @@ def test_published_mappings(name, pes):
 def test_published_mappings_refused(pe, name, message):
     rows, cols = map(int, pe.split("x"))
     with pytest.raises(HwgenError, match=message):
-        override.gather(["eyeriss"], Config(rows=rows, cols=cols), shapes=NETWORKS[name],
+        given_mappings.gather(["eyeriss"], Config(rows=rows, cols=cols), shapes=NETWORKS[name],
                         network=name)

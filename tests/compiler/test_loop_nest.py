@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from hwgen.compiler import compile_network
-from hwgen.compiler.map import array_picture as picture
-from hwgen.compiler.map import explain
+from hwgen.compiler.map import array_picture, explain
 from hwgen.compiler.map.loop_nest import Nest
 from hwgen.config import Config
 from hwgen.isa import disassemble as listing
@@ -152,11 +151,11 @@ def test_pictures_are_drawn():
     one = nest(program)
     first, last = one.pictures
     assert (first.active, last.active) == (16, 4)
-    lines = picture.text(last).plain.splitlines()
+    lines = array_picture.text(last).plain.splitlines()
     assert [line.count("·") for line in lines[:4]] == [5, 5, 5, 1]
     assert lines[3].split() == ["c8-9", "r2", "a0", "a1", "b0", "b1", "·"]
-    document = picture.svg("<layer> & more", one.pictures)
-    assert document == picture.svg("<layer> & more", one.pictures)
+    document = array_picture.svg("<layer> & more", one.pictures)
+    assert document == array_picture.svg("<layer> & more", one.pictures)
     titles = [title.text for title in ElementTree.fromstring(document).iter() if
               title.tag.endswith("}title")]
     assert len(titles) == 2 * 4 * 5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwgen.compiler import compile_network
-from hwgen.compiler.lower.order import WRITTEN
+from hwgen.compiler.lower.order import LAYER_WRITTEN
 from hwgen.compiler.map.search import search
 from hwgen.config import PRESETS, Config
 from hwgen.isa import COMMAND_BYTES, pack, unpack
@@ -76,7 +76,7 @@ def test_joined_layers_wait_for_each_other(rng):
         name, fields = unpack(memory[at:at + COMMAND_BYTES].tobytes())
         for field in ("wait", "signal_written"):
             if field in fields:
-                fields[field] &= ~WRITTEN
+                fields[field] &= ~LAYER_WRITTEN
         memory[at:at + COMMAND_BYTES] = np.frombuffer(pack(name, **fields), np.uint8)
     assert any(result(seed) != right for seed in range(8))
 

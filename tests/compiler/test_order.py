@@ -7,10 +7,10 @@ from hwgen import isa
 from hwgen.compiler import compile_network
 from hwgen.compiler.lower import lower as lowering
 from hwgen.compiler.lower.order import (
-    BUFFER,
-    COMPLETE,
-    LOADED,
-    SLOT,
+    BLOCK,
+    BLOCK_FREE,
+    TILE,
+    TILE_FREE,
     Compute,
     Load,
     OrderError,
@@ -42,16 +42,16 @@ FILTER = command("FILTER", size=32)
 
 
 def test_what_is_given_before_is_taken():
-    check_order([command("LOAD", signal=LOADED), FILTER,
-                 compute(feed_wait=LOADED, psum_signal=COMPLETE),
-                 command("STORE", wait=COMPLETE)], CONFIG)
+    check_order([command("LOAD", signal=TILE), FILTER,
+                 compute(feed_wait=TILE, psum_signal=BLOCK),
+                 command("STORE", wait=BLOCK)], CONFIG)
 
 
 @pytest.mark.parametrize("waiting, ends", [(5, True), (6, False)])
 def test_a_queue_holds_four_and_its_unit_one(waiting, ends):
     """LOADs that wait for a COMPUTE behind them: the sixth holds it up."""
-    loads = [command("LOAD", wait=BUFFER)] + [command("LOAD")] * (waiting - 1)
-    program = [*loads, FILTER, compute(feed_signal=BUFFER)]
+    loads = [command("LOAD", wait=TILE_FREE)] + [command("LOAD")] * (waiting - 1)
+    program = [*loads, FILTER, compute(feed_signal=TILE_FREE)]
     if ends:
         check_order(program, CONFIG)
     else:
@@ -61,17 +61,17 @@ def test_a_queue_holds_four_and_its_unit_one(waiting, ends):
 
 @pytest.mark.parametrize("program, error", [
     ([compute()] * 6 + [FILTER] * 6, "locks up after 5 of 12 commands, compute in COMPUTE"),
-    ([FILTER, compute(feed_wait=LOADED)], "locks up after 2 of 2 commands, compute in COMPUTE"),
-    ([command("LOAD", signal=LOADED)], "semaphores are left over"),
+    ([FILTER, compute(feed_wait=TILE)], "locks up after 2 of 2 commands, compute in COMPUTE"),
+    ([command("LOAD", signal=TILE)], "semaphores are left over"),
     ([FILTER], "no COMPUTE takes its weights"),
     ([FILTER, compute(pairs=2)], "ends within a pass"),
     ([compute()], "locks up after 1 of 1"),
-    ([command("LOAD", signal=LOADED), command("STORE", wait=LOADED),
-      FILTER, compute(feed_wait=LOADED)], "semaphore 0 is taken by two units"),
+    ([command("LOAD", signal=TILE), command("STORE", wait=TILE),
+      FILTER, compute(feed_wait=TILE)], "semaphore 0 is taken by two units"),
     # Waits for strips of a block that is drained only when the whole block is complete.
-    ([FILTER, compute(psum_signal=COMPLETE), FILTER,
-      compute(psum_wait=SLOT, wait_step=2, psum_signal=COMPLETE),
-      command("STORE", wait=COMPLETE, signal=SLOT), command("STORE", wait=COMPLETE)],
+    ([FILTER, compute(psum_signal=BLOCK), FILTER,
+      compute(psum_wait=BLOCK_FREE, wait_step=2, psum_signal=BLOCK),
+      command("STORE", wait=BLOCK, signal=BLOCK_FREE), command("STORE", wait=BLOCK)],
      "compute in COMPUTE"),
 ], ids=range(8))
 def test_broken_orders(program, error):
@@ -80,16 +80,16 @@ def test_broken_orders(program, error):
 
 
 def test_strips_are_waited_for_one_by_one():
-    check_order([FILTER, compute(psum_signal=COMPLETE, signal_step=2), FILTER,
-                 compute(psum_wait=SLOT, wait_step=2, psum_signal=COMPLETE),
-                 *[command("STORE", wait=COMPLETE, signal=SLOT)] * 2,
-                 command("STORE", wait=COMPLETE)], CONFIG)
+    check_order([FILTER, compute(psum_signal=BLOCK, signal_step=2), FILTER,
+                 compute(psum_wait=BLOCK_FREE, wait_step=2, psum_signal=BLOCK),
+                 *[command("STORE", wait=BLOCK, signal=BLOCK_FREE)] * 2,
+                 command("STORE", wait=BLOCK)], CONFIG)
 
 
 def test_commands_in_order_need_what_is_before_them():
     """A machine that runs one command after the other: a STORE must not stand before what it
     waits for, though its queue has room."""
-    program = [command("STORE", wait=COMPLETE), FILTER, compute(psum_signal=COMPLETE)]
+    program = [command("STORE", wait=BLOCK), FILTER, compute(psum_signal=BLOCK)]
     check_order(program, CONFIG)
     microcoded = resolve(preset_name="up5k").replace(rows=3)
     program[1] = command("FILTER", size=8 + 3 * 8)
@@ -145,8 +145,8 @@ def loads_are_in_order(plan, made):
     loaded, computed = 0, 0
     for each in made:
         if isinstance(each, Load):
-            loaded += bool(each.signal & LOADED)
-        elif isinstance(each, Compute) and each.feed_wait & LOADED:
+            loaded += bool(each.signal & TILE)
+        elif isinstance(each, Compute) and each.feed_wait & TILE:
             computed += 1 if not each.feed_step else plan.pieces(each.step)
             assert computed <= loaded or each.feed_step
 

@@ -8,7 +8,7 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ...compiler.map import given_mappings as override
+from ...compiler.map import given_mappings
 from ...errors import HwgenError
 from ...files import write_json
 from ...host.driver import SimulationError
@@ -63,7 +63,7 @@ def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
         if not shapes:
             raise HwgenError(f"--layers {layers!r} matches no layer of {name}; its layers are "
                              f"{', '.join(shape.name for shape in NETWORKS[name])}.")
-        fixed = override.gather(mappings, config, shapes=NETWORKS[name], network=name)
+        fixed = given_mappings.gather(mappings, config, shapes=NETWORKS[name], network=name)
         chosen.append((name, shapes, fixed))
     measured = sum(len(shapes) for _, shapes, _ in chosen)
     if waves and measured > 1:

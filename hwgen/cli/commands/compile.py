@@ -3,8 +3,7 @@
 import click
 
 from ...compiler import save
-from ...compiler.map import explain
-from ...compiler.map import given_mappings as override
+from ...compiler.map import explain, given_mappings
 from ...compiler.map.loop_nest import Nest
 from ...files import check_folder, write_json
 from ...host.fitting import fitted
@@ -47,8 +46,8 @@ def command(model, accelerator, mappings, joined, integer, memory, shapes, out, 
         read = onnx_import.Model(model, shapes, config.tables, integer=integer)
         refuse_float(read, model)
     network, program = fitted(read, lambda network: compiled(
-        network, config, notes, mappings=override.gather(mappings, config, layers=network.layers),
-        joined=joined, memory=memory))
+        network, config, notes, joined=joined, memory=memory,
+        mappings=given_mappings.gather(mappings, config, layers=network.layers)))
     placement = Placement.of(network)
     if not program.segments:
         placement.print(console)

@@ -15,9 +15,7 @@ from rich.progress import (
 )
 
 from ...compiler import compile_network
-from ...compiler.map import array_picture as picture
-from ...compiler.map import explain
-from ...compiler.map import given_mappings as override
+from ...compiler.map import array_picture, explain, given_mappings
 from ...compiler.map.loop_nest import Nest
 from ...errors import HwgenError
 from ...files import check_folder, replacing, write_json
@@ -71,7 +69,7 @@ def command(network, accelerator, layers, mappings, integer, shapes, brief, out,
                            completed=done + index / layers)
             return compile_network(part, config, mappings=fixed, planning=planning)
         if read is None:
-            name, fixed = network, override.gather(mappings, config, shapes=NETWORKS[network],
+            name, fixed = network, given_mappings.gather(mappings, config, shapes=NETWORKS[network],
                                                    network=network)
             known, rng = _chosen(NETWORKS[network], layers, network), np.random.default_rng(1)
             for done, shape in enumerate(known):
@@ -80,7 +78,7 @@ def command(network, accelerator, layers, mappings, integer, shapes, brief, out,
                           program(part, fixed, done, len(known)).segments]
         else:
             made, found = fitted(read, lambda part: program(
-                part, override.gather(mappings, config, layers=part.layers)))
+                part, given_mappings.gather(mappings, config, layers=part.layers)))
             name, placement = made.name, Placement.of(made)
             nests = [Nest.of(segment, config, 1) for segment in found.segments]
     if not nests:
@@ -141,4 +139,4 @@ def _write(folder, name, nests, report):
         for number, nest in enumerate(nests, 1):
             file = re.sub(r"[^A-Za-z0-9_.-]+", "_", nest.name).strip("._")
             (new / f"{number:02}-{file}.svg").write_text(
-                picture.svg(f"{name}, {nest.name}", nest.pictures))
+                array_picture.svg(f"{name}, {nest.name}", nest.pictures))

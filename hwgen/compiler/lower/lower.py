@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ... import isa
 from .encode import Encoder
-from .order import WRITTEN, ordered
+from .order import LAYER_WRITTEN, ordered
 from .steps import Plan
 
 __all__ = ["LayerCode", "lower"]
@@ -38,7 +38,7 @@ class LayerCode:
         for commands, i, field in ((self.commands, last, "signal_written"),
                                    (following.commands, first, "wait")):
             name, source, fields = commands[i]
-            commands[i] = name, source, {**fields, field: fields.get(field, 0) | WRITTEN}
+            commands[i] = name, source, {**fields, field: fields.get(field, 0) | LAYER_WRITTEN}
 
     def assemble(self, sources, y, data):
         """The commands' bytes, with the sources at the offsets ``sources``, the output at ``y``,

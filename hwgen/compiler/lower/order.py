@@ -30,15 +30,15 @@ from ...machines import machine_of
 from .steps import Block, LoadRows, Step
 
 __all__ = ["Compute", "Filter", "Load", "OrderError", "Params", "Store", "check_order", "ordered",
-           "LOADED", "BUFFER", "COMPLETE", "SLOT", "PARAMS", "PARAMS_FREE", "WRITTEN"]
+           "TILE", "TILE_FREE", "BLOCK", "BLOCK_FREE", "PARAMS", "PARAMS_FREE", "LAYER_WRITTEN"]
 
-#: What each semaphore counts, see docs/design/compiler.md: pieces of ifmap tiles that are loaded;
-#: those whose place is free again; blocks of psums, or their strips, that are complete; those whose
-#: slot is free again; blocks whose parameters are there; those whose place is free again; layers
-#: whose outputs are in DRAM, in a program of several.
-LOADED, BUFFER, COMPLETE, SLOT, PARAMS, PARAMS_FREE, WRITTEN = (1 << n for n in range(7))
+#: The semaphores, under the names that the disassembler gives them: pieces of ifmap tiles that are
+#: loaded, and those whose place is free again; blocks of psums, or strips of them, that are
+#: complete, and those whose slot is free again; blocks whose parameters are there, and those whose
+#: place is free again; layers whose outputs are in DRAM, in a program of several.
+TILE, TILE_FREE, BLOCK, BLOCK_FREE, PARAMS, PARAMS_FREE, LAYER_WRITTEN = (1 << n for n in range(7))
 
-_DEPTH = 4                  # commands that a queue holds, beside the one that its unit runs
+_DEPTH = 4                  # commands that wait in a queue at least, beside the one that is run
 _HALVES = 2                 # passes whose weights the filter spads hold
 
 
@@ -146,8 +146,8 @@ class _Ordering:
         top, rows = plan.load_rows(step, piece)
         for n, part in enumerate(rows):
             waits = n == 0 and reused and (piece == 0 or plan.in_turn(step))
-            yield Load(step, piece, top, part, BUFFER if waits else 0,
-                       LOADED if n == len(rows) - 1 else 0)
+            yield Load(step, piece, top, part, TILE_FREE if waits else 0,
+                       TILE if n == len(rows) - 1 else 0)
 
     def tile_loads(self, step):
         """The LOADs of all pieces of a step's tile."""
@@ -221,8 +221,8 @@ class _Ordering:
             self.commands.append(Compute(
                 step, block, psums, 0 if first else tile.ends[piece - 1], tile.ends[piece],
                 accumulate=not starts,
-                feed_wait=LOADED if entering else 0, feed_signal=BUFFER if gives else 0,
-                psum_wait=SLOT if waits else 0, psum_signal=COMPLETE if done else 0,
+                feed_wait=TILE if entering else 0, feed_signal=TILE_FREE if gives else 0,
+                psum_wait=BLOCK_FREE if waits else 0, psum_signal=BLOCK if done else 0,
                 feed_step=tile.strips if entering else 0,
                 wait_step=plan.wait_strips(psums) if waits else 0,
                 signal_step=plan.leaving[psums].size if done else 0))
@@ -240,11 +240,11 @@ class _Ordering:
         plan, blocks = self.plan, len(self.plan.leaving)
         starts, next_psums = plan.leaving[psums].starts, psums + plan.mapping.slots
         for strip in starts:
-            wait, signal, last = COMPLETE, 0, strip == starts[-1]
+            wait, signal, last = BLOCK, 0, strip == starts[-1]
             if strip == 0 and (psums == 0 or not plan.parameters_once):
                 wait |= PARAMS
             if next_psums < blocks and (last or plan.wait_strips(next_psums)):
-                signal |= SLOT
+                signal |= BLOCK_FREE
             if last and not plan.parameters_once and psums + plan.parameter_slots < blocks:
                 signal |= PARAMS_FREE
             self.commands.append(Store(step, block, psums, strip, wait, signal))

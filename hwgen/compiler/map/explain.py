@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from . import array_picture as picture
+from . import array_picture
 from .given_mappings import FIELDS
 
 __all__ = ["detail", "overview", "text", "toml"]
@@ -48,7 +48,7 @@ def detail(nest):
         bandwidth.add_row(level, f"{mean:.2f}", f"{peak:,}", f"{100 * mean / peak:.0f}")
     passes = [part for one in nest.pictures for part in (
         Text(f"pass {one.index + 1} of {nest.passes}: {one.active} PEs compute"),
-        picture.text(one), Text())]
+        array_picture.text(one), Text())]
     reasons = [Text(reason) for reason in nest.reasons]
     heading = Text.assemble((nest.name, "bold"), f"  {nest.shape}, {nest.macs / 1e6:,.1f} M MACs")
     return Group(heading, Padding(Group(
@@ -99,7 +99,7 @@ def text(*parts):
 
 
 def toml(nests):
-    """A file that gives these mappings again, see :func:`.override.read`. A layer that takes
+    """A file that gives these mappings again, see :func:`.given_mappings.read`. A layer that takes
     several programs has no one mapping, and is left to the search."""
     times = Counter(nest.name for nest in nests)
     lines = ["# Fields of each layer's mapping; those left out are searched."]

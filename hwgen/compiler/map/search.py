@@ -15,7 +15,7 @@ from ...cost.fits import fit
 from ...cost.geometry import ceildiv
 from ...errors import HwgenError
 from ...machines import machine_of
-from . import given_mappings as override
+from . import given_mappings
 from .mapping import Estimate, Mapping
 
 __all__ = ["search"]
@@ -35,7 +35,7 @@ def search(config, layer, g, timing, fixed=None):
     timing : Timing
         Of the DRAM.
     fixed : dict of str to int, optional
-        Fields of the mapping that are given, see :mod:`.override`; the others are searched.
+        Fields of the mapping that are given, see :mod:`.given_mappings`; the others are searched.
 
     Returns
     -------
@@ -47,17 +47,17 @@ def search(config, layer, g, timing, fixed=None):
         If the machine is too small for the layer, however it is cut, or for what is given.
     """
     if fixed:
-        override.check(config, layer, fixed)
+        given_mappings.check(config, layer, fixed)
     _, _, kernel_rows, kernel_cols = layer.conv.weight.shape
     sizes = _fold_sizes(kernel_rows, kernel_cols)
     if fixed:
-        sizes = override.folds(sizes, fixed)
+        sizes = given_mappings.folds(sizes, fixed)
     for r, s in sizes:
         found = _search_folds(config, layer, g, timing, fixed, layer.folds(r, s), r, s)
         if found:
             return found
     if fixed:
-        raise override.refused(config, layer, fixed)
+        raise given_mappings.refused(config, layer, fixed)
     channels, height, width = layer.conv.x.shape
     pool = layer.pooling
     window = f" with a pooling window of {pool.r}x{pool.s}" if pool.r * pool.s > 1 else ""
@@ -144,7 +144,7 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
         return None
     slots = int(array_slots(config, layer, folds, *tuples).min())
     if fixed:
-        tuples = override.candidates(config, layer, tuples, fixed)
+        tuples = given_mappings.candidates(config, layer, tuples, fixed)
     if tuples.size == 0:
         return None
     model = machine_of(config).cost
@@ -162,7 +162,7 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
             break
         c = _expand(layer, tuples[:, start:start + batch], cuts, tile_cols, variants)
         if fixed:
-            c = override.impose(layer, c, fixed)
+            c = given_mappings.impose(layer, c, fixed)
         ok, mappings = fit(config, layer, folds, g, c, model.most_row_bytes)
         ok &= ~c["repeated"]
         ok = model.worthwhile(ok.reshape(-1, len(variants))).reshape(-1)
@@ -170,7 +170,7 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
             continue
         mappings = {key: value[ok] for key, value in mappings.items()}
         if fixed:
-            ok = override.keep(mappings, fixed)
+            ok = given_mappings.keep(mappings, fixed)
             mappings = {key: value[ok] for key, value in mappings.items()}
             if not ok.any():
                 continue

@@ -7,7 +7,7 @@ from ...errors import HwgenError
 from ...isa.store_modes import PRODUCT, SUM
 from ...network.graph import Elementwise, Tensor
 from ..lower.encode import StoreOp
-from . import identity_convs as virtual
+from . import identity_convs
 
 __all__ = ["plan", "store_op", "wanted"]
 
@@ -51,7 +51,8 @@ def plan(planner, layer, pool):
         if second.shape != y.shape:
             second = _spread(planner, layer, second)
         sources.append(second)
-    conv = (virtual.merge if len(inputs) == 2 else virtual.identity)(layer.name, y.shape)
+    make = identity_convs.merge if len(inputs) == 2 else identity_convs.identity
+    conv = make(layer.name, y.shape)
     conv = replace(conv, y=y, lo=layer.lo, hi=layer.hi)
     planner.produce(layer, pool, conv, sources, store_op(layer))
 
@@ -63,8 +64,8 @@ def _spread(planner, layer, source):
     if isinstance(source, Tensor):
         source = planner.place(source, min(channels, planner.config.bus_bytes))
     if width > 1:
-        one = virtual.identity(layer.name, source.shape)
-        row = virtual.tensor(layer.name, (channels, 1, width))
+        one = identity_convs.identity(layer.name, source.shape)
+        row = identity_convs.tensor(layer.name, (channels, 1, width))
         spread = MachineLayer(one, Pooling(u=0, v=0), row, channels > 1)
         found = planner.search(spread, (source,))
         row = planner.scratch(layer.name, row, min(found[0].p, channels))

@@ -14,7 +14,7 @@ from ...errors import HwgenError
 from ...isa.store_modes import SUM
 from ...network.graph import Conv, Elementwise, MaxPool, Tensor
 from ..lower.encode import StoreOp
-from . import identity_convs as virtual
+from . import identity_convs
 
 __all__ = ["woven", "units", "divisors", "slots", "slot", "wanted", "plan", "copy"]
 
@@ -194,7 +194,7 @@ def _pad(planner, move, sources, y):
             or max(left, right) > _PAD or piece.start[0] % source.dram_channels):
         return False
     part = source.part(piece.start, piece.size)
-    conv = virtual.identity(move.name, piece.size, pads=(top, left, bottom, right),
+    conv = identity_convs.identity(move.name, piece.size, pads=(top, left, bottom, right),
                             fill=move.fill & 255)
     layer = MachineLayer(conv, Pooling(), conv.y, channels > 1)
     _add(planner, move, layer, part, y, f"a border of {top}, {left}, {bottom}, {right}")
@@ -221,7 +221,7 @@ def _enlarge(planner, move, sources, y):
                                source.shape[2])
     part = replace(source, shape=(channels, height, width), group_stride=0)
     done = replace(y, shape=(channels, height * high, width), dram_channels=channels)
-    conv = virtual.identity(move.name, done.shape)
+    conv = identity_convs.identity(move.name, done.shape)
     layer = MachineLayer(conv, Pooling(), conv.y, channels > 1)
     try:
         found = planner.search(layer, (part,), (channels,))
@@ -233,8 +233,8 @@ def _enlarge(planner, move, sources, y):
 
 def _fill(planner, move, source, y):
     """Write a Move's fill everywhere: one psum, stored for every place."""
-    conv = virtual.constant(move.name, y.shape[0], move.fill & 255)
-    layer = MachineLayer(conv, Pooling(u=0, v=0), virtual.tensor(move.name, y.shape), False)
+    conv = identity_convs.constant(move.name, y.shape[0], move.fill & 255)
+    layer = MachineLayer(conv, Pooling(u=0, v=0), identity_convs.tensor(move.name, y.shape), False)
     part = replace(source, shape=_ONE, dram_channels=1)
     _add(planner, move, layer, part, y, f"fills with {move.fill}")
 
@@ -268,7 +268,8 @@ def _piece(planner, move, piece, picked, source, y):
              table=piece.table)
         return
     # Columns apart: the piece is put together, and then stored column by column.
-    whole = planner.scratch(move.name, virtual.tensor(move.name, piece.size), y.dram_channels)
+    whole = planner.scratch(move.name, identity_convs.tensor(move.name, piece.size),
+                            y.dram_channels)
     copy(planner, (move,), part, whole, note, picked=picked, column_step=column_step,
          table=piece.table)
     done = y.part(piece.dest, (channels, height, (width - 1) * dest_column + 1), dest_row)
@@ -306,14 +307,14 @@ def copy(planner, layers, source, y, note, *, picked=None, column_step=1, table=
                                                        (table.astype(np.int32),))
     channels = source.shape[0]
     if picked is None:
-        conv = virtual.identity(name, source.shape, column_step=column_step)
+        conv = identity_convs.identity(name, source.shape, column_step=column_step)
         layer = MachineLayer(conv, Pooling(), conv.y, channels > 1, mode=store_op.mode)
         try:
             found = planner.search(layer, (source,), (y.dram_channels,))
         except HwgenError:                  # more channels to a group than a PE can hold
             picked = np.arange(channels)
     if picked is not None:
-        conv = virtual.selection(name, source.shape, picked, column_step)
+        conv = identity_convs.selection(name, source.shape, picked, column_step)
         layer = MachineLayer(conv, Pooling(), conv.y, False, mode=store_op.mode)
         found = planner.search(layer, (source,), (y.dram_channels,))
     planner.add(layers, layer, found, (source,), y, store_op=store_op, note=note)

@@ -14,9 +14,7 @@ from ..layout.dram import Placement
 from ..lower.encode import StoreOp
 from ..map.mapping import Estimate, Mapping
 from ..map.search import search
-from . import edge_averages as edges
-from . import elementwise, moves
-from . import standalone_pooling as pooling
+from . import edge_averages, elementwise, moves, standalone_pooling
 
 __all__ = ["Job", "Planner"]
 
@@ -107,7 +105,7 @@ class Planner:
         if isinstance(layer, Move):
             moves.plan(self, layer)
         elif isinstance(layer, MaxPool):
-            pooling.plan(self, layer, "its input is not a convolution's alone")
+            standalone_pooling.plan(self, layer, "its input is not a convolution's alone")
         elif isinstance(layer, Elementwise):
             elementwise.plan(self, layer, self._only_pool(layer))
         else:
@@ -290,9 +288,10 @@ class Planner:
         apart = self.search(layer, sources, fixed=self.mappings.get(head.name))
         between = Placement.place(conv.y, min(apart[0].p, conv.y.shape[0]), 0,
                                   self.config.bus_bytes)
-        behind = pooling.search(self, pool, between)
+        behind = standalone_pooling.search(self, pool, between)
         total = apart[1].cycles + sum(estimate.cycles for _, (_, estimate) in behind)
-        window = MachineLayer(conv, pooling.windows(pool), pool.y, depthwise, mode=store_op.mode)
+        window = MachineLayer(conv, standalone_pooling.windows(pool), pool.y, depthwise,
+                              mode=store_op.mode)
         try:
             together = self.best(window, sources, pool.y)
             note = f"{together[1].cycles} cycles"
@@ -303,14 +302,14 @@ class Planner:
                      macs=head.macs, fused="fused", note=f"{total} cycles if apart")
             return
         self.add((head,), layer, apart, sources, conv.y, store_op=store_op, macs=head.macs)
-        pooling.plan(self, pool, f"fused {note}, apart {total}")
+        standalone_pooling.plan(self, pool, f"fused {note}, apart {total}")
 
     def _convolve(self, conv, pool):
         if any(conv.turned):
             self._multiply(conv)
             return
         if conv.scale.ndim > 1:
-            edges.plan(self, conv)
+            edge_averages.plan(self, conv)
             return
         source = self.source(conv.x)
         lowered = _reshaped(conv, source.shape)

@@ -11,7 +11,7 @@ from ...isa.store_modes import SUM
 from ...network.graph import Tensor
 from ..layout.dram import Placement
 from ..lower.encode import StoreOp
-from . import identity_convs as virtual
+from . import identity_convs
 
 __all__ = ["layer", "plan", "search", "windows"]
 
@@ -30,7 +30,7 @@ def _layer(pool, shape, window, y, first=True, column_step=1):
     """A step of ``pool`` over a tensor of ``shape``. The ``first`` one reads the pooling's input
     and applies its table: as that keeps the order, the largest value stays the largest."""
     x, out = pool.x if first else pool.y, pool.y.dtype
-    conv = virtual.identity(pool.name, shape, dtype=x.dtype, column_step=column_step)
+    conv = identity_convs.identity(pool.name, shape, dtype=x.dtype, column_step=column_step)
     limits = np.iinfo(out)
     conv = replace(conv, y=replace(conv.y, dtype=out), lo=int(limits.min), hi=int(limits.max))
     return MachineLayer(conv, window, y, shape[0] > 1, mode=_store_op(pool, first).mode)
@@ -56,7 +56,7 @@ def search(planner, pool, source):
     if 1 in pool.kernel or pool.name in planner.mappings:
         return found
     window, channels = windows(pool), pool.x.shape[0]
-    between = virtual.tensor(pool.name, (channels, pool.y.shape[1], pool.x.shape[2]),
+    between = identity_convs.tensor(pool.name, (channels, pool.y.shape[1], pool.x.shape[2]),
                              pool.y.dtype)
     rows = _layer(pool, pool.x.shape, replace(window, s=1, v=1, left=0), between)
     cols = _layer(pool, between.shape, replace(window, r=1, u=1, top=0), pool.y, first=False)
@@ -136,14 +136,15 @@ def plan(planner, pool, why):
         part = source.part(
             (0, phase.start, across.start),
             (channels, -(-(height - phase.start) // dil_rows), width - across.start), dil_rows)
-        done = virtual.tensor(pool.name, (channels, phase.count, across.count), pool.y.dtype)
+        done = identity_convs.tensor(pool.name, (channels, phase.count, across.count), pool.y.dtype)
         work = _layer(pool, part.shape, Pooling(pool.kernel[0], kernel, phase.stride, across.stride,
                                                 phase.pad, across.pad), done, column_step=step)
         found = planner.search(work, (part,), (y.dram_channels,) if y else ())
         if y is None:
             g = min(found[0].p, channels)
-            y = planner.place(pool.y, g) if len(cols) == 1 else planner.scratch(
-                pool.name, virtual.tensor(pool.name, (channels, out_rows, width), pool.y.dtype), g)
+            between = identity_convs.tensor(pool.name, (channels, out_rows, width), pool.y.dtype)
+            y = planner.place(pool.y, g) if len(cols) == 1 else planner.scratch(pool.name, between,
+                                                                                g)
         planner.add(layers, work, found, (part,),
                     y.part((0, phase.first, 0), done.shape, phase.step), store_op=_store_op(pool),
                     fused="standalone",

@@ -94,8 +94,15 @@ def parts(*names):
     def row(block):
         path = f"{block.__module__.replace('.', '/')}.py"
         sentence = re.match(r".*?\.(?=\s|$)", inspect.getdoc(block), re.S)[0]
-        return [f"[`{path.rsplit('/', 1)[1][:-3]}`](../../../{path})", _markdown(sentence)]
+        module = getattr(block, "module_name", Path(path).stem)
+        return [f"[`{module}`](../../../{path})", _markdown(sentence)]
     return _table(["module", "what it does"], (row(blocks()[name]) for name in names))
+
+
+def package(name):
+    """The table :func:`parts` of all blocks of a package of hwgen/rtl, as ``parallel/store``."""
+    inside = f"{rtl.__name__}.{name.replace('/', '.')}."
+    return parts(*(key for key, block in blocks().items() if block.__module__.startswith(inside)))
 
 
 def presets():
@@ -146,6 +153,7 @@ def _command(parent, name):
 PARTS = {
     "command_line": command_line,
     "commands": commands.markdown,
+    "package": package,
     "parameters": parameters,
     "contract": contract,
     "parts": parts,
@@ -162,7 +170,7 @@ def refresh(text):
         begin, name, argument, end = match.groups()
         return f"{begin}\n{PARTS[name](*argument.split()).strip()}\n{end}"
 
-    return re.sub(r"(<!-- BEGIN GENERATED (\w+)([ \w]*) -->).*?(<!-- END GENERATED -->)", part,
+    return re.sub(r"(<!-- BEGIN GENERATED (\w+)([ \w/]*) -->).*?(<!-- END GENERATED -->)", part,
                   text, flags=re.S)
 
 

@@ -1,5 +1,6 @@
 """The command set's files, against hwgen/isa/commands.py; the documents, against the generator."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,6 +50,14 @@ def test_c_header_packs_as_python_does(tmp_path):
                    cwd=tmp_path, check=True)
     done = subprocess.run([str(tmp_path / "pack")], capture_output=True, check=True)
     assert done.stdout == b"".join(expected)
+
+
+def test_every_block_is_on_a_page():
+    pages = "".join(path.read_text() for path in _DOCS.rglob("*.md"))
+    for name, block in documents.blocks().items():
+        package = block.__module__.removeprefix("hwgen.rtl.").rpartition(".")[0].replace(".", "/")
+        assert name == "Block" or name.startswith("_") or \
+            re.search(rf"GENERATED \w+ ([\w ]*\b{name}\b|{package} -->)", pages), name
 
 
 @pytest.mark.parametrize("path", sorted(_DOCS.rglob("*.md")),

@@ -114,9 +114,11 @@ class Report:
             count, differing = (sum(getattr(one, key) for one in outputs)
                                 for key in ("count", "differing"))
             largest = max((one.largest for one in outputs), default=0)
+            why = f"it computes {floats} of these integer layers in float"
+            if not floats:
+                why = "it saturates sums of products on this processor (docs/numerics.md)"
             yield (f"against ONNX Runtime without options: {differing:,} of {count:,} output "
-                   f"values differ, by {largest:.6g} at most; it computes {floats} of these "
-                   f"integer layers in float")
+                   f"values differ, by {largest:.6g} at most; {why}")
         for one in layers:
             yield (f"{one.name}: {one.differing:,} of {one.count:,} codes differ from ONNX "
                    f"Runtime's float, by {one.largest:.0f} steps at most")

@@ -175,6 +175,9 @@ def conv_layer(ops, x_code):
     if ops.w_quant.scale.size not in (1, m):
         raise OnHost(f"{node} has {ops.w_quant.scale.size} weight scales; supported are one "
                      f"scale, or {m} on axis {filters}")
+    if node.op == "ConvInteger" and np.unique(ops.w_quant.zero).size > 1:
+        raise OnHost(f"{node} has different zero points for its filters, which ONNX Runtime does "
+                     f"not compute: quantise weights symmetrically")
     zero = np.broadcast_to(ops.w_quant.zero, m)
     weight = np.moveaxis(weight, filters, 0)
     weight = (weight - zero.reshape(m, *[1] * (weight.ndim - 1))).astype(np.int16)

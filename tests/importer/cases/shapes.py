@@ -24,7 +24,7 @@ __all__ = [
 
 
 def batch4():
-    """Batch4."""
+    """A batch of four images, of a file that leaves their number open."""
     rng = np.random.default_rng(7)
     g = Graph(rng)
     x = g.qdq(g.input("x", ["N", 3, 8, 8]), 0.02, 128)

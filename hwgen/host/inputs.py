@@ -145,6 +145,7 @@ def _declared(model):
     # Some exporters write an open dimension as -1.
     return {value.name: tuple(d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None
                               for d in value.type.tensor_type.shape.dim)
+            if value.type.tensor_type.HasField("shape") else (None,)
             for value in graph.input if value.name not in constants}
 
 

@@ -1,4 +1,7 @@
-"""Products whose zero point is computed, as products with zero point 0 and a correction.
+"""Fused products with a float result, and computed zero points, as plain sums of integers.
+
+DynamicQuantizeMatMul, MatMulIntegerToFloat and a QGemm with a float result are written as the sum
+of integers that they compute, and the float operators behind it, which give the same values.
 
 With a zero point z that is computed for each input, ``sum((x - z) * w)`` is ``sum(x * w)``, which
 is an integer layer like any other, less z times the sum of the weights that meet values, which is
@@ -18,7 +21,7 @@ def constant_zero_points(graph):
     were any."""
     nodes, changed = [], False
     for node in graph.nodes:
-        made = _apart(graph, node) if node.op == "DynamicQuantizeMatMul" else [node]
+        made = _PARTS[node.op](graph, node) if node.op in _PARTS else [node]
         for one in made:
             rewritten = _corrected(graph, one)
             changed |= rewritten is not None or len(made) > 1
@@ -49,6 +52,48 @@ def _apart(graph, node):
     if shape is not None:
         graph.values[named("codes")] = shape, np.dtype(np.uint8)
     return nodes + [graph.node("Add", [last, bias], [y])] * bool(bias)
+
+
+def _to_float(graph, node):
+    """A MatMulIntegerToFloat as the operators that it is made of."""
+    y, (a, b, a_step, b_step) = node.outputs[0], node.inputs[:4]
+    a_zero, b_zero, bias = (node.input(k) for k in (4, 5, 6))
+    if b not in graph.constants or not a_zero or not b_zero:
+        return [node]
+
+    def named(part):
+        return f"{y}, {part}"
+    last = named("float") if bias else y
+    nodes = [graph.node("MatMulInteger", [a, b, a_zero, b_zero], [named("sum")], node.name),
+             graph.node("Cast", [named("sum")], [named("value")], to=TensorProto.FLOAT),
+             graph.node("Mul", [a_step, b_step], [named("step")]),
+             graph.node("Mul", [named("value"), named("step")], [last])]
+    return nodes + [graph.node("Add", [last, bias], [y])] * bool(bias)
+
+
+def _gemm(graph, node):
+    """A QGemm with a float result as the operators that it is made of."""
+    values = [graph.constants.get(node.input(k)) for k in (1, 3, 4, 6)]
+    step, weight, steps, bias = values
+    if node.input(7) or node.attributes.get("transA", 0) or node.input(6) and bias is None or \
+            any(value is None for value in values[:3]) or not node.input(2) or not node.input(5):
+        return [node]
+    y = node.outputs[0]
+    if node.attributes.get("transB", 0):
+        weight = weight.T
+    scale = np.float32(node.attributes.get("alpha", 1.0)) * step * steps
+    total, nodes = f"{y}, sum", [graph.node(
+        "MatMulInteger", [node.input(0), graph.constant(f"{y}, matrix", weight), node.input(2),
+                          node.input(5)], [f"{y}, sum"], node.name)]
+    if bias is not None:
+        total = f"{y}, with bias"
+        nodes.append(graph.node("Add", [f"{y}, sum", node.input(6)], [total]))
+    return nodes + [
+        graph.node("Cast", [total], [f"{y}, value"], to=TensorProto.FLOAT),
+        graph.node("Mul", [f"{y}, value", graph.constant(f"{y}, step", scale)], [y])]
+
+
+_PARTS = {"DynamicQuantizeMatMul": _apart, "MatMulIntegerToFloat": _to_float, "QGemm": _gemm}
 
 
 def _corrected(graph, node):

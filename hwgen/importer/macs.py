@@ -84,34 +84,49 @@ def _einsum(equation, shapes):
 
 def _bodies(node, shapes, model):
     """The larger branch of an If; a body as often as it runs, once if that is not known."""
-    inner = {}
-    try:
-        whole = onnx.shape_inference.infer_shapes(model(), data_prop=True)
-        node = next(n for n in whole.graph.node if n.op_type == node.op_type)
-    except Exception:    # shape inference has exceptions of its own; the counts are then partial
-        whole = None
-
-    def known(name):
-        return inner.get(name) or shapes(name)
     counts = []
     for attribute in node.attribute:
-        if attribute.type != onnx.AttributeProto.GRAPH:
-            continue
-        graph = attribute.g
-        for value in (*graph.input, *graph.value_info, *graph.output):
-            dims = [d.dim_value for d in value.type.tensor_type.shape.dim]
-            if value.type.tensor_type.HasField("shape") and all(dims):
-                inner[value.name] = tuple(dims)
-        inner.update({t.name: tuple(t.dims) for t in graph.initializer})
-        counts.append(sum(macs(n, known, lambda: whole) for n in graph.node))
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            known = _inside(node, attribute.g, shapes, model().opset_import)
+            counts.append(sum(macs(inner, known, model) for inner in attribute.g.node))
     if not counts:
         return 0
     if node.op_type == "Scan":
-        count = next((a.i for a in node.attribute if a.name == "num_scan_inputs"), 1)
-        length = (shapes(node.input[-count]) or (1,))[0] if count else 1
-        return counts[0] * length
+        return counts[0] * (shapes(node.input[-1]) or (1,))[0]
     if node.op_type == "Loop":
-        trips = next((t for t in whole.graph.initializer if t.name == node.input[0]), None) \
-            if whole else None
+        trips = next((t for t in model().graph.initializer if t.name == node.input[0]), None)
         return counts[0] * (int(onnx.numpy_helper.to_array(trips).item()) if trips else 1)
     return max(counts)
+
+
+def _inside(node, body, shapes, opsets):
+    """A function like ``shapes`` for the values in a body."""
+    given = {"Loop": list(node.input), "Scan": list(node.input)}.get(node.op_type, [])
+    outer = {value.name: shapes(name) for value, name in zip(body.input, given, strict=False)
+             if name}
+    if node.op_type == "Scan":
+        count = next((a.i for a in node.attribute if a.name == "num_scan_inputs"), 0)
+        for value in body.input[len(body.input) - count:]:
+            outer[value.name] = outer.get(value.name) and outer[value.name][1:]
+    own = {t.name for t in body.initializer} | {o for n in body.node for o in n.output}
+    captured = {name for n in body.node for name in n.input if name and name not in own}
+    graph = onnx.GraphProto.FromString(body.SerializeToString())
+    del graph.input[:]
+    for name in sorted(captured | {value.name for value in body.input}):
+        shape = outer[name] if name in outer else shapes(name)
+        declared = next((v for v in body.input if v.name == name), None)
+        kind = declared.type.tensor_type.elem_type if declared else onnx.TensorProto.FLOAT
+        graph.input.append(onnx.helper.make_tensor_value_info(name, kind, shape))
+    found = {value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
+             for value in graph.input if value.type.tensor_type.HasField("shape")}
+    found |= {t.name: tuple(t.dims) for t in body.initializer}
+    try:
+        graph = onnx.shape_inference.infer_shapes(
+            onnx.helper.make_model(graph, opset_imports=opsets)).graph
+    except Exception:    # it has exceptions of its own; then less is known, and less is counted
+        pass
+    for value in (*graph.value_info, *graph.output):
+        dims = [d.dim_value for d in value.type.tensor_type.shape.dim]
+        if value.type.tensor_type.HasField("shape") and all(dims):
+            found.setdefault(value.name, tuple(dims))
+    return lambda name: found.get(name) or shapes(name)

@@ -213,7 +213,7 @@ def test_refused(make, message):
     (lambda: pool(kernel_shape=[2, 2], dilations=[2, 2]), None, [MaxPool]),
     (lambda: pool(kernel_shape=[2, 2], auto_pad="SAME_UPPER", strides=[6, 6]),
      "auto_pad = SAME_UPPER but windows that pass over values", []),
-    (qgemm_to_float, None, []),
+    (qgemm_to_float, None, [Conv]),
     (unquantised_output, None, []),
     (float_only, None, []),
     (shared_float, "the float result 'yf' of Conv 'n_yf' is used apart from its QuantizeLinear",

@@ -168,6 +168,9 @@ def conv_layer(ops, x_code):
                          f"convolutions are supported")
         filters = 0
     else:
+        if weight.ndim > 2 and math.prod(weight.shape[:-2]) == 1 and \
+                len(x_code.shape) >= weight.ndim:
+            weight = weight.reshape(weight.shape[-2:])
         if weight.ndim != 2:
             raise OnHost(f"{node} has weights of shape {weight.shape}; a matrix is needed")
         filters = 0 if attributes.get("transB", 0) else 1

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager, suppress
 
-__all__ = ["Terminated", "run", "started", "surroundings"]
+__all__ = ["Terminated", "kill", "run", "started", "surroundings"]
 
 _SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 _CLEANING = 5               # seconds in which another signal does not disturb the first one's work
@@ -48,6 +49,9 @@ class _Signals:
 
     @contextmanager
     def hold(self):
+        if threading.current_thread() is not threading.main_thread():
+            yield               # signals come to the main thread alone
+            return
         self.held += 1
         try:
             yield
@@ -104,14 +108,15 @@ def started(command, **options):
             try:
                 yield process
             except BaseException:
-                _kill(process)
+                kill(process)
                 raise
     finally:
         if process.returncode is None:      # an interrupt while it was waited for
-            _kill(process)
+            kill(process)
 
 
-def _kill(process):
+def kill(process):
+    """End a process of :func:`started` and all that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

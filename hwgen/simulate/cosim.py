@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import HwgenError
 from ..host.driver import SimulationError
-from ..process import run
+from ..process import kill, run, started
 from ..tools import find_icarus
 from . import cache
 from .dram import Dram
@@ -92,6 +92,15 @@ class IcarusBus:
                 return [command if waves is None else
                         [*command, f"-{waves.form}", f"+waves={waves.part.resolve()}"]]
 
+            def _execute_cmds(self, cmds, cwd, stdout=None):
+                for command in cmds:
+                    with started(command, cwd=cwd, env=self.env, stdout=stdout,
+                                 stderr=subprocess.STDOUT) as bus._process:
+                        if bus._abandoned:
+                            raise RuntimeError("abandoned")
+                        bus._process.wait()
+
+        bus, self._process, self._abandoned = self, None, False
         runner = Runner()
         address = str(self._folder / "socket")
         environment = {"HWGEN_SOCKET": address, "HWGEN_BASE": str(self._dram.base),
@@ -105,11 +114,23 @@ class IcarusBus:
                             results_xml=str(self._folder / "results.xml"), extra_env=environment,
                             seed=self._dram.seed)
 
+        self._thread = threading.Thread(target=simulate, daemon=True)
+        try:
+            self._connection = self._connected(address)
+        except BaseException as error:
+            self._abandon()
+            if not isinstance(error, SimulationError):      # that names the log
+                shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        if waves is not None:
+            self.record(waves.layer is None)
+
+    def _connected(self, address):
+        """The connection to the simulation, which is started here."""
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(address)
             listener.listen(1)
             listener.settimeout(0.2)
-            self._thread = threading.Thread(target=simulate, daemon=True)
             self._thread.start()
             for _ in range(_START_SECONDS * 5):
                 try:
@@ -121,9 +142,15 @@ class IcarusBus:
             else:
                 raise self._lost()
         accepted.setblocking(True)
-        self._connection = Connection(accepted.detach())
-        if waves is not None:
-            self.record(waves.layer is None)
+        return Connection(accepted.detach())
+
+    def _abandon(self):
+        """End the simulator, whatever it does."""
+        self._abandoned = True
+        if self._process is not None:
+            kill(self._process)
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _lost(self):
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
@@ -177,10 +204,13 @@ class IcarusBus:
             self._connection.close()
             self._connection = None
             self._thread.join(timeout=10)
+            self._abandon()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._abandon()
         self.close()

@@ -1,6 +1,7 @@
 """Signals, pipes and standard streams around every command, with processes of their own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 _LENET = "examples/lenet5/lenet5.onnx"
 _SEVEN = "examples/lenet5/digits/7.png"
 _RUN = ["run", _LENET, "--input", _SEVEN]
-_SECONDS = 60
+_SECONDS = 300               # a machine may be busy
 
 
 class Command:
@@ -45,7 +46,9 @@ class Command:
         end = time.monotonic() + _SECONDS
         while not any(name in other for other in self.others()):
             assert self.process.poll() is None, self.process.stderr.read()
-            assert time.monotonic() < end
+            if time.monotonic() > end:
+                self.process.kill()
+                raise TimeoutError(f"no {name}")
             time.sleep(0.05)
 
     def left(self):
@@ -60,7 +63,13 @@ class Command:
         return self.process.returncode, printed, said.strip().splitlines()[-1] if said else ""
 
 
+_ICARUS = pytest.mark.skipif(not shutil.which("iverilog"),
+                             reason="Icarus Verilog is not installed: apt-get install iverilog")
+
+
 @pytest.mark.parametrize("number, child, arguments", [
+    pytest.param(signal.SIGTERM, "vvp", [*_RUN, "--sim", "icarus", "--pe", "1x1", "--output",
+                                         "out.npz"], marks=_ICARUS),
     (signal.SIGTERM, "cc1plus", [*_RUN, "--pe", "1x1", "--output", "out.npz"]),
     (signal.SIGINT, "verilator", [*_RUN, "--pe", "2x3", "--output", "out.npz"]),
     (signal.SIGTERM, "python", ["synth", "--target", "up5k", "--pe", "2x2", "--out", "out"]),
@@ -75,7 +84,7 @@ def test_a_signal_ends_what_was_started(tmp_path, number, child, arguments):
     assert (code, sentence) == (128 + number, f"error: stopped by {number.name}.")
     assert not list(tmp_path.glob("out*")) and not command.left()
     cached = command.cache / "hwgen"
-    assert not cached.exists() or not list(cached.iterdir())
+    assert not cached.exists() or all(path.suffix == ".vvp" for path in cached.iterdir())
 
 
 @pytest.mark.parametrize("arguments", [

@@ -194,7 +194,7 @@ class _Fitting:
         """A tile's row in DRAM in one run that the machine can count."""
         ok = True
         for fold, _ in self.shapes:
-            ok = ok & (fold.cols.span(self.cols) * fold.cols.step * self.g < most_bytes)
+            ok = ok & (fold.cols.span(self.cols) * fold.cols.keep_every * self.g < most_bytes)
         return ok
 
     def psums_fit_glb(self):

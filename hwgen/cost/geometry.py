@@ -23,8 +23,8 @@ def ceildiv(a, b):
 class Axis:
     """One direction (rows or columns) of a convolution with taps ``first`` to ``first + taps - 1``.
 
-    Only every ``step``-th input position is ever read: the greatest common divisor of stride and
-    dilation, or the stride if there is but one tap. Counting just these, from the one that the
+    Only every ``keep_every``-th input position is ever read: the greatest common divisor of stride
+    and dilation, or the stride if there is but one tap. Counting just these, from the one that the
     first tap of output 0 reads, the stride is ``u`` and the dilation ``d``.
     """
     first: int
@@ -33,20 +33,20 @@ class Axis:
     dilation: int
     pad: int
     size: int
-    limit: int = 1 << 16        # largest step
+    limit: int = 1 << 16        # largest keep_every
 
     @cached_property
-    def step(self):
-        step = gcd(self.stride, self.dilation) if self.taps > 1 else self.stride
-        return max(n for n in range(1, min(step, self.limit) + 1) if step % n == 0)
+    def keep_every(self):
+        most = gcd(self.stride, self.dilation) if self.taps > 1 else self.stride
+        return max(n for n in range(1, min(most, self.limit) + 1) if most % n == 0)
 
     @property
     def u(self):
-        return self.stride // self.step
+        return self.stride // self.keep_every
 
     @property
     def d(self):
-        return self.dilation // self.step if self.taps > 1 else 1
+        return self.dilation // self.keep_every if self.taps > 1 else 1
 
     def span(self, outputs):
         """Positions that ``outputs`` neighbouring outputs read; works on arrays too."""
@@ -56,10 +56,11 @@ class Axis:
         """``positions`` positions from the first tap of output ``first`` on, after the first
         ``skip`` of them: padding before, input index of the first real one, real ones, padding
         after."""
-        origin = first * self.stride + self.first * self.dilation - self.pad + skip * self.step
-        low = min(max(-(origin // self.step), 0), positions)
-        high = min(max((self.size - 1 - origin) // self.step + 1, low), positions)
-        return low, origin + low * self.step, high - low, positions - high
+        origin = first * self.stride + self.first * self.dilation - self.pad \
+            + skip * self.keep_every
+        low = min(max(-(origin // self.keep_every), 0), positions)
+        high = min(max((self.size - 1 - origin) // self.keep_every + 1, low), positions)
+        return low, origin + low * self.keep_every, high - low, positions - high
 
 
 @dataclass(frozen=True)

@@ -361,8 +361,9 @@ def _load(cost, x, tile, fold, alike):
     real_cols = _real(s, width, cols.count, tile.last_col, m["tile_cols"] * pool.v, pool.left)
     rounds = ceildiv(((tile.cols - 1) * s.u + (s.taps - 1) * s.d + 1) * q, word)
     shifted = shifted_tiles(layer, s, q, g, m["tile_cols"], cols.count, word)[0][tile.last_col]
-    words = np.maximum(ceildiv(((real_cols - 1) * s.step + 1) * g, word), 1)
-    skipped = np.maximum(real_cols - 1, 0) * (s.step - 1) * (CYCLES.load_skip + ceildiv(g, word))
+    words = np.maximum(ceildiv(((real_cols - 1) * s.keep_every + 1) * g, word), 1)
+    skipped = np.maximum(real_cols - 1, 0) * (s.keep_every - 1) \
+        * (CYCLES.load_skip + ceildiv(g, word))
     # Sets that begin at a group, and those that begin within one. Steps that do read it again.
     starts = g // np.gcd(layer.channels, g)
     misaligned_sets = 1 - ceildiv(layer.sets, starts) / layer.sets
@@ -374,7 +375,7 @@ def _load(cost, x, tile, fold, alike):
     repeats = tile.count * alike * x.reloads
     for share, dram_groups, pieces, by_words in (
             (1 - misaligned_sets, groups + again - aligned, ceildiv(g, q),
-             (g == q) & (s.step == 1)),
+             (g == q) & (s.keep_every == 1)),
             (misaligned_sets, within + again, ceildiv(g, q) + 1, False)):
         columns = width * (CYCLES.load_column + CYCLES.load_piece * (pieces - 1)) \
             + real_cols * CYCLES.load_read
@@ -395,8 +396,8 @@ def _real(axis, positions, tiles, last, stride, pad):
     def real(index):
         first = np.maximum(index * stride - pad, 0)
         origin = first * axis.stride + axis.first * axis.dilation - axis.pad
-        low = np.clip(ceildiv(-origin, axis.step), 0, positions)
-        return np.clip((axis.size - 1 - origin) // axis.step + 1, low, positions) - low
+        low = np.clip(ceildiv(-origin, axis.keep_every), 0, positions)
+        return np.clip((axis.size - 1 - origin) // axis.keep_every + 1, low, positions) - low
     if last:
         return real(tiles - 1)
     return (real(0) + np.maximum(tiles - 2, 0) * real(1)) / np.maximum(tiles - 1, 1)

@@ -256,17 +256,17 @@ class Loader:
             s = w.fold.s
             # Rows and columns that exist, at most the input's.
             cols = s.span(w.cols)
-            real_rows = np.minimum(w.rows, ceildiv(conv.x.shape[1], w.fold.r.step))
-            real_cols = np.minimum(cols, ceildiv(conv.x.shape[2], s.step))
-            row_words = ceildiv(real_cols * s.step * g, word) + (x.tiling[1].count > 1)
+            real_rows = np.minimum(w.rows, ceildiv(conv.x.shape[1], w.fold.r.keep_every))
+            real_cols = np.minimum(cols, ceildiv(conv.x.shape[2], s.keep_every))
+            row_words = ceildiv(real_cols * s.keep_every * g, word) + (x.tiling[1].count > 1)
             words = dram_groups * real_rows * row_words
             read = np.maximum(dram_groups * real_rows * np.maximum(row_words, row_read),
                               x.timing.cycles(words * word))
             split = sum(np.where((n % word != 0) & (word % n != 0), ceildiv(g, word), 0)
                         for n in (g, q))
             runs = np.maximum(ceildiv(g, q), ceildiv(g, word)) + split + misaligned_sets
-            by_runs = dram_groups * w.rows * cols * (runs + (s.step - 1) * ceildiv(g, word))
-            by_words = (g == q) & (s.step == 1) & ~misaligned_sets
+            by_runs = dram_groups * w.rows * cols * (runs + (s.keep_every - 1) * ceildiv(g, word))
+            by_words = (g == q) & (s.keep_every == 1) & ~misaligned_sets
             times = w.fold.alike * x.reloads
             aligned, offset = (times * np.maximum(read, np.where(
                 by_words, x.channel_groups * w.rows * n, by_runs))

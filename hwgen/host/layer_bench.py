@@ -66,7 +66,7 @@ class LayerBench:
     def bound(self):
         """Cycles in which the array holds work under the mapping with the fewest: no mapping onto
         this array avoids these MAC slots."""
-        return self.segment.estimate.slots
+        return self.segment.estimate.array_bound
 
     @property
     def active_pes(self):

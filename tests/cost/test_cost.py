@@ -111,8 +111,8 @@ def test_predicted_utilisation_and_traffic(name, shape, filters, kernel, options
     assert segment.macs / (segment.cycles * config.rows * config.cols) > least
     compulsory = layer.weight.size + np.prod(layer.x.shape) + np.prod(layer.y.shape)
     assert segment.estimate.bytes < most * compulsory
-    assert segment.macs <= segment.estimate.slots * config.rows * config.cols
-    assert segment.estimate.slots <= segment.cycles
+    assert segment.macs <= segment.estimate.array_bound * config.rows * config.cols
+    assert segment.estimate.array_bound <= segment.cycles
 
 
 def test_a_slow_memory_costs_cycles_and_gets_less_traffic(rng):

@@ -79,8 +79,8 @@ class Encoder:
         lpad, col, cols, rpad = axis.window(step.cols.a, tile.cols)
         if part.rows:
             read = {"addr": first * x.group_stride + part.row * x.row_stride + col * x.pixel,
-                    "keep_every_col": axis.step, "cols": (cols - 1) * axis.step + 1, "lpad": lpad,
-                    "rpad": rpad}
+                    "keep_every_col": axis.keep_every,
+                    "cols": (cols - 1) * axis.keep_every + 1, "lpad": lpad, "rpad": rpad}
         else:
             read = {"addr": 0, "keep_every_col": 1, "cols": tile.cols}
         return {

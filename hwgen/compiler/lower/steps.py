@@ -335,7 +335,8 @@ class Plan:
         before, row, rows, after = axis.window(step.rows.a, below - above, above)
         if step.fold.cols.window(step.cols.a, tile.cols)[2] == 0:       # nothing but padding
             before, rows, after = below - above, 0, 0
-        return above, list(_load_rows(len(self.sources), before, row, rows, after, axis.step))
+        return above, list(_load_rows(len(self.sources), before, row, rows, after,
+                                      axis.keep_every))
 
     # Blocks of psums.
 

@@ -77,7 +77,7 @@ def overview(title, nests):
             *(str(getattr(m, field)) for field in "qpet"),
             f"{m.tile_rows}x{m.tile_cols}", str(m.chunk), str(nest.pictures[0].active),
             f"{cost.cycles:,}", f"{100 * nest.share(cost.cycles):.1f}",
-            f"{100 * nest.share(cost.slots):.1f}", cost.bound,
+            f"{100 * nest.share(cost.array_bound):.1f}", cost.bound,
             f"{cost.bytes / 1e3:,.1f}", f"{cost.considered:,}")
     cycles = sum(nest.count * nest.estimate.cycles for nest in nests)
     macs = sum(nest.count * nest.macs for nest in nests)

@@ -252,8 +252,9 @@ class Nest:
         """Sentences: what limits the layer, what the rest is lost to, how it was chosen."""
         cost, pes = self.estimate, self.config.rows * self.config.cols
         yield (f"{cost.cycles:,} cycles predicted, {100 * self.share(cost.cycles):.1f} % of "
-               f"{pes} PEs; the slots of the array allow {cost.slots:,} "
-               f"({100 * self.share(cost.slots):.1f} %), those of this mapping {cost.array:,}")
+               f"{pes} PEs; the slots of the array allow {cost.array_bound:,} "
+               f"({100 * self.share(cost.array_bound):.1f} %), those of this mapping "
+               f"{cost.array:,}")
         busy = sorted(((getattr(cost, name), name) for name in _RESOURCES),
                       reverse=True)
         yield f"bound by {cost.bound}; " + ", ".join(
@@ -298,8 +299,8 @@ class Nest:
             "mapping": asdict(self.mapping), "estimate": asdict(self.estimate),
             "predicted_cycles": self.estimate.cycles,
             "utilisation": self.share(self.estimate.cycles), "bound_by": self.estimate.bound,
-            "array_bound_cycles": self.estimate.slots,
-            "array_bound_utilisation": self.share(self.estimate.slots),
+            "array_bound_cycles": self.estimate.array_bound,
+            "array_bound_utilisation": self.share(self.estimate.array_bound),
             "loops": [asdict(loop) for loop in self.loops],
             "storage": {place: {"used": used, "capacity": capacity, "what": what}
                         for place, (used, capacity, what) in self.storage.items()},
@@ -312,4 +313,4 @@ class Nest:
 
 
 _RESOURCES = [field.name for field in fields(Estimate) if field.type is int and field.name not in
-              ("cycles", "bytes", "considered", "slots")]
+              ("cycles", "bytes", "considered", "array_bound")]

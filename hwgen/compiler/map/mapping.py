@@ -91,7 +91,7 @@ class Estimate:
         Bytes moved to and from DRAM.
     considered : int
         Mappings that were evaluated.
-    slots : int
+    array_bound : int
         The bound: cycles in which the array holds work in the mapping with the fewest, were all
         else free. What it exceeds the MACs by, idle PEs and MACs that count for nothing, no mapping
         onto this array avoids.
@@ -116,7 +116,7 @@ class Estimate:
     startup: int
     bytes: int
     considered: int
-    slots: int
+    array_bound: int
     pooling: str = ""
     note: str = ""
 

@@ -142,7 +142,7 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
     tuples = _array_candidates(config, layer, folds, g)
     if tuples.size == 0:
         return None
-    slots = int(array_slots(config, layer, folds, *tuples).min())
+    array_bound = int(array_slots(config, layer, folds, *tuples).min())
     if fixed:
         tuples = given_mappings.candidates(config, layer, tuples, fixed)
     if tuples.size == 0:
@@ -186,9 +186,10 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
     mapping = Mapping(fold_r=r, fold_s=s, **{k: picked[k] for k in (
         "q", "p", "e", "t", "tile_rows", "tile_cols", "strips", "chunk", "buffers", "resident",
         "slots", "block_words", "tile_words")})
-    return mapping, Estimate(considered=considered, slots=slots, **{k: picked[k] for k in (
+    estimate = Estimate(considered=considered, array_bound=array_bound, **{k: picked[k] for k in (
         "cycles", "array", "refill", "ybus", "xbus", "filter", "compute", "loader", "drain",
         "dram_read", "dram_write", "dram", "serial", "startup", "bytes")})
+    return mapping, estimate
 
 
 def _cuts(rows):

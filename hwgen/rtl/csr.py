@@ -1,5 +1,7 @@
 """The control and status registers: an AXI4-Lite slave over :mod:`hwgen.isa.registers`."""
 
+import enum
+
 from amaranth import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
@@ -23,6 +25,21 @@ _SETTLE = 24 + _SLOTS        # cycles from the end to its report: the sweep's la
 _QUIET = 8                   # cycles for which the DMAs must be idle before the core is reset
 _RESET = 8                   # cycles of core reset
 _OKAY, _SLVERR = 0, 2
+
+
+class _State(enum.IntEnum):
+    """Where a program, or a soft reset, is."""
+    READY = 0
+    RUN = 1
+    SETTLE = 2
+    HALT = 3
+    RESET = 4
+
+
+class _ReadState(enum.IntEnum):
+    """A read of a register: the look-up takes a cycle or more."""
+    IDLE = 0
+    LOOK = 1
 
 
 class CSR(Block):
@@ -190,48 +207,49 @@ class CSR(Block):
         ending = Signal()
         timer = Signal(range(_SETTLE), reset_less=True)
 
-        with m.FSM() as fsm:
-            with m.State("Ready"):
+        state = Signal(_State)
+        with m.Switch(state):
+            with m.Case(_State.READY):
                 with m.If(reset):
-                    m.next = "Halt"
+                    m.d.sync += state.eq(_State.HALT)
                 with m.Elif(start & ~failed):
                     m.d.comb += starting.eq(1)
                     m.d.sync += [ended.eq(0), field("ERROR_CODE.CODE").eq(0)]
-                    m.next = "Run"
-            with m.State("Run"):
+                    m.d.sync += state.eq(_State.RUN)
+            with m.Case(_State.RUN):
                 m.d.sync += [timer.eq(0), failing.eq(self.error)]
                 with m.If(reset):
-                    m.next = "Halt"
+                    m.d.sync += state.eq(_State.HALT)
                 with m.Elif(self.error):
                     m.d.sync += [field("ERROR_CODE.CODE").eq(self.error_code),
                                  info.eq(self.error_info)]
-                    m.next = "Settle"
+                    m.d.sync += state.eq(_State.SETTLE)
                 with m.Elif(self.done):
-                    m.next = "Settle"
-            with m.State("Settle"):
+                    m.d.sync += state.eq(_State.SETTLE)
+            with m.Case(_State.SETTLE):
                 m.d.sync += timer.eq(timer + 1)
                 with m.If(reset):
-                    m.next = "Halt"
+                    m.d.sync += state.eq(_State.HALT)
                 with m.Elif(timer == _SETTLE - 1):
                     m.d.comb += ending.eq(1)
                     m.d.sync += [ended.eq(~failing), failed.eq(failing)]
-                    m.next = "Ready"
-            with m.State("Halt"):
+                    m.d.sync += state.eq(_State.READY)
+            with m.Case(_State.HALT):
                 m.d.sync += [ended.eq(0), failed.eq(0)]
                 m.d.sync += timer.eq(Mux(self.halt & self.dma_idle, timer + 1, 0))
                 with m.If(self.halt & (timer == _QUIET)):
                     m.d.sync += [timer.eq(0), self.core_reset.eq(1)]
-                    m.next = "Reset"
-            with m.State("Reset"):
+                    m.d.sync += state.eq(_State.RESET)
+            with m.Case(_State.RESET):
                 m.d.sync += timer.eq(timer + 1)
                 with m.If(timer == _RESET - 1):
                     m.d.sync += self.core_reset.eq(0)
-                    m.next = "Ready"
+                    m.d.sync += state.eq(_State.READY)
 
-        resetting = fsm.ongoing("Halt") | fsm.ongoing("Reset")
-        running, late = fsm.ongoing("Run"), fsm.ongoing("Settle") & (timer < _LATE)
+        resetting = (state == _State.HALT) | (state == _State.RESET)
+        running, late = (state == _State.RUN), (state == _State.SETTLE) & (timer < _LATE)
         m.d.comb += [
-            field("STATUS.BUSY").eq(fsm.ongoing("Run") | fsm.ongoing("Settle")),
+            field("STATUS.BUSY").eq((state == _State.RUN) | (state == _State.SETTLE)),
             field("STATUS.RESETTING").eq(resetting),
             self.busy.eq(field("STATUS.BUSY")),
         ]
@@ -310,15 +328,16 @@ class CSR(Block):
                 m.d.comb += found.eq(0)
 
         m.d.sync += self.axi_arready.eq(0)
-        with m.FSM():
-            with m.State("Idle"):
+        read_state = Signal(_ReadState)
+        with m.Switch(read_state):
+            with m.Case(_ReadState.IDLE):
                 m.d.sync += address.eq(self.axi_araddr[2:])
                 with m.If(self.axi_rready):
                     m.d.sync += self.axi_rvalid.eq(0)
                 with m.If(self.axi_arvalid & ~self.axi_rvalid):
                     m.d.sync += self.axi_arready.eq(1)
-                    m.next = "Look"
-            with m.State("Look"):
+                    m.d.sync += read_state.eq(_ReadState.LOOK)
+            with m.Case(_ReadState.LOOK):
                 with m.If(ready):
                     m.d.sync += [
                         self.axi_rvalid.eq(1),
@@ -327,4 +346,4 @@ class CSR(Block):
                     ]
                     with m.If(low):
                         m.d.sync += high.eq(count[32:])
-                    m.next = "Idle"
+                    m.d.sync += read_state.eq(_ReadState.IDLE)

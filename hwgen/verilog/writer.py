@@ -82,7 +82,7 @@ def _comment(text, indent):
 
 def _constants(module):
     return "".join(f"  localparam {_range(value.width, ' ')}{_name(name)} = "
-                   f"{value.width}'d{value.value};\n" for name, value in module.constants.items())
+                   f"{_number(value)};\n" for name, value in module.constants.items())
 
 
 def _registers(module):

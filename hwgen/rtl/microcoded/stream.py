@@ -3,6 +3,8 @@
 Ref: Arm IHI 0022, AMBA AXI Protocol Specification, A3 (handshake, bursts, 4 KiB rule).
 """
 
+import enum
+
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +14,13 @@ from ..parallel.dma import address_channel, burst_beats, constants
 __all__ = ["Stream"]
 
 _WORD_BITS = 2               # of the address within a bus word
+
+
+class _State(enum.IntEnum):
+    """The steps to a burst."""
+    IDLE = 0
+    ISSUE = 1
+    OPEN = 2
 
 
 class Stream(Block):
@@ -104,25 +113,26 @@ class Stream(Block):
             m.d.sync += self.axi_arvalid.eq(0)
         with m.If(self.axi_awready):
             m.d.sync += self.axi_awvalid.eq(0)
-        with m.FSM() as fsm:
-            with m.State("Idle"):
+        state = Signal(_State)
+        with m.Switch(state):
+            with m.Case(_State.IDLE):
                 m.d.comb += self.idle.eq(left == 0)
                 with m.If((left != 0) & ~self.halt):
                     m.d.sync += length.eq(burst_beats(config, position[:12 - _WORD_BITS], left))
-                    m.next = "Issue"
-            with m.State("Issue"):
+                    m.d.sync += state.eq(_State.ISSUE)
+            with m.Case(_State.ISSUE):
                 m.d.sync += [left.eq(left - length), beats.eq(length)]
                 m.d.sync += [self.axi_arvalid.eq(~writing), self.axi_awvalid.eq(writing)]
-                m.next = "Open"
-            with m.State("Open"):
+                m.d.sync += state.eq(_State.OPEN)
+            with m.Case(_State.OPEN):
                 with m.If(Mux(writing, answered, beat_in & self.axi_rlast)):
-                    m.next = "Idle"
+                    m.d.sync += state.eq(_State.IDLE)
         with m.If(self.read | self.write):
             m.d.sync += [left.eq(self.value), writing.eq(self.write)]
         address = Cat(Const(0, _WORD_BITS), position)
         m.d.comb += [
-            open_.eq(fsm.ongoing("Open")),
-            self.quiet.eq(~open_ & ~fsm.ongoing("Issue")),
+            open_.eq(state == _State.OPEN),
+            self.quiet.eq(~open_ & (state != _State.ISSUE)),
             self.axi_araddr.eq(address), self.axi_awaddr.eq(address),
             self.axi_arlen.eq(length - 1), self.axi_awlen.eq(length - 1),
         ]

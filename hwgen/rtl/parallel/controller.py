@@ -1,5 +1,7 @@
 """The controller: fetches a program, queues its commands, keeps the semaphores, ends or stops."""
 
+import enum
+
 from amaranth import Array, C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.memory import Memory
@@ -28,6 +30,17 @@ DEPTH = 4
 _WORDS = isa.COMMAND_BYTES // 8
 _SEMAPHORE_BITS = 6
 _QUIET = 8                   # cycles for which all must be idle before END ends
+
+
+class _State(enum.IntEnum):
+    """What the walk through the program does."""
+    READY = 0
+    DECODE = 1
+    BEGIN = 2
+    ROOM = 3
+    COPY = 4
+    DROP = 5
+    DRAIN = 6
 
 
 def _used_bits(queue):
@@ -164,17 +177,18 @@ class Controller(Block):
         with m.If(starting):
             m.d.sync += [index.eq(0), position.eq(0)]
 
-        with m.FSM() as fsm:
-            with m.State("Ready"):
+        state = Signal(_State)
+        with m.Switch(state):
+            with m.Case(_State.READY):
                 m.d.comb += starting.eq(self.start)
                 with m.If(self.start):
                     m.d.sync += [first.eq(1), fetching.eq(1)]
-                    m.next = "Decode"
-            with m.State("Decode"):
+                    m.d.sync += state.eq(_State.DECODE)
+            with m.Case(_State.DECODE):
                 with m.If(word_valid & first):
                     with m.If((opcode == isa.COMMANDS["BEGIN"].opcode) & (magic == isa.MAGIC)):
                         m.d.sync += first.eq(0)
-                        m.next = "Begin"
+                        m.d.sync += state.eq(_State.BEGIN)
                     with m.Else():
                         m.d.sync += [fault.eq(ErrorCode.MAGIC), fault_info.eq(magic)]
                 with m.Elif(word_valid):
@@ -183,22 +197,22 @@ class Controller(Block):
                             if command.queue in QUEUES:
                                 with m.Case(command.opcode):
                                     m.d.sync += queue.eq(QUEUES.index(command.queue))
-                                    m.next = "Room"
+                                    m.d.sync += state.eq(_State.ROOM)
                         with m.Case(isa.COMMANDS["END"].opcode):
                             m.d.sync += fetching.eq(0)
-                            m.next = "Drop"
+                            m.d.sync += state.eq(_State.DROP)
                         with m.Default():
                             m.d.sync += [fault.eq(ErrorCode.OPCODE), fault_info.eq(opcode)]
-            with m.State("Begin"):
+            with m.Case(_State.BEGIN):
                 m.d.comb += word_taken.eq(word_valid)
                 with m.If(word_valid & (position == 1) & (found_hash != self._config.hash)):
                     m.d.sync += [fault.eq(ErrorCode.HASH), fault_info.eq(found_hash)]
                 with m.If(word_valid & last_word):
-                    m.next = "Decode"
-            with m.State("Room"):        # the queue takes all of a command, or none of it
+                    m.d.sync += state.eq(_State.DECODE)
+            with m.Case(_State.ROOM):        # the queue takes all of a command, or none of it
                 with m.If(room):
-                    m.next = "Copy"
-            with m.State("Copy"):
+                    m.d.sync += state.eq(_State.COPY)
+            with m.Case(_State.COPY):
                 with m.If(word_valid & (queue == QUEUES.index("store"))
                           & (position == mode_lsb // 64)
                           & ~is_mode(mode, lambda mode: mode in modes)):
@@ -206,20 +220,20 @@ class Controller(Block):
                 m.d.comb += copying.eq(word_valid & ~self.halt)
                 m.d.comb += word_taken.eq(copying)
                 with m.If(copying & last_word):
-                    m.next = "Decode"
-            with m.State("Drop"):        # the rest of END, and what was fetched after it
+                    m.d.sync += state.eq(_State.DECODE)
+            with m.Case(_State.DROP):        # the rest of END, and what was fetched after it
                 m.d.comb += word_taken.eq(word_valid)
                 with m.If(fetch_idle & ~word_valid):
                     m.d.sync += quiet.eq(0)
-                    m.next = "Drain"
-            with m.State("Drain"):
+                    m.d.sync += state.eq(_State.DRAIN)
+            with m.Case(_State.DRAIN):
                 m.d.sync += quiet.eq(Mux(idle, quiet + 1, 0))
                 with m.If(idle & (quiet == _QUIET - 1) & ~self.halt & ~self.error):
                     m.d.comb += self.done.eq(1)
-                    m.next = "Ready"
+                    m.d.sync += state.eq(_State.READY)
 
-        m.d.comb += self.ending.eq(fsm.ongoing("Drop") | fsm.ongoing("Drain"))
-        running = ~fsm.ongoing("Ready") & ~self.halt
+        m.d.comb += self.ending.eq((state == _State.DROP) | (state == _State.DRAIN))
+        running = (state != _State.READY) & ~self.halt
         expired = self._watchdog(m, running, self.progress | word_taken | granted)
         m.d.comb += self.error.eq(1)
         with m.If(~running):

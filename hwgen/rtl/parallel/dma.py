@@ -3,6 +3,8 @@
 Ref: Arm IHI 0022, AMBA AXI Protocol Specification, A3 (handshake, bursts, 4 KiB rule).
 """
 
+import enum
+
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.memory import Memory
@@ -27,6 +29,13 @@ SEGMENT = data.StructLayout({"addr": 32, "size": 24})
 OUTSTANDING = 8
 
 _PAGE = 4096                 # bytes that no burst may straddle
+
+
+class _State(enum.IntEnum):
+    """The steps to a burst."""
+    CHOOSE = 0
+    CUT = 1
+    ISSUE = 2
 
 
 def words(config):
@@ -211,22 +220,23 @@ class ReadDma(Block):
         ]
         with m.If(self.axi_arready):
             m.d.sync += self.axi_arvalid.eq(0)
-        with m.FSM():
-            with m.State("Choose"):
+        state = Signal(_State)
+        with m.Switch(state):
+            with m.Case(_State.CHOOSE):
                 m.d.sync += [
                     client.eq(choice),
                     now.eq(data.ArrayLayout(left, 3)(Cat(lefts))[choice]),
                 ]
                 with m.If((wants[0] | wants[1] | wants[2]) & ~self.halt):
                     m.d.sync += turn.eq(choice == 1)
-                    m.next = "Cut"
-            with m.State("Cut"):
+                    m.d.sync += state.eq(_State.CUT)
+            with m.Case(_State.CUT):
                 position = now.address[:exact_log2(_PAGE) - word_bits]
                 m.d.sync += length.eq(burst_beats(config, position, now.beats))
-                m.next = "Issue"
-            with m.State("Issue"):
+                m.d.sync += state.eq(_State.ISSUE)
+            with m.Case(_State.ISSUE):
                 with m.If(self.halt):
-                    m.next = "Choose"
+                    m.d.sync += state.eq(_State.CHOOSE)
                 with m.Elif((outstanding != OUTSTANDING) & (~self.axi_arvalid | self.axi_arready)):
                     m.d.comb += issue.eq(1)
                     m.d.sync += [
@@ -234,7 +244,7 @@ class ReadDma(Block):
                         self.axi_araddr.eq(address),
                         self.axi_arlen.eq(length - 1),
                     ]
-                    m.next = "Choose"
+                    m.d.sync += state.eq(_State.CHOOSE)
         m.d.sync += outstanding.eq(outstanding + issue - ended)
         m.d.comb += self.idle.eq(outstanding == 0)
 

@@ -1,5 +1,7 @@
 """The loader: ifmaps from DRAM into the GLB, regrouped and padded, and parameters."""
 
+import enum
+
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -16,6 +18,14 @@ from .loader_requests import LoaderRequests
 from .loader_walk import LoaderWalk
 
 __all__ = ["Loader"]
+
+
+class _State(enum.IntEnum):
+    """What becomes of a command."""
+    IDLE = 0
+    PARAMS = 1
+    LOAD = 2
+    GIVE = 3
 
 
 class Loader(Block):
@@ -99,18 +109,19 @@ class Loader(Block):
             walk.word.eq(self.data.payload.data),
             walk.word_valid.eq(self.data.valid),
         ]
-        with m.FSM() as fsm:
-            with m.State("Idle"):
+        state = Signal(_State)
+        with m.Switch(state):
+            with m.Case(_State.IDLE):
                 m.d.sync += place.eq(params.dst << chunk_bits)
                 m.d.comb += self.take.valid.eq(self.command.valid)
                 with m.If(self.take.valid & self.take.ready):
                     m.d.comb += [requests.start.eq(1), addresses.prepare.eq(1)]
                     with m.If(is_params):
-                        m.next = "Params"
+                        m.d.sync += state.eq(_State.PARAMS)
                     with m.Else():
                         m.d.comb += walk.start.eq(1)
-                        m.next = "Load"
-            with m.State("Params"):
+                        m.d.sync += state.eq(_State.LOAD)
+            with m.Case(_State.PARAMS):
                 m.d.comb += [
                     self.params.valid.eq(self.data.valid),
                     self.data.ready.eq(self.params.ready),
@@ -118,16 +129,16 @@ class Loader(Block):
                 with m.If(self.data.valid & self.data.ready):
                     m.d.sync += place.eq(place + 1)
                     with m.If(self.data.payload.last):
-                        m.next = "Give"
-            with m.State("Load"):
+                        m.d.sync += state.eq(_State.GIVE)
+            with m.Case(_State.LOAD):
                 m.d.comb += self.data.ready.eq(walk.word_ready)
                 with m.If(~walk.busy & ~addresses.run.valid):
-                    m.next = "Give"
-            with m.State("Give"):
+                    m.d.sync += state.eq(_State.GIVE)
+            with m.Case(_State.GIVE):
                 m.d.comb += [
                     self.give.eq(load.signal),
                     self.command.ready.eq(1),
                 ]
-                m.next = "Idle"
-        m.d.comb += self.idle.eq(fsm.ongoing("Idle") & ~self.command.valid)
+                m.d.sync += state.eq(_State.IDLE)
+        m.d.comb += self.idle.eq((state == _State.IDLE) & ~self.command.valid)
         return m

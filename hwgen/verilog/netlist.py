@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 __all__ = ["Ref", "Part", "Word", "Const", "Op", "Assign", "If", "Case", "Process", "Net", "Memory",
-           "Instance", "Module", "Widths", "parse", "refs", "substitute", "is_temporary"]
+           "Instance", "Module", "Widths", "parse", "process_targets", "refs", "substitute",
+           "is_temporary", "target_names", "walk"]
 
 
 class Ref(NamedTuple):
@@ -122,7 +123,7 @@ class Module:
     def statements(self):
         """Every statement of every process, outer ones first."""
         for process in self.processes:
-            yield from _walk(process.body)
+            yield from walk(process.body)
 
     def values(self):
         """Every expression that is read, targets' addresses and pins among them.
@@ -202,7 +203,7 @@ class Module:
 
     def targets(self):
         """Names that an assignment or a process drives."""
-        found = {name for target, _ in self.assigns for name in _target_names(target)}
+        found = {name for target, _ in self.assigns for name in target_names(target)}
         for process in self.processes:
             found.update(process_targets(process))
         return found
@@ -210,25 +211,27 @@ class Module:
 
 def process_targets(process):
     """Names that a process assigns, in their order, each once."""
-    return dict.fromkeys(name for statement in _walk(process.body) if isinstance(statement, Assign)
-                         for name in _target_names(statement.target))
+    return dict.fromkeys(name for statement in walk(process.body) if isinstance(statement, Assign)
+                         for name in target_names(statement.target))
 
 
-def _target_names(target):
+def target_names(target):
+    """The nets or memories that an assignment's target names."""
     if isinstance(target, Op):
-        return [name for part in target.args for name in _target_names(part)]
+        return [name for part in target.args for name in target_names(part)]
     return [target[0]]
 
 
-def _walk(body):
+def walk(body):
+    """Every statement of a block, outer ones first."""
     for statement in body:
         yield statement
         if isinstance(statement, If):
-            yield from _walk(statement.then)
-            yield from _walk(statement.other)
+            yield from walk(statement.then)
+            yield from walk(statement.other)
         elif isinstance(statement, Case):
             for _, inside in statement.items:
-                yield from _walk(inside)
+                yield from walk(inside)
 
 
 def is_temporary(name):
@@ -372,7 +375,7 @@ class Widths:
 
 _TOKEN = re.compile(r"""
     "(?:[^"\\]|\\.)*" | \d*'s?[bdh][0-9a-fxz?_]+ | \$signed\b | \$clog2\b
-    | \\\S+\  | [A-Za-z_$][\w$]* | \d+ | <<< | >>> | << | >> | [=!<>]= | && | \|\| | \+: | \(\*
+    | \\\S+ | [A-Za-z_$][\w$]* | \d+ | <<< | >>> | << | >> | [=!<>]= | && | \|\| | \+: | \(\*
     | \*\) | [^\s]
     """, re.X)
 _INITIAL = re.compile(r"^  initial begin\n((?:    \S+ *\[\d+\] = \S+;\n)+)  end\n", re.M)
@@ -431,7 +434,7 @@ class _Reader:
     def _name(self):
         token = self._next()
         if token[0] == "\\":
-            return token[1:-1]
+            return token[1:]
         if not (token[0].isalpha() or token[0] in "_$"):
             self._at -= 1
             self._expect("a name")

@@ -105,6 +105,15 @@ def test_what_is_written_is_read_again(small):
             net.name: (net.width, net.direction, net.register) for net in module.nets.values()}
 
 
+def test_an_escaped_name_at_the_end_of_a_line():
+    parts = ", ".join(f"\\event [{bit}]" for bit in range(8)) + ", " + ", ".join(["\\event "] * 20)
+    text = ("module m(event, y);\n  input [7:0] \\event ;\n  output [167:0] y;\n"
+            f"  assign y = {{ {parts} }};\nendmodule\n").replace("m(event", "m(\\event ")
+    module = parse(text)["m"]
+    assert parse(write(module))["m"].assigns == module.assigns
+    assert "\\event,\n" in write(module).replace(" ,", ",")
+
+
 @pytest.mark.parametrize("text", ["  force x = y;\n", "  assign y = x @ y;\n"])
 def test_the_unknown_is_refused(text):
     with pytest.raises(ValueError, match="Verilog that hwgen does not read"):

@@ -384,3 +384,50 @@ def test_operands_are_as_wide_as_their_operation():
   assign y = { 3'h0, a[3:0] + 1'h1, b == 4'h3 };
 """) == """  wire [8:0] sum = {1'd0, a} + {8'd0, en};
   assign y = {3'd0, a[3:0] + 4'd1, b == 8'd3};""".replace("{1'd0,", "{1'b0,")
+
+
+def test_combinational_blocks_of_the_same_conditions():
+    """``q`` and ``r`` are joined; ``s`` depends on ``q``, by way of ``t``."""
+    text = _after(passes.merge_combinational, r"""
+  reg q, r, s;
+  wire t;
+  assign t = q & a[0];
+  always @* begin
+    q = 1'h0;
+    if (en) begin
+      q = a[1];
+    end
+  end
+  always @* begin
+    r = 1'h1;
+    if (en) begin
+      r = a[2];
+    end
+  end
+  always @* begin
+    s = 1'h0;
+    if (en) begin
+      s = t;
+    end
+  end
+""")
+    assert text[text.index("  always"):text.index("  initial")] == """\
+  always @* begin
+    if (start_comb) begin end
+    q = 1'b0;
+    r = 1'b1;
+    if (en) begin
+      q = a[1];
+      r = a[2];
+    end
+  end
+
+  always @* begin
+    if (start_comb) begin end
+    s = 1'b0;
+    if (en) begin
+      s = t;
+    end
+  end
+
+"""

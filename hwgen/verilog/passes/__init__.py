@@ -5,7 +5,7 @@ from .fields import name_fields
 from .fold import fold
 from .inline import inline
 from .joins import join_parts
-from .merge import merge_clocked
+from .merge import merge_clocked, merge_combinational
 from .names import plain_names
 from .narrow import narrow
 from .registers import clock_registers, name_registers
@@ -17,9 +17,11 @@ from .temporaries import name_temporaries
 __all__ = ["PASSES", "run"]
 
 #: The passes, in their order.
-PASSES = (name_registers, clock_registers, join_parts, fold, share, name_fields, drop_unread,
-          narrow, merge_clocked, share, inline, share, fold, drop_empty_branches, name_states,
-          name_temporaries, mark_unused, plain_names, size_operands, order)
+PASSES = (
+    name_registers, clock_registers, join_parts, fold, share, name_fields, drop_unread, narrow,
+    merge_clocked, merge_combinational, share, inline, share, fold, drop_empty_branches,
+    name_states, name_temporaries, mark_unused, plain_names, size_operands, order,
+)
 
 
 def run(module):

@@ -1,8 +1,8 @@
-"""Registers that change under the same conditions share a clocked block."""
+"""What changes under the same conditions shares a block."""
 
-from ..netlist import Assign, Const, If, Word
+from ..netlist import Assign, Const, If, Word, process_targets, refs, target_names, walk
 
-__all__ = ["merge_clocked"]
+__all__ = ["merge_clocked", "merge_combinational"]
 
 
 def merge_clocked(module):
@@ -28,6 +28,75 @@ def merge_clocked(module):
             groups.append((process, keys))
             merged.append(process)
     module.processes = merged
+
+
+def merge_combinational(module):
+    """Join the combinational blocks that decide on the same conditions.
+
+    Only where neither block reads what the other assigns, not even by way of other nets: a joined
+    block would be in a circle with itself.
+    """
+    sources = _sources(module)
+    merged, groups = [], []
+    for process in module.processes:
+        if process.clock is not None:
+            merged.append(process)
+            continue
+        keys, targets = _decisions(process.body), set(process_targets(process))
+        before = _cone(process, sources)
+        for group, decisions, assigned, cone in groups:
+            if keys & decisions and not targets & cone and not assigned & before:
+                _merge(group.body, process.body)
+                decisions |= keys
+                assigned |= targets
+                cone |= before
+                break
+        else:
+            groups.append((process, keys, targets, before))
+            merged.append(process)
+    module.processes = merged
+
+
+def _sources(module):
+    """The nets that each net depends on in the same cycle, at once."""
+    sources = {}
+    for target, value in module.assigns:
+        for name in target_names(target):
+            sources.setdefault(name, set()).update(refs(value))
+    for process in module.processes:
+        if process.clock is None:
+            reads = _reads(process.body)
+            for name in process_targets(process):
+                sources.setdefault(name, set()).update(reads)
+    driven = {*sources, *module.ports, *(net.name for net in module.nets.values() if net.register)}
+    for instance in module.instances:       # any output may depend on any input
+        names = {name for value in instance.pins.values() for name in refs(value)}
+        for name in names - driven:
+            sources.setdefault(name, set()).update(names)
+    return sources
+
+
+def _reads(body):
+    found = set()
+    for statement in walk(body):
+        if isinstance(statement, Assign):
+            found.update(refs(statement.value))
+        elif isinstance(statement, If):
+            found.update(refs(statement.condition))
+        else:
+            found.update(refs(statement.subject))
+    return found
+
+
+def _cone(process, sources):
+    """All nets that a block depends on in the same cycle."""
+    cone, waiting = set(), [*_reads(process.body)]
+    while waiting:
+        name = waiting.pop()
+        if name not in cone:
+            cone.add(name)
+            waiting += sources.get(name, ())
+    return cone
 
 
 def _has_memory(body):

@@ -22,6 +22,8 @@ def plain_names(module):
             continue
         stem = name.removesuffix("$next")
         plain = re.sub(r"\W+", "__", re.sub(r"^[$_]+|\$\d+(?=$|\.)", "", stem)) or "net"
+        if plain[0].isdigit():
+            plain = f"_{plain}"
         if stem != name:
             plain += "_next"
         unique, number = plain, 2

@@ -80,8 +80,10 @@ class Loader(Block):
     def body(self, platform):
         m = Module()
         config = self._config
-        load = data.View(layout("LOAD"), self.command.payload)
-        params = data.View(layout("PARAMS"), self.command.payload)
+        load = Signal(layout("LOAD"))
+        m.d.comb += load.eq(self.command.payload)
+        params = Signal(layout("PARAMS"))
+        m.d.comb += params.eq(self.command.payload)
         is_params = load.opcode == isa.COMMANDS["PARAMS"].opcode
 
         m.submodules.requests = requests = LoaderRequests(config)

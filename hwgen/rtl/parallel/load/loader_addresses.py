@@ -1,7 +1,7 @@
 """The GLB addresses of runs."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from .... import isa
@@ -42,7 +42,8 @@ class LoaderAddresses(Block):
     def body(self, platform):
         m = Module()
         config = self._config
-        load = data.View(layout("LOAD"), self.command)
+        load = Signal(layout("LOAD"))
+        m.d.comb += load.eq(self.command)
         start = [Signal(GLB_ADDRESS, name=f"start_{level.name.lower()}", reset_less=True)
                  for level in Level]
         base = [Signal(GLB_ADDRESS, name=f"base_{level.name.lower()}", reset_less=True)

@@ -1,7 +1,7 @@
 """Moves the bytes of a run into place."""
 
 from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -41,7 +41,8 @@ class LoaderMover(Block):
     def body(self, platform):
         m = Module()
         n = self._config.bus_bytes
-        load = data.View(layout("LOAD"), self.command)
+        load = Signal(layout("LOAD"))
+        m.d.comb += load.eq(self.command)
         now, out = self.plan.payload, self.run.payload
         free = Signal()                              # the output register is
         move = Signal()

@@ -1,7 +1,7 @@
 """What the loader asks of DRAM."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -38,7 +38,8 @@ class LoaderRequests(Block):
 
     def body(self, platform):
         m = Module()
-        load = data.View(layout("LOAD"), self.command)
+        load = Signal(layout("LOAD"))
+        m.d.comb += load.eq(self.command)
         is_load = load.opcode == isa.COMMANDS["LOAD"].opcode
         n = self._config.bus_bytes
         word_bits = exact_log2(n)

@@ -1,7 +1,6 @@
 """Columns of a row."""
 
 from amaranth import Module, Mux, Signal, signed
-from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -47,7 +46,8 @@ class WalkColumns(Block):
 
     def body(self, platform):
         m = Module()
-        load = data.View(layout("LOAD"), self.command)
+        load = Signal(layout("LOAD"))
+        m.d.comb += load.eq(self.command)
         run, row, column = self.run, self.row, self.column
         part = Signal(Part, reset_less=True)
         whole = load.row_is_contiguous

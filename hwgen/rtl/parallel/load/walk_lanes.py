@@ -46,7 +46,8 @@ class WalkLanes(Block):
 
     def body(self, platform):
         m = Module()
-        load = data.View(layout("LOAD"), self.command)
+        load = Signal(layout("LOAD"))
+        m.d.comb += load.eq(self.command)
         bits = self._word_bits
         # Of a group's start: bytes that its channel group takes of it, less one, and lane; and how
         # one comes there from the start of the group before.

@@ -1,7 +1,6 @@
 """Groups and rows of a LOAD."""
 
 from amaranth import Module, Signal
-from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from .... import isa
@@ -45,7 +44,8 @@ class WalkRows(Block):
 
     def body(self, platform):
         m = Module()
-        load = data.View(layout("LOAD"), self.command)
+        load = Signal(layout("LOAD"))
+        m.d.comb += load.eq(self.command)
         row = self.row
         groups = Signal(16, reset_less=True)         # to come after this one
         part = Signal(Part, reset_less=True)

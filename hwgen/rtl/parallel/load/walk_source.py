@@ -1,7 +1,6 @@
 """The byte of the source word at which a run begins."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -45,7 +44,8 @@ class WalkSource(Block):
 
     def body(self, platform):
         m = Module()
-        load = data.View(layout("LOAD"), self.command)
+        load = Signal(layout("LOAD"))
+        m.d.comb += load.eq(self.command)
         byte = Signal(self._word_bits, reset_less=True)
         row_byte = Signal(self._word_bits, reset_less=True)
         next_row_byte = Signal(self._word_bits)

@@ -1,7 +1,7 @@
 """The drain: reads finished psums from the GLB, through the output stage, to the write DMA."""
 
-from amaranth import Module
-from amaranth.lib import data, stream
+from amaranth import Module, Signal
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...block import Block
@@ -105,7 +105,8 @@ class Drain(Block):
     def body(self, platform):
         m = Module()
         config = self._config
-        store = data.View(command.layout("STORE"), self.command.payload)
+        store = Signal(command.layout("STORE"))
+        m.d.comb += store.eq(self.command.payload)
         m.submodules.control = control = DrainControl(config)
         m.submodules.rows = rows = DrainRows(config)
         m.submodules.columns = columns = DrainColumns(config)

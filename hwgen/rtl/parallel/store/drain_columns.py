@@ -1,7 +1,7 @@
 """Output columns of a STORE, and the psum columns of their windows."""
 
 from amaranth import Module, Mux, Signal, signed
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from .... import isa
@@ -35,7 +35,8 @@ class DrainColumns(Block):
 
     def body(self, platform):
         m = Module()
-        store = data.View(layout("STORE"), self.command)
+        store = Signal(layout("STORE"))
+        m.d.comb += store.eq(self.command)
         now = Signal(WINDOW_COLUMNS, reset_less=True)
         # Of the window after that: its first column while that is before the block, then 0 or more;
         # the block's columns from there on; its address within a strip.

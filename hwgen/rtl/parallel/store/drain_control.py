@@ -1,7 +1,8 @@
 """Begins and ends the commands of the drain."""
 
+import enum
+
 from amaranth import Module, Signal
-from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from ...block import Block
@@ -14,6 +15,14 @@ __all__ = ["DrainControl"]
 
 #: Cycles for which a psum that has arrived needs the settings.
 _THROUGH = Parameters.LATENCY + Requant.LATENCY
+
+
+class _State(enum.IntEnum):
+    """What becomes of a command."""
+    IDLE = 0
+    START = 1
+    READ = 2
+    FINISH = 3
 
 
 class DrainControl(Block):
@@ -68,7 +77,8 @@ class DrainControl(Block):
 
     def body(self, platform):
         m = Module()
-        store = data.View(command.layout("STORE"), self.command.payload)
+        store = Signal(command.layout("STORE"))
+        m.d.comb += store.eq(self.command.payload)
         self._settings(m, store)
 
         # The last psum to arrive goes through the output stage.
@@ -80,28 +90,29 @@ class DrainControl(Block):
 
         written = self.drained & self.write_idle
         m.d.sync += [self.give.eq(0), self.give_written.eq(0)]
-        with m.FSM():
-            with m.State("Idle"):
+        state = Signal(_State)
+        with m.Switch(state):
+            with m.Case(_State.IDLE):
                 m.d.comb += [
                     self.take.valid.eq(self.command.valid),
                     self.take.payload.eq(store.wait),
                     self.idle.eq(self.drained),
                 ]
                 with m.If(self.take.valid & self.take.ready):
-                    m.next = "Start"
-            with m.State("Start"):
+                    m.d.sync += state.eq(_State.START)
+            with m.Case(_State.START):
                 with m.If(through == 0):
                     m.d.comb += self.start.eq(1)
-                    m.next = "Read"
-            with m.State("Read"):
+                    m.d.sync += state.eq(_State.READ)
+            with m.Case(_State.READ):
                 with m.If(self.all_arrived):
                     m.d.sync += self.give.eq(store.signal)
-                    m.next = "Finish"
-            with m.State("Finish"):
+                    m.d.sync += state.eq(_State.FINISH)
+            with m.Case(_State.FINISH):
                 with m.If(self.segments_done & ((store.signal_written == 0) | written)):
                     m.d.sync += self.give_written.eq(store.signal_written)
                     m.d.comb += self.command.ready.eq(1)
-                    m.next = "Idle"
+                    m.d.sync += state.eq(_State.IDLE)
         return m
 
     def _settings(self, m, store):

@@ -60,7 +60,8 @@ class DrainParameters(Block):
     def body(self, platform):
         m = Module()
         config, tag = self._config, self.tag
-        store = data.View(layout("STORE"), self.command)
+        store = Signal(layout("STORE"))
+        m.d.comb += store.eq(self.command)
         word = range(config.params_depth // config.lanes)
 
         # Back to the group's first at the end of a column, on to the next group's at its own.

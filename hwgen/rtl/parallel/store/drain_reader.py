@@ -1,7 +1,7 @@
 """Reads the psum words of each window."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
@@ -70,7 +70,8 @@ class DrainReader(Block):
 
     def body(self, platform):
         m = Module()
-        store = data.View(layout("STORE"), self.command)
+        store = Signal(layout("STORE"))
+        m.d.comb += store.eq(self.command)
         m.submodules.requests = requests = DrainRequests()
         connect(m, requests.read, flipped(self.read))
         active = Signal()                          # a window is being read
@@ -145,7 +146,9 @@ class DrainReader(Block):
             tag.last_word.eq(last_word),
             tag.last_of_group.eq(last_word & last_window & current_row.last_of_group),
         ]
-        base, offset, total = Signal(16), Signal(16), Signal(16)
+        base = Signal(16)
+        offset = Signal(16)
+        total = Signal(16)
         advance = Signal()
         m.d.comb += [
             total.eq(base + offset),

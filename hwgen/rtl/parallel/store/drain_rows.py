@@ -1,7 +1,9 @@
 """Output rows of a STORE, and the psum rows of their windows."""
 
+import enum
+
 from amaranth import Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from .... import isa
@@ -10,6 +12,13 @@ from ...common.command import layout
 from .windows import WINDOW_ROWS
 
 __all__ = ["DrainRows", "smaller"]
+
+
+class _State(enum.IntEnum):
+    """Where the walk of the windows is."""
+    IDLE = 0
+    GROUP = 1
+    ROW = 2
 
 
 def smaller(window, block):
@@ -43,7 +52,8 @@ class DrainRows(Block):
 
     def body(self, platform):
         m = Module()
-        store = data.View(layout("STORE"), self.command)
+        store = Signal(layout("STORE"))
+        m.d.comb += store.eq(self.command)
         strip = Signal(16, reset_less=True)
         bank = Signal(5, reset_less=True)
         first_bank = Signal(5, reset_less=True)
@@ -61,8 +71,9 @@ class DrainRows(Block):
             row.last_bank.eq(last_bank), row.count.eq(smaller(reach, left)),
             row.last_of_group.eq(rows_left == 1),
         ]
-        with m.FSM():
-            with m.State("Idle"):
+        state = Signal(_State)
+        with m.Switch(state):
+            with m.Case(_State.IDLE):
                 m.d.comb += self.done.eq(1)
                 m.d.sync += [
                     groups.eq(store.groups),
@@ -70,8 +81,8 @@ class DrainRows(Block):
                     last_bank.eq(store.bank + store.e - 1),
                 ]
                 with m.If(self.start):
-                    m.next = "Group"
-            with m.State("Group"):
+                    m.d.sync += state.eq(_State.GROUP)
+            with m.Case(_State.GROUP):
                 m.d.sync += [
                     strip.eq(store.psum),
                     bank.eq(first_bank),
@@ -81,8 +92,8 @@ class DrainRows(Block):
                     left.eq(store.psum_rows - 1),
                     rows_left.eq(store.out_rows),
                 ]
-                m.next = "Row"
-            with m.State("Row"):
+                m.d.sync += state.eq(_State.ROW)
+            with m.Case(_State.ROW):
                 with m.If(ahead != 0):
                     m.d.sync += ahead.eq(ahead - 1)
                     with m.If(above != 0):
@@ -101,7 +112,7 @@ class DrainRows(Block):
                                 first_bank.eq(first_bank + store.e),
                                 last_bank.eq(last_bank + store.e),
                             ]
-                            m.next = "Group"
+                            m.d.sync += state.eq(_State.GROUP)
                             with m.If(groups == 1):
-                                m.next = "Idle"
+                                m.d.sync += state.eq(_State.IDLE)
         return m

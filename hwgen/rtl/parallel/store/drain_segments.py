@@ -1,7 +1,7 @@
 """Where in DRAM the outputs go."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from .... import isa
@@ -36,7 +36,8 @@ class DrainSegments(Block):
 
     def body(self, platform):
         m = Module()
-        store = data.View(layout("STORE"), self.command)
+        store = Signal(layout("STORE"))
+        m.d.comb += store.eq(self.command)
         rows = Signal(14, reset_less=True)         # output rows to announce, of the group
         groups = Signal(6, reset_less=True)        # filter groups, with this one
         addr = self.segment.p.addr

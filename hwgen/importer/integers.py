@@ -17,6 +17,7 @@ __all__ = ["exact_integers"]
 _CONVOLUTIONS = ("Conv", "FusedConv")
 _MATRICES = ("Gemm", "FusedGemm", "MatMul", "FusedMatMul")
 _BETWEEN = POINTWISE | MOVES | {"MaxPool", "GlobalMaxPool"}
+_SHAPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _BLOCKS = 64            # of weights with scales of their own, along the input channels
 
 
@@ -71,6 +72,11 @@ class _Product:
         if node.op not in _CONVOLUTIONS + _MATRICES or not _codes_behind(graph, node.outputs[0]):
             return None
         x, w = (graph.producer.get(node.input(k)) for k in range(2))
+        moves = []
+        while x is not None and x.op in _SHAPING and \
+                all(name in graph.constants for name in x.inputs[1:]):
+            moves.append(x)
+            x = graph.producer.get(x.input(0))
         if any(n is None or n.op != "DequantizeLinear" for n in (x, w)):
             return None
         codes, zero, step = x.input(0), self._value(x, 2), self._value(x, 1)
@@ -82,7 +88,9 @@ class _Product:
                 not self._plain():
             return None
         self.zero = np.zeros((), kind) if zero is None else zero.reshape(())
-        self.channels = 1 if node.op in _CONVOLUTIONS else len(graph.values[codes][0]) - 1
+        self.channels = 1 if node.op in _CONVOLUTIONS else len(graph.values[node.input(0)][0]) - 1
+        for move in reversed(moves):    # of codes in place of float values
+            codes = self._add(move.op, codes, *move.inputs[1:], **move.attributes)
         value = None
         for start, weight, scale in blocks:
             part = codes

@@ -110,6 +110,8 @@ def deviations(model, network, inputs, values):
 def in_float(model):
     """How many layers a session without options computes in float, of those that are integer
     layers where int8 activations stay int8."""
-    own = sum(node.op in INTEGER for node in model.graph.nodes)
+    def integer(op):
+        return op in INTEGER or op.startswith("QLinear")
+    own = sum(integer(node.op) for node in model.graph.nodes)
     made = optimised(model.plain, integers=False)
-    return max(0, own - sum(node.op_type in INTEGER for node in made.graph.node))
+    return max(0, own - sum(integer(node.op_type) for node in made.graph.node))

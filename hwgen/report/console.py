@@ -116,7 +116,7 @@ class Report:
             largest = max((one.largest for one in outputs), default=0)
             why = f"it computes {floats} of these integer layers in float"
             if not floats:
-                why = "it saturates sums of products on this processor (docs/numerics.md)"
+                why = "it saturates sums of products here (docs/reference/numerics.md)"
             yield (f"against ONNX Runtime without options: {differing:,} of {count:,} output "
                    f"values differ, by {largest:.6g} at most; {why}")
         for one in layers:

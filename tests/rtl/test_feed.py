@@ -3,7 +3,7 @@
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.parallel.feed import Feed
+from hwgen.rtl.parallel.feed.feed import Feed
 from sim.runner import SIMULATORS, each_test, run_block
 
 

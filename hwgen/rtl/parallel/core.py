@@ -9,7 +9,7 @@ from .array.array_row import Cause
 from .array.pe_array import Array
 from .controller import Controller
 from .dma import ReadDma, WriteDma
-from .feed import Feed
+from .feed.feed import Feed
 from .filter_distributor import FilterDistributor
 from .glb.glb_bank import GlobalBuffer
 from .glb.psum_controller import PsumController

@@ -1,0 +1,1 @@
+"""From ifmap words in the GLB to the messages of the Y-bus."""

@@ -1,4 +1,4 @@
-"""The cost model against the commands it speaks of, and against what the brief expects of it."""
+"""The cost model against the commands it speaks of, and what it promises of known layers."""
 
 from dataclasses import replace
 

@@ -5,7 +5,7 @@ they are used, so that ``import hwgen`` takes no time; everything else is in the
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -24,12 +24,12 @@ _HOMES = {"Config": "config", "HwgenError": "errors", "SimulationError": "host.d
           "Report": "report.console", "quantise": "quantisation"}
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f".{_HOMES.get(name, 'api')}", __name__), name)
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return [*globals(), *__all__]

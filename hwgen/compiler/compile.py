@@ -88,11 +88,11 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
             program += codes[i].assemble([roots[x.root] + x.offset for x in job.sources],
                                          roots[job.y.root] + job.y.offset, data)
             image[data:data + len(codes[i].data)] = codes[i].data
-        program = b"".join([*program, pack("END")])
-        image[at:at + len(program)] = program
+        commands = b"".join([*program, pack("END")])
+        image[at:at + len(commands)] = commands
         segments += [Segment(
             job.layers[0].name, job.layers, tuple(dict.fromkeys(x.name for x in job.sources)),
-            job.y.name, at, len(program), job.macs, job.layer, job.mapping, job.estimate,
+            job.y.name, at, len(commands), job.macs, job.layer, job.mapping, job.estimate,
             joined=n > 0) for n, job in enumerate(jobs[i] for i in run)]
     tensors = {name: replace(place, offset=roots[place.root] + place.offset)
                for name, place in planner.places.items()}

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..config import Config
 from ..cost.geometry import MachineLayer
+from .layout.dram import Placement
 from .map.mapping import Estimate, Mapping
 
 __all__ = ["Program", "Segment"]
@@ -44,7 +47,7 @@ class Segment:
     """
     name: str
     layers: tuple
-    inputs: tuple
+    inputs: tuple[str, ...]
     y: str
     offset: int
     size: int
@@ -55,7 +58,7 @@ class Segment:
     joined: bool = False
 
     @property
-    def cycles(self):
+    def cycles(self) -> int:
         """Cycles that the cost model predicts."""
         return self.estimate.cycles
 
@@ -88,13 +91,13 @@ class Program:
     config: Config
     image: bytes
     memory_bytes: int
-    segments: tuple
-    tensors: dict
+    segments: tuple[Segment, ...]
+    tensors: dict[str, Placement]
 
     @property
-    def runs(self):
+    def runs(self) -> list[list[Segment]]:
         """The segments by program: a list for each, in the order in which they are to run."""
-        runs = []
+        runs: list[list[Segment]] = []
         for segment in self.segments:
             if segment.joined:
                 runs[-1].append(segment)
@@ -102,7 +105,7 @@ class Program:
                 runs.append([segment])
         return runs
 
-    def pack(self, name, array):
+    def pack(self, name: str, array: np.ndarray) -> bytes:
         """The bytes of tensor ``name`` for DRAM at ``tensors[name].offset``.
 
         ``array`` has the tensor's shape ``(C, H, W)`` and type; anything else raises
@@ -110,7 +113,7 @@ class Program:
         """
         return self.tensors[name].pack(array)
 
-    def unpack(self, name, data):
+    def unpack(self, name: str, data: bytes) -> np.ndarray:
         """The array ``(C, H, W)`` of tensor ``name`` from the ``tensors[name].size`` bytes of
         DRAM at ``tensors[name].offset``."""
         return self.tensors[name].unpack(data)

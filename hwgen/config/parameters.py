@@ -9,7 +9,9 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any, Self
 
 from ..errors import HwgenError
 from ..machines import machine_of, machines
@@ -17,11 +19,11 @@ from ..machines import machine_of, machines
 __all__ = ["Config", "LIMITS", "param_words"]
 
 
-def _clog2(n):
+def _clog2(n: int) -> int:
     return (n - 1).bit_length()
 
 
-def param_words(lanes, params_depth, tables):
+def param_words(lanes: int, params_depth: int, tables: bool) -> tuple[int, ...]:
     """Words of each lane's parameter memory; the first lanes have tables, 4 at most."""
     words, table_lanes = params_depth // lanes, (min(lanes, 4) if tables else 0)
     return (max(words, 256),) * table_lanes + (words,) * (lanes - table_lanes)
@@ -103,12 +105,13 @@ class Config:
     machine: str = "parallel"
     clock_mhz: int = 200
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if type(value) is not field.type:
+            kind: Any = field.type
+            if type(value) is not kind:
                 raise HwgenError(f"{field.name} = {value!r} is of type {type(value).__name__}; "
-                                 f"it must be of type {field.type.__name__}.")
+                                 f"it must be of type {kind.__name__}.")
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", self.name):
             raise HwgenError(f"name = {self.name!r} is not allowed: use a letter, then up to 63 "
                              f"letters, digits, '_' or '-'.")
@@ -139,12 +142,12 @@ class Config:
                              f"{max(self.bank_depth, 0)} words of {self.bank_bits} bits; between "
                              f"32 and 32768 are allowed: change glb_kib, lanes or params_depth.")
 
-    def _range(self, name, low, high):
+    def _range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
         if not low <= value <= high:
             raise HwgenError(f"{name} = {value} is out of range: {low} to {high} are allowed.")
 
-    def _choice(self, name, allowed):
+    def _choice(self, name: str, allowed: Collection) -> None:
         value = getattr(self, name)
         if value not in allowed:
             raise HwgenError(f"{name} = {value} is not allowed: choose one of "
@@ -153,77 +156,77 @@ class Config:
     # Derived sizes.
 
     @property
-    def bus_bytes(self):
+    def bus_bytes(self) -> int:
         """Bytes of a bus word: an AXI beat, an ifmap word of the GLB, a Y-bus word."""
         return self.bus_bits // 8
 
     @property
-    def bank_bits(self):
+    def bank_bits(self) -> int:
         """Width of a GLB bank, in bits: ``lanes`` psums."""
         return 32 * self.lanes
 
     @property
-    def table_lanes(self):
+    def table_lanes(self) -> int:
         """Lanes that look values up in tables: results a cycle of elementwise layers."""
         return min(self.lanes, 4) if self.tables else 0
 
     @property
-    def param_words(self):
+    def param_words(self) -> tuple[int, ...]:
         """Words of each lane's parameter memory, 8 bytes each: one for each of its channels, and
         256 at least if it has tables."""
         return param_words(self.lanes, self.params_depth, self.tables)
 
     @property
-    def params_bytes(self):
+    def params_bytes(self) -> int:
         """Size of the parameter memory of all lanes."""
         return 8 * sum(self.param_words)
 
     @property
-    def bank_depth(self):
+    def bank_depth(self) -> int:
         """Words of a GLB bank."""
         return machine_of(self).bank_depth(self)
 
     @property
-    def subwords(self):
+    def subwords(self) -> int:
         """Ifmap words in a word of a GLB bank."""
         return self.bank_bits // self.bus_bits
 
     @property
-    def glb_words(self):
+    def glb_words(self) -> int:
         """Ifmap words in the whole GLB."""
         return self.bank_depth * self.cols * self.subwords
 
     @property
-    def psum_bits(self):
+    def psum_bits(self) -> int:
         """Width of the psums inside the array: products of 16 bits, summed over the taps of a
         PE's window and the rows of a column."""
         return 16 + _clog2(self.rows * min(self.ifmap_spad, self.filter_spad))
 
     @property
-    def pe_bytes(self):
+    def pe_bytes(self) -> float:
         """Storage of one PE's spads, in bytes, every bit counted."""
         return (2 * self.filter_spad * 8 + self.ifmap_spad * 9) / 8
 
     # Identity.
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
     @property
-    def hash(self):
+    def hash(self) -> int:
         """32-bit identity of the hardware: every parameter but the name and the quoted clock."""
         body = {k: v for k, v in self.to_dict().items() if k not in ("name", "clock_mhz")}
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
         return int.from_bytes(digest[:4], "little")
 
-    def to_toml(self):
-        def text(value):
+    def to_toml(self) -> str:
+        def text(value: Any) -> str:
             if isinstance(value, bool):
                 return str(value).lower()
             return json.dumps(value)
         return "".join(f"{k} = {text(v)}\n" for k, v in self.to_dict().items())
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Self:
         """A copy with some parameters changed; raises :exc:`HwgenError` for an unknown one."""
         known = [f.name for f in dataclasses.fields(self)]
         for key in changes:

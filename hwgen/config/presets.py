@@ -1,9 +1,12 @@
 """Configurations by name, from files and from the options of the command line."""
 
 import dataclasses
+import os
 import re
 import tomllib
+from collections.abc import Iterable
 from importlib import resources
+from typing import Any
 
 from ..errors import HwgenError
 from ..files import read_toml
@@ -21,7 +24,7 @@ ABOUT = {name: table.pop("about") for name, table in _PRESETS.items()}
 PRESETS = {name: Config(name=name, **table) for name, table in _PRESETS.items()}
 
 
-def preset(name):
+def preset(name: str) -> Config:
     """The preset of that name; raises :exc:`HwgenError` if there is none."""
     try:
         return PRESETS[name]
@@ -30,7 +33,7 @@ def preset(name):
                          f"{', '.join(PRESETS)}.") from None
 
 
-def parse_pe(text):
+def parse_pe(text: str) -> tuple[int, int]:
     """``(rows, cols)`` of an array written ``RxC``, as in ``12x14``."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if not match:
@@ -38,12 +41,12 @@ def parse_pe(text):
     return int(match[1]), int(match[2])
 
 
-def load_toml(path):
+def load_toml(path: str | os.PathLike) -> Config:
     """The configuration that a TOML file states; parameters left out take their defaults."""
     return Config().replace(**read_toml(path, "configuration"))
 
 
-def parse_setting(text):
+def parse_setting(text: str) -> tuple[str, Any]:
     """``(key, value)`` of a parameter written ``KEY=VALUE``, the value in the parameter's type."""
     key, equals, value = text.partition("=")
     if not equals:
@@ -61,7 +64,8 @@ def parse_setting(text):
     return key, value
 
 
-def resolve(*, preset_name=None, path=None, pe=None, settings=()):
+def resolve(*, preset_name: str | None = None, path: str | os.PathLike | None = None,
+            pe: str | None = None, settings: Iterable[str] = ()) -> Config:
     """The configuration that the options of the command line describe.
 
     Parameters

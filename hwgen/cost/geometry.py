@@ -7,7 +7,7 @@ from math import gcd
 import numpy as np
 
 from ..isa.store_modes import REQUANTISE, StoreMode
-from ..network.graph import Conv
+from ..network.graph import Conv, Tensor
 
 __all__ = ["Axis", "Fold", "Pooling", "MachineLayer", "Cut", "cuts", "ceildiv", "fold_shapes",
            "filter_blocks"]
@@ -124,7 +124,7 @@ class MachineLayer:
     """
     conv: Conv
     pooling: Pooling
-    y: object
+    y: Tensor
     depthwise: bool
     groups: tuple = ()
     mode: StoreMode = REQUANTISE
@@ -133,7 +133,8 @@ class MachineLayer:
     @cached_property
     def parts(self):
         """The weights as a sum of int8 arrays: one, or more if a value does not fit."""
-        rest, parts = self.conv.weight.astype(np.int16), []
+        rest = self.conv.weight.astype(np.int16)
+        parts: list[np.ndarray] = []
         while not parts or rest.any():
             parts.append(np.clip(rest, -128, 127).astype(np.int8))
             rest = rest - parts[-1]
@@ -185,7 +186,7 @@ class MachineLayer:
 
 def fold_shapes(folds):
     """Distinct fold shapes ``(fold, number of folds alike)``: those alike cost the same."""
-    shapes = {}
+    shapes: dict[tuple, list] = {}
     for fold in folds:
         key = (fold.rows.taps, fold.rows.u, fold.rows.d, fold.cols.taps, fold.cols.u, fold.cols.d)
         shapes.setdefault(key, [fold, 0])[1] += 1

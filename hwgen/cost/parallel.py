@@ -3,6 +3,8 @@
 :mod:`hwgen.cost.resources` counts the cycles of each, :mod:`hwgen.cost.overlap` puts them together.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .bounds import lower_bound
@@ -158,7 +160,8 @@ def _startup(x, tiles, shapes):
     """Cycles before the first tile and after the last: its first piece, the first filters, the
     rows' following one another, the last block's last piece, the program's ends."""
     config, timing, fold = x.config, x.timing, shapes[-1]
-    first_load = last_block = 0
+    first_load: Any = 0
+    last_block: Any = 0
     for tile in tiles:
         first_load = np.where((tile.kind.count > 0) & (first_load == 0), tile.first_load,
                               first_load)

@@ -27,7 +27,7 @@ class Tiling(NamedTuple):
     least : int
         Length of the shortest, which pads may make the first.
     """
-    count: np.ndarray
+    count: np.ndarray           # type: ignore[assignment]     # hides tuple.count
     whole: np.ndarray
     last: np.ndarray
     least: np.ndarray

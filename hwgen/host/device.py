@@ -11,6 +11,7 @@ import select
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from ..errors import HwgenError
 from ..isa.registers import ADDRESS_BITS, REGISTERS
@@ -25,7 +26,7 @@ _SHORTEST = 1e-3             # seconds of a wait
 _PAUSE = 50e-6               # seconds between two looks without an interrupt
 
 
-def _open(path):
+def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_SYNC)
     except FileNotFoundError:
@@ -38,7 +39,7 @@ def _open(path):
         raise HwgenError(f"cannot open {path}: {error.strerror}.") from None
 
 
-def _attributes(folder, *names):
+def _attributes(folder: Path, *names: str) -> list[int]:
     """The numbers in files of sysfs."""
     if not folder.is_dir():
         found = sorted(path.name for path in folder.parent.glob("*"))
@@ -71,12 +72,12 @@ class Window:
     offset: int = 0
 
     @classmethod
-    def physical(cls, address, size):
+    def physical(cls, address: int, size: int) -> Self:
         """``size`` bytes from ``address``, through ``/dev/mem``."""
         return cls(path=_DEVICES / "mem", address=address, size=size, offset=address)
 
     @classmethod
-    def uio(cls, name, index=0):
+    def uio(cls, name: str, index: int = 0) -> Self:
         """Map ``index`` of the UIO device ``name``, as in ``uio0``.
 
         Raises :exc:`HwgenError` if sysfs has none.
@@ -87,7 +88,7 @@ class Window:
                    offset=index * mmap.PAGESIZE + skip)
 
     @classmethod
-    def udmabuf(cls, name):
+    def udmabuf(cls, name: str) -> Self:
         """The buffer of the u-dma-buf device ``name``, as in ``udmabuf0``, uncached.
 
         Raises :exc:`HwgenError` if sysfs has none.
@@ -95,7 +96,7 @@ class Window:
         address, size = _attributes(_CLASSES / "u-dma-buf" / name, "phys_addr", "size")
         return cls(path=_DEVICES / name, address=address, size=size)
 
-    def map(self):
+    def map(self) -> memoryview:
         """The bytes, as a :class:`memoryview` that is the mapping's only user.
 
         Raises :exc:`HwgenError` if the device is missing, closed to this user or does not map.
@@ -136,7 +137,8 @@ class MappedBus:
     HwgenError
         A device is missing, closed to this user or too small.
     """
-    def __init__(self, registers, memory, *, interrupt=None, clock_mhz=100):
+    def __init__(self, registers: Window, memory: Window, *, interrupt: str | None = None,
+                 clock_mhz: float = 100) -> None:
         if registers.size < 1 << ADDRESS_BITS:
             raise HwgenError(f"{registers.path} maps {registers.size} bytes of registers, but the "
                              f"accelerator has {1 << ADDRESS_BITS}: correct the device tree or the "
@@ -145,7 +147,9 @@ class MappedBus:
             raise HwgenError(f"the memory begins at 0x{memory.address:X}, but the accelerator's "
                              f"must begin at a multiple of {_PAGE}: reserve it there.")
         self._window, self._hertz = memory, clock_mhz * 1e6
-        self._registers = self._memory = self._interrupt = None
+        self._registers: Any = None     # memoryviews, and a file descriptor; None: closed
+        self._memory: Any = None
+        self._interrupt: Any = None
         try:
             self._registers = registers.map()[:1 << ADDRESS_BITS].cast("I")
             self._memory = memory.map()
@@ -155,42 +159,42 @@ class MappedBus:
             self.close()
             raise
 
-    def close(self):
+    def close(self) -> None:
         """Unmap everything; safe to repeat. Nothing else may be called."""
         self._registers = self._memory = None
         if self._interrupt is not None:
             os.close(self._interrupt)
             self._interrupt = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def reset(self):
+    def reset(self) -> None:
         pass
 
-    def read32(self, offset):
+    def read32(self, offset: int) -> int:
         return self._registers[offset // 4]
 
-    def write32(self, offset, value):
+    def write32(self, offset: int, value: int) -> None:
         self._registers[offset // 4] = value
 
-    def allocate(self, size):
+    def allocate(self, size: int) -> int:
         if size > self._window.size:
             raise HwgenError(f"the program needs {size} bytes of memory, but {self._window.path} "
                              f"maps {self._window.size} at 0x{self._window.address:X}: reserve a "
                              f"larger region.")
         return self._window.address
 
-    def read(self, offset, size):
+    def read(self, offset: int, size: int) -> bytes:
         return bytes(self._memory[offset:offset + size])
 
-    def write(self, offset, data):
+    def write(self, offset: int, data: bytes) -> None:
         self._memory[offset:offset + len(data)] = data
 
-    def wait(self, cycles):
+    def wait(self, cycles: int) -> bool:
         seconds = max(cycles / self._hertz, _SHORTEST)
         if self._interrupt is not None:
             self._sleep(seconds)
@@ -200,10 +204,10 @@ class MappedBus:
             time.sleep(_PAUSE)
         return self._stands()
 
-    def _stands(self):
+    def _stands(self) -> bool:
         return bool(self.read32(REGISTERS["IRQ_STATUS"].offset))
 
-    def _sleep(self, seconds):
+    def _sleep(self, seconds: float) -> None:
         """Until the UIO device's interrupt, ``seconds`` at most."""
         try:
             os.write(self._interrupt, _ENABLE)

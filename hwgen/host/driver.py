@@ -4,9 +4,11 @@ Everything goes through a :class:`Bus`, so the same driver serves every simulato
 :mod:`hwgen.host.device`, real hardware.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..config import Config
 from ..errors import HwgenError
 from ..isa import MAGIC
 from ..isa.registers import COUNTERS, REGISTERS, ErrorCode
@@ -23,27 +25,27 @@ _POLL_CYCLES = 100           # and cycles between them
 class Bus(Protocol):
     """How the host reaches an accelerator and its memory."""
 
-    def reset(self):
+    def reset(self) -> None:
         """Pulse ``aresetn``; nothing, where software cannot."""
 
-    def read32(self, offset):
+    def read32(self, offset: int) -> int:
         """Value of the CSR at byte offset ``offset``."""
 
-    def write32(self, offset, value):
+    def write32(self, offset: int, value: int) -> None:
         """Write a CSR."""
 
-    def allocate(self, size):
+    def allocate(self, size: int) -> int:
         """Give the accelerator ``size`` bytes of memory, in place of what it had; returns the
         address of the first, a multiple of 4096. Raises :exc:`~hwgen.errors.HwgenError` if there
         is not as much."""
 
-    def read(self, offset, size):
+    def read(self, offset: int, size: int) -> bytes:
         """``size`` bytes of that memory."""
 
-    def write(self, offset, data):
+    def write(self, offset: int, data: bytes) -> None:
         """Write ``data`` to that memory."""
 
-    def wait(self, cycles):
+    def wait(self, cycles: int) -> bool:
         """Wait for the interrupt, at most about ``cycles`` cycles; whether it came. It may come
         without a cause, which ``IRQ_STATUS`` tells."""
 
@@ -56,7 +58,7 @@ class SimulationError(Exception):
     layer : str or None
         The layer that ran.
     """
-    layer = None
+    layer: str | None = None
 
 
 class DeviceError(SimulationError):
@@ -70,7 +72,7 @@ class DeviceError(SimulationError):
     command : int
         Index of the command at which the controller was.
     """
-    def __init__(self, code, info, command):
+    def __init__(self, code: ErrorCode, info: int, command: int) -> None:
         self.code, self.info, self.command = code, info, command
         super().__init__(f"the accelerator stopped with error {code.value} ({code.name}, info "
                          f"0x{info:X}) at command {command}: {code.doc}")
@@ -79,10 +81,10 @@ class DeviceError(SimulationError):
 @dataclass(frozen=True)
 class Outcome:
     """What a finished program did: ``counters`` by name, ``cycles`` one of them."""
-    counters: dict
+    counters: dict[str, int]
 
     @property
-    def cycles(self):
+    def cycles(self) -> int:
         return self.counters["CYCLES"]
 
 
@@ -93,7 +95,7 @@ class Driver:
     :exc:`~hwgen.errors.HwgenError` if it is none of ours, or another configuration; then none of
     its registers was written.
     """
-    def __init__(self, bus, config):
+    def __init__(self, bus: Bus, config: Config) -> None:
         self.bus, self.config = bus, config
         bus.reset()
         identity = self._get("ID")
@@ -107,13 +109,13 @@ class Driver:
         self.recover()
         self._set("IRQ_ENABLE", _DONE | _ERROR)
 
-    def _get(self, name):
+    def _get(self, name: str) -> int:
         return self.bus.read32(REGISTERS[name].offset)
 
-    def _set(self, name, value):
+    def _set(self, name: str, value: int) -> None:
         self.bus.write32(REGISTERS[name].offset, value)
 
-    def load(self, image, size=None):
+    def load(self, image: bytes, size: int | None = None) -> None:
         """Allocate memory and write a memory image, from offset 0.
 
         Parameters
@@ -137,7 +139,8 @@ class Driver:
         self._set("BASE_HI", base >> 32)
         self.bus.write(0, image)
 
-    def run(self, program, *, watchdog=None, slice_cycles=100_000, progress=None):
+    def run(self, program: int, *, watchdog: int | None = None, slice_cycles: int = 100_000,
+            progress: Callable[[], object] | None = None) -> Outcome:
         """Run the program at byte offset ``program`` to its end.
 
         Parameters
@@ -183,24 +186,24 @@ class Driver:
                               self._get("ERROR_COMMAND"))
         return Outcome(self.counters())
 
-    def counters(self):
+    def counters(self) -> dict[str, int]:
         """Every performance counter by name."""
         return {counter.name: self.bus.read32(counter.offset)
                 | self.bus.read32(counter.offset + 4) << 32 for counter in COUNTERS.values()}
 
-    def recover(self):
+    def recover(self) -> None:
         """Soft reset, after an error or to abandon a program; raises :exc:`HwgenError` if the
         device does not come back."""
         self._set("CTRL", _SOFT_RESET)
         self._until_zero("STATUS", "did not finish its soft reset")
         self._clear()
 
-    def _clear(self):
+    def _clear(self) -> None:
         """Clear the interrupt; reading it back tells that this has arrived."""
         self._set("IRQ_STATUS", _DONE | _ERROR)
         self._until_zero("IRQ_STATUS", "does not clear its interrupt")
 
-    def _until_zero(self, name, failure):
+    def _until_zero(self, name: str, failure: str) -> None:
         for _ in range(_POLLS):
             value = self._get(name)
             if not value:

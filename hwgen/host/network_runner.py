@@ -75,8 +75,8 @@ class LayerResult:
     tensor: str
     macs: int
     value: np.ndarray
-    counters: dict = None
-    predicted: int = None
+    counters: dict[str, int] | None = None
+    predicted: int | None = None
     joined: bool = False
 
     @property
@@ -142,7 +142,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     SimulationError
         The accelerator stopped with an error, or broke a protocol.
     """
-    segments, runs = {}, {run[0].offset: run for run in program.runs}
+    segments: dict[int, list] = {}
+    runs = {run[0].offset: run for run in program.runs}
     for segment in program.segments:
         segments.setdefault(id(segment.layers[0]), []).append(segment)
     fused = {id(layer) for segment in program.segments for layer in segment.layers[1:]}
@@ -163,7 +164,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
             continue
         if id(layer) in fused:
             continue
-        counters, predicted, steps = dict.fromkeys(COUNTERS, 0), 0, segments.get(id(layer), ())
+        counters, predicted = dict.fromkeys(COUNTERS, 0), 0
+        steps = segments.get(id(layer), ())
         layers = steps[-1].layers if steps else (layer,)
         y = layers[-1].y
         if y.name in earlier:
@@ -174,8 +176,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
             yield earlier[y.name]
             continue
         joined = any(len(runs[segment.offset]) > 1 for segment in steps)
-        if steps and all(segment.joined for segment in steps):
-            counters = predicted = None
+        elsewhere = bool(steps) and all(segment.joined for segment in steps)
         for segment in steps:
             if segment.joined:
                 continue
@@ -192,8 +193,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
         values[y.name] = place.unpack(driver.bus.read(place.offset, place.size)) \
             .reshape(y.onnx_shape)
         yield LayerResult(layer.name, operator(layers), where(layer), y.name,
-                          sum(done.macs for done in layers), values[y.name], counters, predicted,
-                          joined)
+                          sum(done.macs for done in layers), values[y.name],
+                          None if elsewhere else counters, None if elsewhere else predicted, joined)
     for name, (shape, _) in network.outputs.items():
         if name not in values:
             values[name] = values[network.aliases[name]].reshape(shape)

@@ -78,9 +78,9 @@ class FunctionalModel:
         """
         self.count, self.ended, self.busy, self.filtering = 0, False, 0, 0
         self.semaphores = [0] * isa.SEMAPHORES
-        self.queues = {name: deque() for name in _QUEUES}
-        self.psum_queue = deque()
-        self.passes = deque()           # weights in the spads
+        self.queues: dict[str, deque] = {name: deque() for name in _QUEUES}
+        self.psum_queue: deque = deque()
+        self.passes: deque = deque()           # weights in the spads
         self.holds = {}
         self.open = np.zeros(self.config.bank_depth, bool)      # psums that are not complete
         active = [self._fetch(program), *map(self._unit, (self._load, self._filter, self._feed,
@@ -285,7 +285,7 @@ class FunctionalModel:
                 yield False
             work = {"psums": None}
             self.psum_queue.append((c, work))
-            weights = []
+            weights: list = []
             for _ in range(-(-c["pairs"] // self.config.rows)):
                 while not self.passes:
                     yield False
@@ -486,7 +486,8 @@ class FunctionalModel:
     def _outputs(self, c, group, psums):
         """Outputs of the psums of a filter group."""
         lanes, mode = self.config.lanes, store_modes.MODES.get(c["mode"])
-        _require(mode in store_modes.available(self.config), f"there is no mode {c['mode']}")
+        if mode is None or mode not in store_modes.available(self.config):
+            raise ProgramError(f"there is no mode {c['mode']}")
         parameters = self.params.reshape(-1, lanes, 2)
         if mode.needs_tables:
             _require(c["params"] == 0 and c["param_stride"] == 0, "params must be 0 with tables")

@@ -96,7 +96,9 @@ class Counter:
 class ErrorCode(IntEnum):
     """What stopped the core; :attr:`doc` is a sentence for the user."""
 
-    def __new__(cls, value, doc):
+    doc: str
+
+    def __new__(cls, value: int, doc: str = "") -> "ErrorCode":
         member = int.__new__(cls, value)
         member._value_ = value
         member.doc = doc

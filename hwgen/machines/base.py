@@ -4,7 +4,10 @@ This module imports no HDL, no compiler and no cost model. Machines import them 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ..config import Config
 
 __all__ = ["Bandwidths", "CostModel", "Machine", "Order", "Synthesis"]
 
@@ -138,7 +141,7 @@ class Machine(Protocol):
     synthesis : Synthesis
     """
     name: str
-    fixed: dict
+    fixed: dict[str, Any]
     in_order: bool
     cost: CostModel
     order: Order
@@ -146,29 +149,29 @@ class Machine(Protocol):
 
     # The configuration.
 
-    def check(self, config):
+    def check(self, config: "Config") -> None:
         """Raise :exc:`HwgenError` for a configuration that this machine cannot be built with."""
 
-    def bank_depth(self, config):
+    def bank_depth(self, config: "Config") -> int:
         """Words of a GLB bank."""
 
-    def grown(self, base, rows, cols):
+    def grown(self, base: "Config", rows: int, cols: int) -> dict[str, Any]:
         """Parameters that change with a preset whose array becomes ``rows`` x ``cols``."""
 
     # The instruction set.
 
-    def glb_address(self, config, word):
+    def glb_address(self, config: "Config", word: int) -> int:
         """The 24-bit GLB address of ifmap word ``word``, counted from the start of the GLB."""
 
-    def glb_word(self, config, address):
+    def glb_word(self, config: "Config", address: int) -> int:
         """The ifmap word of a GLB address; raises :exc:`ValueError` if it is none."""
 
     # The RTL.
 
-    def core(self, config):
+    def core(self, config: "Config") -> Any:
         """The :class:`~hwgen.rtl.block.Block` between the CSRs and the AXI4 master."""
 
     # Bandwidths.
 
-    def bandwidths(self, config):
+    def bandwidths(self, config: "Config") -> Bandwidths:
         """The :class:`Bandwidths` of a configuration."""

@@ -88,7 +88,7 @@ class _Synthesis:
 
 class _Parallel:
     name = "parallel"
-    fixed = {}
+    fixed: dict[str, object] = {}
     in_order = False
     # The load queue holds four commands, and the unit a fifth.
     order = Order(tile_pieces=True, lookahead=4, strips_leave_early=True)

@@ -7,8 +7,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from ..config import Config
 from ..host.network_runner import difference
-from ..network.graph import Host
+from ..network.graph import Host, Network
 from .placement import Placement
 
 __all__ = ["Report"]
@@ -52,14 +53,14 @@ class Report:
         What :func:`~hwgen.importer.reference.deviations` found, and how many layers
         :func:`~hwgen.importer.reference.in_float` says; None if nothing is compared.
     """
-    network: object
-    config: object
+    network: Network
+    config: Config | None
     sim: str
     layers: list
     values: dict
     references: dict
     seconds: float
-    deviations: tuple = None
+    deviations: tuple | None = None
 
     def _differences(self, name):
         """``{reference: Difference or None}`` of a tensor, for the references that have it."""
@@ -88,13 +89,12 @@ class Report:
 
         def share(value):
             return "-" if value is None else f"{100 * value:.1f} %"
-        for heading, footer, justify in (
-                ("layer", "total", "left"), ("operator", "", "left"), ("where", on_host, "left"),
-                ("cycles", number(total["cycles"]), "right"),
-                ("MACs", number(total["macs"]), "right"),
-                ("utilisation", share(total["utilisation"]), "right"),
-                ("≠", number(total["mismatches"]), "right")):
-            table.add_column(heading, footer, justify=justify)
+        for heading, footer in (("layer", "total"), ("operator", ""), ("where", on_host)):
+            table.add_column(heading, footer)
+        for heading, footer in (
+                ("cycles", number(total["cycles"])), ("MACs", number(total["macs"])),
+                ("utilisation", share(total["utilisation"])), ("≠", number(total["mismatches"]))):
+            table.add_column(heading, footer, justify="right")
         for row in self._rows():
             host = row["where"] == "host"
             table.add_row(row["name"], row["op"], row["where"],
@@ -151,7 +151,8 @@ class Report:
         return self.config and self.config.rows * self.config.cols
 
     def _bytes(self, result, counter):
-        return result.counters and result.counters[counter] * self.config.bus_bytes
+        return self.config and result.counters and \
+            result.counters[counter] * self.config.bus_bytes
 
     @property
     def outputs(self):
@@ -175,9 +176,9 @@ class Report:
         return list(self._rows())
 
     def __str__(self):
-        console = Console(width=_WIDTH, file=io.StringIO())
-        console.print(self.table())
-        return console.file.getvalue()
+        text = io.StringIO()
+        Console(width=_WIDTH, file=text).print(self.table())
+        return text.getvalue()
 
     def output_lines(self):
         """Lines that say what each output of the network is: the top classes of a vector."""

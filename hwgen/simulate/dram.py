@@ -43,8 +43,8 @@ class Dram:
     fail_read: int | None = None
     fail_write: int | None = None
 
-    def __post_init__(self):
-        def check(name, good, allowed):
+    def __post_init__(self) -> None:
+        def check(name: str, good: bool, allowed: str) -> None:
             if not good:
                 raise HwgenError(f"{name} = {getattr(self, name)} is not allowed for the simulated "
                                  f"memory: {allowed}.")

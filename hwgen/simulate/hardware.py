@@ -3,9 +3,10 @@
 import functools
 import hashlib
 import json
+import os
 from pathlib import Path
 
-from ..config import load_toml
+from ..config import Config, load_toml
 from ..errors import HwgenError
 
 __all__ = ["Design", "built", "generated"]
@@ -20,23 +21,23 @@ class Design:
     verilog : str
         Generated when it is first asked for, unless it was given.
     """
-    def __init__(self, config, verilog=None):
+    def __init__(self, config: Config, verilog: str | None = None) -> None:
         self.config = config
         if verilog is not None:
             self.verilog = verilog
 
     @functools.cached_property
-    def verilog(self):
+    def verilog(self) -> str:
         from ..verilog.accelerator import generate  # Amaranth takes long to import
         return generate(self.config)
 
 
-def generated(config):
+def generated(config: Config) -> Design:
     """The :class:`Design` of a configuration."""
     return Design(config)
 
 
-def built(folder):
+def built(folder: str | os.PathLike) -> Design:
     """The :class:`Design` that ``hwgen build`` wrote into ``folder``.
 
     Raises :exc:`HwgenError` if files are missing, or changed since.

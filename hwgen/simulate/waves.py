@@ -2,11 +2,14 @@
 
 import os
 import re
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
+from typing import Self
 
 from vcd.gtkw import GTKWSave
 
+from ..compiler.program import Program, Segment
 from ..errors import HwgenError
 from ..files import check_target
 from ..host.driver import SimulationError
@@ -55,7 +58,7 @@ class Waves:
         The suffix is another one, or the file cannot be written.
     """
 
-    def __init__(self, path, layer=None):
+    def __init__(self, path: str | os.PathLike, layer: str | None = None) -> None:
         self.path, self.layer = Path(path), layer
         self.form = self.path.suffix[1:]
         if self.form not in FORMATS:
@@ -63,9 +66,9 @@ class Waves:
                              f".fst, which is smaller.")
         check_target("--waves", path)
         self.part = self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
-        self.view = None         # the text of the file for GTKWave, from the simulation
+        self.view: str | None = None         # the text of the file for GTKWave, from the simulation
 
-    def check(self, program):
+    def check(self, program: Program) -> None:
         """Raise :exc:`HwgenError` if no part of ``program`` is the layer."""
         names = dict.fromkeys(layer.name for segment in program.segments
                               for layer in segment.layers)
@@ -73,15 +76,15 @@ class Waves:
             raise HwgenError(f"--layer {self.layer!r} is no layer that the accelerator runs; those "
                              f"are {', '.join(names) or 'none'}.")
 
-    def wanted(self, segments):
+    def wanted(self, segments: Iterable[Segment]) -> bool:
         """Whether the program of ``segments`` is to be recorded."""
         return self.layer is None or any(layer.name == self.layer for segment in segments
                                          for layer in segment.layers)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and not issubclass(kind, SimulationError):
             self.part.unlink(missing_ok=True)
             return
@@ -91,7 +94,7 @@ class Waves:
                 Path(f"{self.path}.gtkw").write_text(self.view)
 
 
-def dumping(verilog, top):
+def dumping(verilog: str, top: str) -> str:
     """``verilog`` with what makes Icarus write waves of module ``top``.
 
     ``+waves=FILE`` names the file; register ``recording`` of the top, 0 at the start unless
@@ -115,7 +118,7 @@ endmodule"""
     return before + module + rest.replace("\nendmodule", dump, 1)
 
 
-def _modules(verilog):
+def _modules(verilog: str) -> dict[str, tuple[dict[str, int], dict[str, str]]]:
     """``{module: (ports, {instance: module})}``; ports as ``{name: bits}``."""
     bodies = dict(re.findall(r"^module (\w+)(.*?)^endmodule", verilog, re.M | re.S))
     port = r"\b(?:input|output)\s+(?:wire\s+|reg\s+)?(?:\[(\d+):0\]\s*)?(\w+)"
@@ -125,7 +128,7 @@ def _modules(verilog):
                     if module in bodies}) for name, body in bodies.items()}
 
 
-def view(verilog, dump, *, top="hwgen", scope=""):
+def view(verilog: str, dump: str | os.PathLike, *, top: str = "hwgen", scope: str = "") -> str:
     """The text of a file for GTKWave that shows the useful signals of a dump, in groups.
 
     Parameters

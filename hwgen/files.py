@@ -14,8 +14,8 @@ from pathlib import Path
 
 from .errors import HwgenError
 
-__all__ = ["check_folder", "check_target", "is_standard_output", "read_toml", "replacing",
-           "write_json", "write_whole"]
+__all__ = ["check_folder", "check_target", "is_standard_output", "place", "read_toml",
+           "replacing", "write_json", "write_whole"]
 
 _DESCRIPTOR = re.compile(r"/dev/(stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 
@@ -114,6 +114,19 @@ def write_whole(path, write):
             part.unlink(missing_ok=True)
     except OSError as error:
         raise HwgenError(f"cannot write {path}: {error.strerror}.") from None
+
+
+def place(part, path):
+    """Give the finished file ``part`` the name ``path`` beside it, under the rules of
+    :func:`write_whole`."""
+    part, path = Path(part), Path(path)
+    if path.is_symlink() or path.exists() and not path.is_file():
+        with open(part, "rb") as source:
+            write_whole(path, lambda file: shutil.copyfileobj(source, file))
+        part.unlink()
+    else:
+        check_target("the file", path)
+        os.replace(part, path)
 
 
 def write_json(path, report):

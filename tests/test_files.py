@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from hwgen.errors import HwgenError
-from hwgen.files import check_folder, check_target, replacing, write_json, write_whole
+from hwgen.files import check_folder, check_target, place, replacing, write_json, write_whole
 
 _FULL = "/dev/full"
 
@@ -118,6 +118,23 @@ def test_an_interrupt_while_folders_change_places(tmp_path, monkeypatch):
         (new / "mark").write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     assert (folder / "mark").read_text() == "old"
+
+
+def test_a_finished_file_gets_its_name(tmp_path):
+    """Beside another file, or behind a link that stays."""
+    part, plain, link = (tmp_path / name for name in ("part", "plain", "link"))
+    plain.write_bytes(b"old")
+    link.symlink_to("behind")
+    for path in plain, link:
+        part.write_bytes(b"new")
+        place(part, path)
+        assert path.read_bytes() == b"new" and not part.exists()
+    assert link.is_symlink() and (tmp_path / "behind").read_bytes() == b"new"
+    plain.chmod(0o444)
+    part.write_bytes(b"newer")
+    with pytest.raises(HwgenError, match="is read-only"):
+        place(part, plain)
+    assert plain.read_bytes() == b"new"
 
 
 def test_json_is_whole(tmp_path):

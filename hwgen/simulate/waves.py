@@ -11,7 +11,7 @@ from vcd.gtkw import GTKWSave
 
 from ..compiler.program import Program, Segment
 from ..errors import HwgenError
-from ..files import check_target
+from ..files import check_target, place, write_whole
 from ..host.driver import SimulationError
 
 __all__ = ["FORMATS", "Waves", "dumping", "view"]
@@ -89,9 +89,10 @@ class Waves:
             self.part.unlink(missing_ok=True)
             return
         if self.part.exists():
-            self.part.replace(self.path)
+            place(self.part, self.path)
             if self.view is not None:
-                Path(f"{self.path}.gtkw").write_text(self.view)
+                write_whole(f"{self.path}.gtkw",
+                            lambda file: file.write(self.view.encode()))
 
 
 def dumping(verilog: str, top: str) -> str:

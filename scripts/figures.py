@@ -29,6 +29,15 @@ INKS = {"ink": ("#1c2330", "#e8eaf0"), "dim": ("#566074", "#aab2c4"),
         "line": ("#5d6980", "#98a3ba"), "back": ("#ffffff", "#16191f")}
 PASSES = "blue", "compute", "violet"        # colours of the worked layer's three passes
 
+# The worked layer, in cycles from the controller's start: when each row begins, what a pass takes,
+# the signals of the units, and the psums that the second PE of each row shows from cycle 440 on,
+# every third cycle.
+ROW_BEGINS, PASS = (418, 421, 424, 427), 384
+LOADED, PARAMETERS_LOADED, COMPLETE, DONE = 386, 456, (1393, 1585), 1680
+FIRST_PSUM = 440
+PSUMS = ((-9, 12, -33, 54, 23, 28, 42, -13), (8, 34, 1, -37, 104, 7, -31, 6),
+         (38, 28, 49, 21, -57, 75, -5, -78), (-88, -5, 35, 72, 21, -67, 72, -23))
+
 
 def _css():
     def rules(scheme):
@@ -136,14 +145,14 @@ def machine():
 
 def skew():
     """Rows of the array over time: the worked layer's three passes, and their beginning."""
-    taps, row_cycles, first = 3, 384, 418
+    taps, row_cycles, first = 3, PASS, ROW_BEGINS[0]
     f = Figure(860, 440, "Array rows over time")
     left, scale = 90, 0.58
 
     def x(cycle):
         return left + (cycle - 400) * scale
-    f.text(20, 24, "Three passes of 384 cycles. Row i begins 3 i cycles later, in the first pass "
-                   "only.")
+    f.text(20, 24, f"Three passes of {PASS} cycles. Row i begins 3 i cycles later, in the first "
+                   f"pass only.")
     for row in range(4):
         y = 48 + 28 * row
         f.text(80, y + 11, f"row {row}", "end", size=12)
@@ -317,7 +326,8 @@ def queues():
         return left + cycle * scale
     lanes = (("DRAM reads", ((46, 63, "plain", ""), (103, 170, "plain", ""),
                              (170, 380, "plain", ""), (445, 454, "plain", ""))),
-             ("load", ((80, 387, "memory", "LOAD"), (398, 457, "memory", "P"))),
+             ("load", ((80, LOADED + 1, "memory", "LOAD"),
+                      (398, PARAMETERS_LOADED + 1, "memory", "P"))),
              ("filter", ((138, 243, "memory", "FILTER"),)),
              ("compute", ((389, 1580, "compute", "COMPUTE"),)),
              ("store", ((1396, 1450, "blue", "S"), (1588, 1642, "blue", "S"))),
@@ -331,18 +341,18 @@ def queues():
             f.box(x(begin), y, (end - begin) * scale, 28, kind, label, size=11, radius=2)
     f.text(20, 24, "P is PARAMS, S is STORE. An arrow is a semaphore: the upper unit gives it, the "
                    "lower one takes it.")
-    f.arrow((x(387), places["load"] + 28), (x(391), places["compute"]))
+    f.arrow((x(LOADED + 1), places["load"] + 28), (x(LOADED + 5), places["compute"]))
     f.text(x(400), places["filter"] + 32, "tile", size=11)
-    f.arrow((x(457), places["load"] + 14), (x(1360), places["load"] + 14),
+    f.arrow((x(PARAMETERS_LOADED + 1), places["load"] + 14), (x(1360), places["load"] + 14),
             (x(1398), places["store"]))
     f.text(x(900), places["load"] + 4, "params", "middle", size=11)
-    for begin in (1393, 1585):
+    for begin in COMPLETE:
         f.arrow((x(begin), places["compute"] + 28), (x(begin + 4), places["store"]))
     f.text(x(1385), places["compute"] + 40, "block", "end", size=11)
     f.text(x(1577), places["compute"] + 40, "block", "end", size=11)
     for cycle in range(0, 1701, 200):
         f.text(x(cycle), 356, str(cycle), "middle", dim=True, size=11)
-    f.text(20, 384, "cycles from start; END raises the interrupt at 1680", dim=True, size=12)
+    f.text(20, 384, f"cycles from start; END raises the interrupt at {DONE}", dim=True, size=12)
     return f
 
 
@@ -377,13 +387,11 @@ def pe_pipeline():
 
 def waves():
     """Waves of the worked layer: psums of the second PE of each row, as by hand."""
-    left, scale, first = 150, 25, 440
-    values = ((-9, 12, -33, 54, 23, 28, 42, -13), (8, 34, 1, -37, 104, 7, -31, 6),
-              (38, 28, 49, 21, -57, 75, -5, -78), (-88, -5, 35, 72, 21, -67, 72, -23))
+    left, scale, first = 150, 25, FIRST_PSUM
     f = Figure(800, 250, "Waves of four PEs")
     f.text(20, 22, "psum_o of the second PE of each row; in the darker boxes filter 0 of row 1, "
                    "column 1")
-    for row, line in enumerate(values):
+    for row, line in enumerate(PSUMS):
         y = 46 + 44 * row
         f.text(left - 10, y + 14, f"row_{row}.pe_1.psum_o", "end", size=11, code=True)
         for index, value in enumerate(line):

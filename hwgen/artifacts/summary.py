@@ -9,16 +9,10 @@ from ..machines import machine_of
 
 __all__ = ["figures", "table"]
 
-#: Kinds of memories, by module and memory; all others are FIFOs and tables.
-_KINDS = {("pe", "filter_spad"): "filter spads", ("pe", "ifmap_spad"): "ifmap spads",
-          ("glb_bank", "memory"): "GLB banks", ("global_buffer", "memory"): "GLB banks",
-          **{(module, memory): "parameter memory" for memory in ("biases", "scales")
-             for module in ("parameters", "parameters_with_tables")}}
-_OTHER = "FIFOs and tables"
-
-#: Places of multipliers, by module.
-_MULTIPLIERS = {"pe": "array", "requant": "output stage",
-                "parameters_with_tables": "output stage"}
+# Kinds of memories, and places of multipliers, in the order of the table. What a machine does not
+# name is of the last.
+_MEMORIES = ("filter spads", "ifmap spads", "GLB banks", "parameter memory", "FIFOs and tables")
+_MULTIPLIERS = ("array", "output stage", "other")
 
 
 def figures(config, netlist):
@@ -27,13 +21,14 @@ def figures(config, netlist):
     Memories in bits by kind; multipliers by place; bandwidths in bytes a cycle and at
     ``clock_mhz``; multiply-accumulates at the peak.
     """
-    memories = Counter({kind: 0 for kind in [*_KINDS.values(), _OTHER]})
+    machine = machine_of(config)
+    memories = Counter(dict.fromkeys(_MEMORIES, 0))
     for memory in netlist.memories:
-        memories[_KINDS.get((memory.module, memory.name), _OTHER)] += memory.bits
-    multipliers = Counter({"array": 0, "output stage": 0, "other": 0})
+        memories[machine.memories.get((memory.module, memory.name), _MEMORIES[-1])] += memory.bits
+    multipliers = Counter(dict.fromkeys(_MULTIPLIERS, 0))
     for module, count in netlist.multipliers.items():
-        multipliers[_MULTIPLIERS.get(module, "other")] += count
-    inside = machine_of(config).bandwidths(config)
+        multipliers[machine.multipliers.get(module, _MULTIPLIERS[-1])] += count
+    inside = machine.bandwidths(config)
     bandwidths = {
         "DRAM port, read": config.bus_bytes,
         "DRAM port, write": config.bus_bytes,

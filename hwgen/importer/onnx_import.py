@@ -98,9 +98,9 @@ class Model:
         return replace(made, integers=self._integers, integer_macs=self._macs)
 
 
-def load(source, shapes=None, elementwise=True, **options):
+def load(source, shapes=None, tables=True, **options):
     """The network that an ONNX file describes: that of a :class:`Model` of these parameters."""
-    return Model(source, shapes, elementwise, **options).network()
+    return Model(source, shapes, tables, **options).network()
 
 
 class _Importer:

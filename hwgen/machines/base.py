@@ -136,6 +136,11 @@ class Machine(Protocol):
     in_order : bool
         A command runs when the one before it has ended; only FILTERs overlap others. Else four
         queues run side by side.
+    memories : dict of (str, str) to str
+        What the memories of the core's modules are, by module and memory: ``filter spads``,
+        ``ifmap spads``, ``GLB banks`` or ``parameter memory``; FIFOs and tables are left out.
+    multipliers : dict of str to str
+        Where the multipliers of the core's modules are: ``array`` or ``output stage``.
     cost : CostModel
     order : Order
     synthesis : Synthesis
@@ -143,6 +148,8 @@ class Machine(Protocol):
     name: str
     fixed: dict[str, Any]
     in_order: bool
+    memories: dict
+    multipliers: dict
     cost: CostModel
     order: Order
     synthesis: Synthesis

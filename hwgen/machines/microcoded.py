@@ -64,6 +64,9 @@ class _Microcoded:
     fixed = {"lanes": 1, "bus_bits": 32, "xbus_bytes": 1, "tables": False, "zero_gate": False,
              "addr_bits": 32}
     in_order = True
+    memories = {("pe", "filter_spad"): "filter spads", ("pe", "ifmap_spad"): "ifmap spads",
+                ("global_buffer", "memory"): "GLB banks"}
+    multipliers = {"pe": "array"}
     order = Order(tile_pieces=False, lookahead=None, strips_leave_early=False)
     synthesis = _Synthesis()
 

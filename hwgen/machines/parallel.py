@@ -90,6 +90,12 @@ class _Parallel:
     name = "parallel"
     fixed: dict[str, object] = {}
     in_order = False
+    memories = {("pe", "filter_spad"): "filter spads", ("pe", "ifmap_spad"): "ifmap spads",
+                ("glb_bank", "memory"): "GLB banks",
+                **{(module, memory): "parameter memory" for memory in ("biases", "scales")
+                   for module in ("parameters", "parameters_with_tables")}}
+    multipliers = {"pe": "array", "requant": "output stage",
+                   "parameters_with_tables": "output stage"}
     # The load queue holds four commands, and the unit a fifth.
     order = Order(tile_pieces=True, lookahead=4, strips_leave_early=True)
     synthesis = _Synthesis()

@@ -61,7 +61,7 @@ class Case:
         self.output(name, **options)
         return self.b.quantised("QuantizeLinear", value, name, *self.quant[name])
 
-    def layers(self, *kinds, host=False, elementwise=True, dtype=None, names=("y",)):
+    def layers(self, *kinds, host=False, tables=True, dtype=None, names=("y",)):
         """Import, compare with ONNX Runtime, and return the layers, each of one of ``kinds``.
 
         ``host`` allows those that have no integer form, with the reason given.
@@ -70,7 +70,7 @@ class Case:
             self.b.output(name, dtype or (self.quant[name][1].dtype if name in self.quant
                                           else self.dtype))
         model = self.b.bytes(opset=18)
-        network = onnx_import.load(model, elementwise=elementwise)
+        network = onnx_import.load(model, tables=tables)
         hosted = [layer for layer in network.layers if isinstance(layer, Host)]
         assert {type(layer) for layer in network.layers} <= {*kinds, Host}, network.reasons
         assert not hosted or host and network.reasons, network.reasons
@@ -143,7 +143,7 @@ def test_functions_without_tables():
         case = Case(1)
         x = case.real(case.codes("x", (1, 3, 4, 5), F(0.05), case.dtype.type(3)))
         case.quantised(case.b.node(op, [x], "f"), scale=F(0.031), zero=case.dtype.type(4))
-        layers = case.layers(Conv, host=True, elementwise=False)
+        layers = case.layers(Conv, host=True, tables=False)
         assert [type(layer) for layer in layers] == kinds
 
 
@@ -281,7 +281,7 @@ def test_maxpool_between_scales(op, seed):
         attributes = {"kernel_shape": [3, 2], "pads": [1, 0, 1, 1]} if op == "MaxPool" else {}
         case.quantised(case.b.node(op, [case.real("x")], "f", **attributes),
                        dtype=(U, S)[seed % 2])
-        layer, = case.layers(MaxPool, host=not tables, elementwise=tables)
+        layer, = case.layers(MaxPool, host=not tables, tables=tables)
         assert not tables or layer.table is not None
 
 
@@ -475,7 +475,7 @@ def test_moves_without_tables():
     for name in "ab":
         case.codes(name, (1, 3, 4, 5))
     case.quantised(case.b.node("Concat", [case.real("a"), case.real("b")], "f", axis=1))
-    layer, = case.layers(host=True, elementwise=False)
+    layer, = case.layers(host=True, tables=False)
     assert isinstance(layer, Host)
 
 

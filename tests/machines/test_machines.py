@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import hwgen
+from hwgen.artifacts import summary
 from hwgen.config import PRESETS, Config, preset
 from hwgen.machines import Bandwidths, Order, machine_of, machines
-from hwgen.rtl.block import Block
 from hwgen.synth.resources import BLOCKS, WRAPPER
+from hwgen.verilog.accelerator import generate
+from hwgen.verilog.contents import Netlist
 
 PACKAGE = Path(hwgen.__file__).parent
 
@@ -55,13 +57,23 @@ def test_every_question_has_an_answer(config):
     assert all(getattr(config, name) == value for name, value in machine.fixed.items())
     machine.check(config)
     assert machine.bank_depth(config) == config.bank_depth >= 32
-    assert isinstance(machine.core(config), Block)  # amaranth: UnusedElaboratable=no
     assert isinstance(machine.order, Order)
     assert isinstance(machine.bandwidths(config), Bandwidths)
     assert all(len(variant) == 4 for variant in machine.cost.variants)
     assert machine.cost.copy_cycles(config, 10_000) > machine.cost.copy_cycles(config, 1000) > 0
     fits = np.ones((2, len(machine.cost.variants)), bool)
     assert machine.cost.worthwhile(fits)[:, 0].all() and fits.all()
+
+
+def test_memories_and_multipliers_of_the_core_are_told_apart(config):
+    """Every kind that a machine names is one of the table, and its RTL has such a memory."""
+    netlist = Netlist(generate(config))
+    machine, found = machine_of(config), summary.figures(config, netlist)
+    assert found["memory_bits"]["GLB banks"] >= config.bank_depth * config.cols * config.bank_bits
+    assert {kind for kind, bits in found["memory_bits"].items() if bits} \
+        == {*machine.memories.values(), "FIFOs and tables"}
+    assert found["multipliers"]["array"] == config.rows * config.cols
+    assert found["multipliers"]["other"] == 0
 
 
 def test_glb_addresses_are_told_apart(config):

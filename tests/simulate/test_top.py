@@ -49,7 +49,7 @@ class _Prepared:
     """A random layer or graph, compiled, with what its tensors must be."""
     def __init__(self, config, seed, max_macs, make=random_case):
         self.case = make(seed, max_macs)
-        self.network = onnx_import.load(self.case.model, elementwise=config.tables)
+        self.network = onnx_import.load(self.case.model, tables=config.tables)
         self.expected = golden.run(self.network, self.case.inputs)
         self.program = compile_network(self.network, config)
 

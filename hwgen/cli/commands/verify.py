@@ -124,7 +124,7 @@ def _save(folder, case, lines):
 
 def _check(case, config, start, waves=None):
     """``(failures, cycles)`` of a case; ``start`` starts a simulation, None is the golden model."""
-    network = onnx_import.load(case.model, elementwise=config.tables)
+    network = onnx_import.load(case.model, tables=config.tables)
     expected = golden.run(network, case.inputs)
     reference = Reference(case.model, network).run(case.inputs)
     failures = []

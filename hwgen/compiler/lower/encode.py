@@ -161,7 +161,7 @@ class Encoder:
             "groups": block.t, "e": m.e, "words_per_column": plan.words_per_column,
             "psum_cols": step.psum_cols, "psum_rows": psum_rows, "strip_words": strip_words,
             "params": self._parameter_word(block, command.psums),
-            "param_stride": 0 if self.store_op.tables else plan.words_per_column,
+            "param_stride": 0 if self.store_op.mode.needs_tables else plan.words_per_column,
             # What is made of them.
             "mode": self.store_op.mode.number,
             "scale": int(np.float32(self.store_op.scale).view(np.uint32)),
@@ -182,7 +182,7 @@ class Encoder:
     def _parameter_word(self, block, psums):
         """First parameter word of a block."""
         plan = self.plan
-        if self.store_op.tables:
+        if self.store_op.mode.needs_tables:
             return 0
         if plan.parameters_once:
             return block.params
@@ -192,7 +192,7 @@ class Encoder:
 
     def _parameters(self):
         """Tables, or bias and scale of all filters."""
-        if self.store_op.tables:
+        if self.store_op.mode.needs_tables:
             return table_words(self.config, self.store_op.tables)
         conv, m = self.layer.conv, self.mapping
         filters = (slice(s.m0, s.m0 + s.filters) for s in self.plan.sets)

@@ -71,7 +71,7 @@ def lower(config, layer, mapping, sources, y_place, store_op):
     -------
     LayerCode
     """
-    plan = Plan(config, layer, mapping, sources, bool(store_op.tables))
+    plan = Plan(config, layer, mapping, sources, store_op.mode.needs_tables)
     encoder = Encoder(plan, y_place, store_op)
     commands = [encoder.fields(command) for command in ordered(plan)]
     return LayerCode(commands, bytes(encoder.data))

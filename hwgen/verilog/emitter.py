@@ -103,9 +103,10 @@ def _describe(module, block):
     summary, members = _documented(block)
     source = type(block).__module__.replace(".", "/")
     module.comments = [*([summary] if summary else []), f"{source}.py"]
-    for (names, text) in members:
+    for patterns, text in members:
         first = next((port for port in module.ports if not module.nets[port].comment and any(
-            fnmatchcase(port, name) or port.startswith(f"{name}__") for name in names)), None)
+            fnmatchcase(port, pattern) or port.startswith(f"{pattern}__")
+            for pattern in patterns)), None)
         if first:
             module.nets[first].comment = text
 

@@ -126,9 +126,9 @@ class Module:
             yield from walk(process.body)
 
     def values(self):
-        """Every expression that is read, targets' addresses and pins among them.
+        """Every expression that is read, targets' addresses and instances' pins among them.
 
-        Outputs of instances are pins as well; :meth:`driven_pins` tells them apart.
+        A pin may as well be an output, which the instance drives.
         """
         for _, value in self.assigns:
             yield value
@@ -374,7 +374,7 @@ class Widths:
 
 
 _TOKEN = re.compile(r"""
-    "(?:[^"\\]|\\.)*" | \d*'s?[bdh][0-9a-fxz?_]+ | \$signed\b | \$clog2\b
+    "(?:[^"\\]|\\.)*" | \d*'s?[bdh][0-9a-fxz?_]+ | \$signed\b
     | \\\S+ | [A-Za-z_$][\w$]* | \d+ | <<< | >>> | << | >> | [=!<>]= | && | \|\| | \+: | \(\*
     | \*\) | [^\s]
     """, re.X)
@@ -455,10 +455,6 @@ class _Reader:
     def module(self):
         self._expect("module")
         m = self._module = Module(self._name())
-        if self._take("#"):
-            self._expect("(")
-            while not self._take(")"):
-                self._next()
         self._expect("(")
         while not self._take(")"):
             if self._peek() in ("input", "output"):
@@ -533,9 +529,8 @@ class _Reader:
                 self._expect(":")
                 depth = max(first, _integer(self._value())) + 1
                 self._expect("]")
-                kept = {key: value for key, value in attributes.items()}
                 words = self._words.get(name, {})
-                m.memories[name] = Memory(name, width, depth, kept,
+                m.memories[name] = Memory(name, width, depth, attributes,
                                           [words.get(index) for index in range(depth)])
             else:
                 net = m.nets.setdefault(name, Net(name, width))
@@ -557,13 +552,7 @@ class _Reader:
             self._expect(",")
 
     def _instance(self, m):
-        module = self._name()
-        if self._take("#"):
-            self._expect("(")
-            depth = 1
-            while depth:
-                depth += {"(": 1, ")": -1}.get(self._next(), 0)
-        name = self._name()
+        module, name = self._name(), self._name()
         self._expect("(")
         pins = {}
         while not self._take(")"):
@@ -697,7 +686,7 @@ class _Reader:
             return Op(f"r{token}", (self._operand(),))
         if token == "-":
             return Op("neg", (self._operand(),))
-        if token in ("$signed", "$clog2"):
+        if token == "$signed":
             self._expect("(")
             value = self._value()
             self._expect(")")

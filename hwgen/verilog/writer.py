@@ -273,8 +273,8 @@ def _text(value, strength=-1):
     if op == "rep":
         inner = _text(args[1])
         return f"{{{args[0].value}{inner if inner[0] == '{' else f'{{{inner}}}'}}}"
-    if op in ("$signed", "$clog2"):
-        return f"{op}({_text(args[0])})"
+    if op == "$signed":
+        return f"$signed({_text(args[0])})"
     if op == "+:":
         start = f"{_text(args[0])}[{_text(args[1])}"
         return f"{start}]" if args[2].value == 1 else f"{start} +: {args[2].value}]"

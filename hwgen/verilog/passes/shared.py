@@ -1,6 +1,6 @@
 """Equal expressions have one net, and nets that nothing reads are left out."""
 
-from ..netlist import Op, Part, Ref, Word, is_temporary, refs, substitute
+from ..netlist import Const, Op, Part, Ref, is_temporary, refs, substitute
 
 __all__ = ["drop_unread", "order", "share", "mark_unused"]
 
@@ -35,10 +35,9 @@ def share(module):
     first, names = {}, {}
 
     def change(leaf):
-        if isinstance(leaf, (Ref, Word)) or hasattr(leaf, "msb"):
-            if leaf[0] in names:
-                return leaf._replace(name=names[leaf[0]])
-        return leaf
+        if isinstance(leaf, Const) or leaf.name not in names:
+            return leaf
+        return leaf._replace(name=names[leaf.name])
 
     assigns = []
     for target, value in module.assigns:
@@ -56,13 +55,12 @@ def share(module):
         module.rewrite(lambda value: substitute(value, change))
 
 
-def drop_unread(module, keep=()):
+def drop_unread(module):
     """Leave out nets that nothing reads, and what only they read."""
-    kept = set(module.ports) | set(keep)
     while True:
         reads = module.reads()
-        unread = {name for name, net in module.nets.items() if name not in kept
-                  and not reads[name] and not net.register}
+        unread = {name for name, net in module.nets.items()
+                  if not net.direction and not net.register and not reads[name]}
         if not unread:
             return
         for name in unread:

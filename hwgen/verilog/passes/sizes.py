@@ -1,6 +1,6 @@
 """Operands are as wide as the operation that they are in."""
 
-from ..netlist import Const, Op, Widths
+from ..netlist import Assign, Const, If, Op, Widths
 
 __all__ = ["size_operands"]
 
@@ -24,23 +24,20 @@ class _Sizer:
 
     def run(self):
         module = self._module
-        module.assigns = [(target, self._value(value, max(self._widths(target),
-                                                          self._widths(value))))
+        module.assigns = [(target, self._assigned(target, value))
                           for target, value in module.assigns]
-        assigned = module.assigns
-        module.assigns = []
-        targets = {id(s): s.target for s in module.statements() if hasattr(s, "target")}
         for statement in module.statements():
-            if id(statement) in targets:
-                width = max(self._widths(statement.target), self._widths(statement.value))
-                statement.value = self._value(statement.value, width)
-            elif hasattr(statement, "condition"):
+            if isinstance(statement, Assign):
+                statement.value = self._assigned(statement.target, statement.value)
+            elif isinstance(statement, If):
                 statement.condition = self._value(statement.condition)
             else:
                 statement.subject = self._value(statement.subject)
         for instance in module.instances:
             instance.pins = {pin: self._value(value) for pin, value in instance.pins.items()}
-        module.assigns = assigned
+
+    def _assigned(self, target, value):
+        return self._value(value, max(self._widths(target), self._widths(value)))
 
     def _value(self, value, width=None):
         """``value`` in a place that makes it ``width`` bits wide; by itself if None."""

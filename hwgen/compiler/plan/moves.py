@@ -16,7 +16,7 @@ from ...network.graph import Conv, Elementwise, MaxPool, Tensor
 from ..lower.encode import StoreOp
 from . import identity_convs
 
-__all__ = ["woven", "units", "divisors", "slots", "slot", "wanted", "plan", "copy"]
+__all__ = ["woven", "units", "divisors", "concat_parts", "concat_place", "wanted", "plan", "copy"]
 
 _ONE = (1, 1, 1)
 _PAD = 63                   # most columns that a LOAD pads
@@ -73,7 +73,7 @@ def divisors(n, most):
     return tuple(d for d in range(1, min(n, most) + 1) if n % d == 0)
 
 
-def slots(planner):
+def concat_parts(planner):
     """``{tensor name: (Move, Piece)}`` for the tensors whose producers can write them straight to
     their place in a concatenation: whole and unchanged, and in one only."""
     found = {}
@@ -106,18 +106,18 @@ def _shared(planner, move):
 
 def wanted(planner, y):
     """Channels that a group of ``y`` should have, so that no copy of it is needed; empty: any."""
-    if y.name in planner.slots:
-        return (_shared(planner, planner.slots[y.name][0]),)
+    if y.name in planner.concat_parts:
+        return (_shared(planner, planner.concat_parts[y.name][0]),)
     unit = planner.units.get(y.name)
     return divisors(unit, y.shape[0]) if unit else ()
 
 
-def slot(planner, y, g):
+def concat_place(planner, y, g):
     """The placement of ``y``, in groups of ``g`` channels, in its concatenation; None if it is no
     part of one, or cannot be written there."""
-    if y.name not in planner.slots:
+    if y.name not in planner.concat_parts:
         return None
-    move, piece = planner.slots[y.name]
+    move, piece = planner.concat_parts[y.name]
     if y.shape != piece.size or g != _shared(planner, move):
         return None
     root = planner.places.get(move.y.name) or planner.place(move.y, g)
@@ -149,7 +149,7 @@ def plan(planner, move):
 def _written(planner, move, piece):
     """Whether a piece's input has been written straight to its place."""
     name = move.inputs[piece.input].name
-    return planner.slots.get(name, (None, None))[1] is piece and name in planner.places and \
+    return planner.concat_parts.get(name, (None, None))[1] is piece and name in planner.places and \
         planner.places[name].root == move.y.name
 
 

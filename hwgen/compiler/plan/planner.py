@@ -85,7 +85,7 @@ class Planner:
         self.pieces = {layer: tuple(moves.woven(layer)) for layer in self.layers
                        if isinstance(layer, Move)}
         self.units = moves.units(self.pieces)
-        self.slots = moves.slots(self)
+        self.concat_parts = moves.concat_parts(self)
 
     def run(self, planning=None):
         """Plan every layer; ``planning`` is called with each, its index and their number."""
@@ -260,7 +260,7 @@ class Planner:
             placed.append(source)
         if isinstance(y, Tensor):
             g = min(mapping.p, y.shape[0])
-            y = moves.slot(self, y, g) or self.place(y, g)
+            y = moves.concat_place(self, y, g) or self.place(y, g)
         self.jobs.append(Job(layers, layer, tuple(placed), y, mapping,
                              replace(estimate, pooling=fused, note="; ".join(
                                  filter(None, (*_note(layer, mapping), note)))), store_op, macs))

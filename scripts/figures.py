@@ -227,7 +227,7 @@ def _runs(length, group, q, offset, word):
     """Runs of bytes as the loader moves them: for each byte of a DRAM row its channel, the stream
     of the GLB, its place there, and the number of its run.
 
-    A run stays within one word of the source, one of the GLB, and one channel group.
+    A run stays within one word of the source, one of the GLB, one column, one channel group.
     """
     places = []
     for byte in range(length):
@@ -237,7 +237,7 @@ def _runs(length, group, q, offset, word):
     def key(byte):
         _, stream, place = places[byte]
         # Bytes of one run lie side by side on both sides: byte - place stays the same.
-        return byte // word, stream, place // word, byte - place
+        return byte // word, byte // group, stream, place // word, byte - place
     numbers = count(1)
     runs = {}
     for _, some in groupby(range(length), key):
@@ -277,9 +277,9 @@ def regroup():
                   "" if channel is None else f"{channel}.{column}", size=11, radius=0)
             if number:
                 f.text(x + cell / 2, y + 40, str(number), "middle", dim=True, size=11)
-    f.text(20, 304, f"Each cycle moves a run: the bytes that stay within one word on both sides, "
-                    f"and one channel group. {moved[-1][3]} cycles for {columns * group} bytes "
-                    f"here;", size=12)
+    f.text(20, 304, f"Each cycle moves a run: bytes within one word on both sides, one column, one "
+                    f"channel group. {moved[-1][3]} cycles for {columns * group} bytes here;",
+           size=12)
     f.text(20, 320, "with dram_channels = q and whole words it is a word a cycle.", size=12)
     return f
 

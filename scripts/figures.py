@@ -389,7 +389,7 @@ def waves():
     """Waves of the worked layer: psums of the second PE of each row, as by hand."""
     left, scale, first = 150, 25, FIRST_PSUM
     f = Figure(800, 250, "Waves of four PEs")
-    f.text(20, 22, "psum_o of the second PE of each row; in the darker boxes filter 0 of row 1, "
+    f.text(20, 22, "psum_o of the second PE of each row; coloured: filter 0 of output row 1, "
                    "column 1")
     for row, line in enumerate(PSUMS):
         y = 46 + 44 * row

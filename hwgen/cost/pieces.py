@@ -11,6 +11,7 @@ __all__ = ["load_pieces", "strip_pieces"]
 
 _MOST = 8                   # pieces of a tile or block
 _WORDS = 256                # GLB words of a piece of a tile at least: a LOAD costs DRAM's latency
+_STRIPS = 63                # of a piece at most: what feed_step, wait_step and signal_step hold
 
 
 def load_pieces(config, q, g, r, groups, words):
@@ -38,7 +39,8 @@ def load_pieces(config, q, g, r, groups, words):
 
 
 def strip_pieces(strips, words=None):
-    """Into how many pieces of whole strips a tile or block of ``strips`` strips is cut.
+    """Into how many pieces of whole strips a tile or block of ``strips`` strips is cut: one, if
+    there are more strips to a piece than the commands can count.
 
     Parameters
     ----------
@@ -55,4 +57,5 @@ def strip_pieces(strips, words=None):
     if words is not None:
         count = np.clip(np.minimum(count, words // _WORDS), 1, None)
     size = ceildiv(strips, count)
+    size = np.where(size > _STRIPS, strips, size)
     return size, ceildiv(strips, size)

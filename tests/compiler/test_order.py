@@ -21,7 +21,7 @@ from hwgen.isa.disassemble import commands
 from hwgen.isa.functional import FunctionalModel, ProgramError
 from tests.seed import SEED
 
-from .layers import conv, load, network, program_commands, random_config, random_conv, tensor
+from .layers import check, conv, load, network, program_commands, random_config, random_conv, tensor
 
 CONFIG = Config(rows=3, cols=4, glb_kib=4, params_depth=64, tables=False, lanes=2, filter_spad=32,
                 ifmap_spad=32)
@@ -197,6 +197,20 @@ def test_more_loads_than_a_queue_holds(ordered):
     (plan, made), = ordered
     assert sum(isinstance(each, Load) for each in made) > 12 * len(plan.steps)
     loads_are_in_order(plan, made)
+
+
+@pytest.mark.parametrize("rows", [500, 520, 600])
+def test_more_strips_than_a_command_counts(rows):
+    """Pieces of more than 63 strips: such a tile, or block, comes and leaves whole."""
+    rng = np.random.default_rng(SEED)
+    config = Config(rows=3, cols=2, glb_kib=108, lanes=1, bus_bits=32, tables=False)
+    net = network(conv(rng, tensor("x", (1, rows, 3), rng), 2, (1, 1)))
+    program = compile_network(net, config, mappings={"conv": {
+        "e": 1, "tile_rows": rows, "tile_cols": 3}})
+    steps = {fields[name] for _, fields in program_commands(program, program.segments[0])
+             for name in ("feed_step", "signal_step") if name in fields}
+    assert steps == ({0, 63} if rows == 500 else {0})
+    check(net, program, rng)
 
 
 def test_disassembled_programs_can_be_checked():

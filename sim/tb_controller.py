@@ -10,7 +10,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from hwgen import isa
 from hwgen.isa.registers import ErrorCode
 from hwgen.rtl.parallel.controller import DEPTH, GIVERS, QUEUES, TAKERS
-from hwgen.rtl.parallel.dma import fetch_beats
+from hwgen.rtl.parallel.dma.bursts import fetch_beats
 from sim.settings import CONFIG, SEED
 
 PROGRAMS = 6

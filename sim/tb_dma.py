@@ -9,7 +9,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiReadBus, AxiWriteBus
 from cocotbext.axi.axi_ram import AxiRamRead, AxiRamWrite
 
-from hwgen.rtl.parallel.dma import fetch_beats
+from hwgen.rtl.parallel.dma.bursts import fetch_beats
 from sim.settings import CONFIG
 from sim.streams import receive, send, start, watch
 

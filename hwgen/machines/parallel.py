@@ -51,7 +51,7 @@ class _Synthesis:
 
     def memories(self, config):
         from ..rtl.common.fifo import LARGE
-        from ..rtl.parallel.dma import fetch_beats
+        from ..rtl.parallel.dma.bursts import fetch_beats
         chunk, bus = config.xbus_bytes, config.bus_bits
         block = 2 * config.burst * 9 * config.bus_bytes >= LARGE            # marked as block RAM
         return {

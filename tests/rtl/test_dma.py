@@ -3,7 +3,8 @@
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.parallel.dma import read_dma, write_dma
+from hwgen.rtl.parallel.dma.read_dma import ReadDma
+from hwgen.rtl.parallel.dma.write_dma import WriteDma
 from sim.runner import each_test, run_block
 
 CONFIGS = {
@@ -20,17 +21,17 @@ CASES = [("icarus", bits) for bits in CONFIGS] + [("verilator", 64)]
 @pytest.mark.parametrize("simulator, bus_bits", CASES)
 @each_test("sim.tb_dma", "read_")
 def test_reads(case, simulator, bus_bits):
-    run_block(read_dma, case, simulator=simulator, config=Config(**CONFIGS[bus_bits]))
+    run_block(ReadDma, case, simulator=simulator, config=Config(**CONFIGS[bus_bits]))
 
 
 @pytest.mark.parametrize("simulator, bus_bits", CASES)
 @each_test("sim.tb_dma", "write_")
 def test_writes(case, simulator, bus_bits):
-    run_block(write_dma, case, simulator=simulator, config=Config(**CONFIGS[bus_bits]))
+    run_block(WriteDma, case, simulator=simulator, config=Config(**CONFIGS[bus_bits]))
 
 
 @pytest.mark.parametrize("lanes", (2, 8))
 @each_test("sim.tb_dma", "write_")
 def test_writes_of_fewer_and_more_bytes_than_a_bus_word(case, lanes):
-    run_block(write_dma, case, simulator="icarus",
+    run_block(WriteDma, case, simulator="icarus",
               config=Config(bus_bits=32, lanes=lanes, params_depth=2048, burst=16))

@@ -9,7 +9,7 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from ..block import Block
-from ..parallel.dma import address_channel, burst_beats, constants
+from ..parallel.dma.bursts import address_channel, burst_beats, constants
 
 __all__ = ["Stream"]
 

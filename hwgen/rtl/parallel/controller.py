@@ -13,7 +13,7 @@ from ...isa import store_modes
 from ...isa.registers import ErrorCode
 from ..block import Block
 from ..common.command import COMMAND, Take, is_mode
-from .dma import fetch_beats
+from .dma.bursts import fetch_beats
 
 __all__ = ["Controller", "QUEUES", "TAKERS", "GIVERS", "DEPTH"]
 

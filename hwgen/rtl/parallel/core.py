@@ -8,7 +8,8 @@ from ..csr import EVENTS
 from .array.array_row import Cause
 from .array.pe_array import Array
 from .controller import Controller
-from .dma import ReadDma, WriteDma
+from .dma.read_dma import ReadDma
+from .dma.write_dma import WriteDma
 from .feed.feed import Feed
 from .filter_distributor import FilterDistributor
 from .glb.glb_bank import GlobalBuffer

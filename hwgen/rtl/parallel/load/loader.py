@@ -10,7 +10,7 @@ from amaranth.utils import exact_log2
 from .... import isa
 from ...block import Block
 from ...common.command import COMMAND, Take, layout
-from ..dma import REQUEST, words
+from ..dma.bursts import REQUEST, words
 from ..glb.glb_address import glb_write
 from ..store.parameters import params_write
 from .loader_addresses import LoaderAddresses

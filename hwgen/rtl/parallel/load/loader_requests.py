@@ -8,7 +8,7 @@ from amaranth.utils import exact_log2
 from .... import isa
 from ...block import Block
 from ...common.command import layout
-from ..dma import REQUEST
+from ..dma.bursts import REQUEST
 
 __all__ = ["LoaderRequests"]
 

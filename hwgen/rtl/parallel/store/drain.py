@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ...block import Block
 from ...common import command
 from ...common.interface import drive
-from ..dma import SEGMENT, transfer
+from ..dma.bursts import SEGMENT, transfer
 from .drain_columns import DrainColumns
 from .drain_control import DrainControl
 from .drain_outputs import DrainOutputs

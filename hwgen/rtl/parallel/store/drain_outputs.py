@@ -8,7 +8,7 @@ from ...block import Block
 from ...common.delay import delay
 from ...common.fifo import Fifo
 from ...common.interface import some
-from ..dma import transfer
+from ..dma.bursts import transfer
 from .parameters import Parameters
 from .requant import Requant
 from .windows import TAG, Settings

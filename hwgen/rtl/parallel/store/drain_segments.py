@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .... import isa
 from ...block import Block
 from ...common.command import layout
-from ..dma import SEGMENT
+from ..dma.bursts import SEGMENT
 
 __all__ = ["DrainSegments"]
 

@@ -20,7 +20,7 @@ __all__ = ["PASSES", "run"]
 PASSES = (
     name_registers, clock_registers, join_parts, fold, share, name_fields, drop_unread, narrow,
     merge_clocked, merge_combinational, share, inline, share, fold, drop_empty_branches,
-    name_states, name_temporaries, mark_unused, plain_names, size_operands, order,
+    plain_names, name_states, name_temporaries, mark_unused, size_operands, order,
 )
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+from ..netlist import is_temporary
+
 __all__ = ["plain_names"]
 
 
@@ -10,12 +12,13 @@ def plain_names(module):
 
     A field ``command.size`` becomes ``command__size``; of nets that the source gives the same name,
     ``row``, ``row$12`` and ``row$31``, the later ones become ``row_2`` and ``row_3``. Instances
-    have names among those of the nets.
+    have names among those of the nets. Temporaries are left to :func:`name_temporaries`.
     """
     instances = {instance.name: instance for instance in module.instances}
     all_names = (*module.nets, *module.memories, *instances)
     good = {name for name in all_names
-            if name in module.ports or name.isidentifier() and name[0] != "_"}
+            if name in module.ports or name.isidentifier() and name[0] != "_"
+            or is_temporary(name)}
     names, taken = {}, set(good)
     for name in all_names:
         if name in good:

@@ -9,7 +9,7 @@ from hwgen.rtl.common.command import COMMAND, Take
 from hwgen.rtl.parallel.array.pe_array import Array
 from hwgen.rtl.parallel.feed.feed import Feed
 from hwgen.rtl.parallel.filter_distributor import FilterDistributor
-from hwgen.rtl.parallel.glb.glb_bank import GlobalBuffer
+from hwgen.rtl.parallel.glb.global_buffer import GlobalBuffer
 from hwgen.rtl.parallel.glb.psum_controller import PsumController
 
 __all__ = ["Datapath"]

@@ -3,7 +3,7 @@
 import pytest
 
 from hwgen.config import Config
-from hwgen.rtl.parallel.glb.glb_bank import GlobalBuffer
+from hwgen.rtl.parallel.glb.global_buffer import GlobalBuffer
 from sim.runner import SIMULATORS, each_test, run_block
 
 CONFIGS = {

@@ -12,7 +12,7 @@ from .dma.read_dma import ReadDma
 from .dma.write_dma import WriteDma
 from .feed.feed import Feed
 from .filter_distributor import FilterDistributor
-from .glb.glb_bank import GlobalBuffer
+from .glb.global_buffer import GlobalBuffer
 from .glb.psum_controller import PsumController
 from .load.loader import Loader
 from .store.drain import Drain

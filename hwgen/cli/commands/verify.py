@@ -12,6 +12,7 @@ from ...compiler import compile_network
 from ...errors import HwgenError
 from ...files import replacing, write_json
 from ...host.driver import Driver, SimulationError
+from ...host.fitting import fitted
 from ...host.network_runner import collect, difference, execute
 from ...importer import onnx_import
 from ...importer.reference import Reference
@@ -124,9 +125,13 @@ def _save(folder, case, lines):
 
 def _check(case, config, start, waves=None):
     """``(failures, cycles)`` of a case; ``start`` starts a simulation, None is the golden model."""
-    network = onnx_import.load(case.model, tables=config.tables)
+    model, program = onnx_import.Model(case.model, tables=config.tables), None
+    if start is None:
+        network = model.network()
+    else:
+        network, program = fitted(model, lambda network: compile_network(network, config))
     expected = golden.run(network, case.inputs)
-    reference = Reference(case.model, network).run(case.inputs)
+    reference = Reference(model, network).run(case.inputs)
     failures = []
 
     def compare(name, what, got, wanted):
@@ -137,7 +142,6 @@ def _check(case, config, start, waves=None):
         compare(name, "golden model against ONNX Runtime", expected[name], value)
     if start is None:
         return failures, None
-    program = compile_network(network, config)
     if waves:
         waves.check(program)
     with waves or nullcontext(), start(program.memory_bytes, dram=case.dram) as bus:

@@ -196,8 +196,11 @@ class _Product:
             cut = weight if count == 1 else np.take(
                 weight, range(start, min(start + block, weight.shape[depth])), depth)
             steps = scale if count == 1 else np.take(scale, [k], depth)
-            if block and steps.size not in (1, weight.shape[filters]):
-                return None    # a scale for each tap
+            if block:
+                rows = np.moveaxis(steps, filters, 0).reshape(steps.shape[filters], -1)
+                if np.any(rows != rows[:, :1]):
+                    return None    # a scale for each tap
+                steps = rows[:, 0]
             parts.append((start, cut.T if turned else cut, steps.reshape(-1)))
         if not conv:
             alpha = np.float32(self.attributes.get("alpha", 1))

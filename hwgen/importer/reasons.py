@@ -51,6 +51,9 @@ def _kinds(graph, node, x, w):
         shown = " and ".join(dict.fromkeys(_name(kind) for kind in types))
         return (f"{node} works on {shown}, which ONNX Runtime computes in float: quantise to 8 "
                 f"bits, or use --integer.")
+    if w.attributes.get("block_size", 0):
+        return (f"{node} has weights quantised in blocks, which ONNX Runtime computes in float: "
+                f"quantise them for each filter, or use --integer.")
     if types[0] != out or types == [np.int8, np.uint8]:
         return (f"{node} takes {types[0]}, has {types[1]} weights and gives {out}, which ONNX "
                 f"Runtime does not compute in integers: quantise to uint8 in and out, or to int8 "

@@ -13,6 +13,7 @@ __all__ = [
     "add_channels",
     "big_pools",
     "bn_between",
+    "large_pools",
     "lstm_only",
     "nhwc_tf",
     "ort_optimised",
@@ -22,6 +23,7 @@ __all__ = [
     "two_transposes_conv_u8",
     "two_transposes_u8",
     "vit_patch",
+    "wide_pads",
 ]
 
 
@@ -310,3 +312,46 @@ def vit_patch():
     g.op("Identity", [z], "y")
     g.output("y", rank=2)
     return g.model(), dict(x=image(1, 3, 32, 32))
+
+
+def wide_pads():
+    """Pads and windows beyond what a command holds, on all sides."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", [1, 3, 6, 20]), 0.02, 128)
+    a = g.conv(x, 0.02, 3, 4, (3, 3), 0.05, 100, pads=[70, 66, 1, 80], dilations=[2, 40])
+    a = g.qdq(
+        g.op("MaxPool", [a], kernel_shape=[40, 35], strides=[7, 3], pads=[20, 17, 30, 34]),
+        0.05,
+        100,
+    )
+    g.op("Identity", [a], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 3, 6, 20))
+
+
+def large_pools():
+    """Large windows with strides and pads of all kinds, int8."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", [1, 3, 90, 37]), 0.02, 12, "i8")
+    o = []
+    for k, (ks, st, pd) in enumerate(
+        [
+            ((90, 37), (1, 1), (0, 0, 0, 0)),
+            ((33, 1), (33, 1), (16, 0, 0, 0)),
+            ((64, 32), (8, 2), (3, 3, 60, 20)),
+            ((32, 37), (32, 37), (0, 0, 0, 0)),
+            ((35, 35), (40, 40), (10, 10, 10, 10)),
+        ]
+    ):
+        o.append(g.qdq(g.op("MaxPool", [x], kernel_shape=ks, strides=st, pads=pd), 0.02, 12, "i8"))
+        g.op("Identity", [o[-1]], f"y{k}")
+        g.output(f"y{k}", rank=4)
+    y = g.qdq(g.op("GlobalMaxPool", [x]), 0.03, 100)
+    g.op("Identity", [y], "z")
+    g.output("z", rank=4)
+    y = g.qdq(g.op("GlobalAveragePool", [x]), 0.03, 10, "i8")
+    g.op("Identity", [y], "z2")
+    g.output("z2", rank=4)
+    return g.model(), dict(x=image(1, 3, 90, 37))

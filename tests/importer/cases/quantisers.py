@@ -20,9 +20,13 @@ __all__ = [
     "dq_in_front",
     "dynq_u8u8",
     "float_bias",
+    "gemm_no_out",
+    "int4_blocked_conv",
+    "int4_blocked_matmul",
     "int4w",
     "int8_avg",
     "int8_conv",
+    "matmul_rank3",
     "maxpool_between",
     "mixed_u8_i8",
     "no_zp",
@@ -519,3 +523,60 @@ def wzp_perchannel():
     return g.model(), dict(
         x=np.random.default_rng(2).integers(0, 256, (1, 2, 5, 5)).astype(np.uint8)
     )
+
+
+def int4_blocked_conv():
+    """Weights of 4 bits in blocks of input channels."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=21, ir=10)
+    x = g.qdq(g.input("x", [1, 8, 6, 6]), 0.02, 128)
+    w = rng.integers(0, 16, (5, 8, 3, 3))
+    t = helper.make_tensor("w4", TensorProto.UINT4, (5, 8, 3, 3), w.flatten().tolist())
+    g.inits.append(t)
+    z = helper.make_tensor("z4", TensorProto.UINT4, (5, 2, 3, 3), [8] * 90)
+    g.inits.append(z)
+    s = np.repeat(np.repeat(rng.uniform(0.01, 0.03, (5, 2, 1, 1)), 3, 2), 3, 3).astype(np.float32)
+    wd = g.op("DequantizeLinear", ["w4", g.init(s), "z4"], axis=1, block_size=4)
+    y = g.qdq(g.op("Conv", [x, wd]), 0.1, 128)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 8, 6, 6))
+
+
+def int4_blocked_matmul():
+    """The same in a matrix product."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=21, ir=10)
+    x = g.qdq(g.input("x", [3, 64]), 0.02, 128)
+    w = rng.integers(-8, 8, (64, 10))
+    t = helper.make_tensor("w4", TensorProto.INT4, (64, 10), w.flatten().tolist())
+    g.inits.append(t)
+    s = rng.uniform(0.01, 0.03, (2, 10)).astype(np.float32)
+    wd = g.op("DequantizeLinear", ["w4", g.init(s)], axis=0, block_size=32)
+    y = g.qdq(g.op("MatMul", [x, wd]), 0.1, 128)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=2)
+    return g.model(), dict(x=image(3, 64))
+
+
+def gemm_no_out():
+    """A matrix product whose result stays float, which ONNX Runtime sums in integers."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", [4, 16]), 0.02, 128)
+    w, s = g.weights((10, 16))
+    g.op("Gemm", [x, w, g.bias(10, 0.02, s)], "y", transB=1)
+    g.output("y", rank=2)
+    return g.model(), dict(x=image(4, 16))
+
+
+def matmul_rank3():
+    """Weights of more than two dimensions."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", [2, 5, 16]), 0.02, 128)
+    w, s = g.weights((1, 16, 10), per_channel=False)
+    y = g.qdq(g.op("MatMul", [x, w]), 0.1, 128)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=3)
+    return g.model(), dict(x=image(2, 5, 16))

@@ -1,17 +1,23 @@
 """Shapes: open, computed, of batches, empty, and those that rules and kernels see differently."""
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from .builder import Graph, image
 
 __all__ = [
     "batch4",
+    "batch_1d",
+    "batch_se",
+    "computed_sizes",
+    "computed_view",
     "convtranspose",
     "ct_eltwise",
     "if_shapes",
     "ir3_plain",
+    "loop",
     "maxpool_same_dil",
+    "no_rank",
     "open_minus_one",
     "outputs_odd",
     "resize_frac",
@@ -286,3 +292,127 @@ def zero_size():
     g.op("Identity", [a], "y")
     g.output("y", rank=4)
     return g.model(), dict(x=np.zeros((0, 3, 8, 8), np.float32))
+
+
+def batch_1d():
+    """Batches of 1-D maps, with slopes of their own."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", ["N", 3, 40]), 0.02, 128)
+    a = g.conv(x, 0.02, 3, 6, (3,), 0.05, 100, pads=[2, 0])
+    a = g.qdq(g.op("MaxPool", [a], kernel_shape=[2], strides=[2]), 0.05, 100)
+    a = g.qdq(g.op("PRelu", [a, g.init(rng.random((6, 1)).astype(np.float32))]), 0.05, 100)
+    a = g.qdq(g.op("GlobalAveragePool", [a]), 0.05, 100)
+    a = g.qdq(g.op("Flatten", [a]), 0.05, 100)
+    w, s = g.weights((4, 6))
+    y = g.qdq(g.op("Gemm", [a, w, g.bias(4, 0.05, s)], transB=1), 0.1, 100)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=2)
+    return g.model(), dict(x=image(3, 3, 40))
+
+
+def batch_se():
+    """A batch through squeeze and excitation."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", [2, 4, 8, 8]), 0.02, 128)
+    a = g.conv(x, 0.02, 4, 6, 3, 0.05, 100, group=2)
+    p = g.qdq(g.op("GlobalAveragePool", [a]), 0.03, 100)
+    s = g.conv(p, 0.03, 6, 6, 1, 0.05, 128)
+    s = g.qdq(g.op("Sigmoid", [s]), 1 / 255, 0)
+    y = g.qdq(g.op("Mul", [a, s]), 0.03, 100)
+    c = g.qdq(g.op("Concat", [y, a], axis=1), 0.05, 100)
+    z = g.qdq(g.op("Add", [c, c]), 0.1, 100)
+    g.op("Identity", [z], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(2, 4, 8, 8))
+
+
+def computed_view():
+    """A view whose first dimension the graph computes, with everything open."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", ["N", 4, "H", "W"]), 0.02, 128)
+    a = g.conv(x, 0.02, 4, 6, 3, 0.05, 100)
+    sh = g.op("Shape", [a])
+    n = g.op("Gather", [sh, g.init(np.int64(0))])
+    n = g.op("Unsqueeze", [n, g.init(np.array([0]))])
+    to = g.op("Concat", [n, g.init(np.array([-1]))], axis=0)
+    r = g.op("Reshape", [a, to])
+    w, s = g.weights((10, 216))
+    y = g.qdq(g.op("Gemm", [r, w, g.bias(10, 0.05, s)], transB=1), 0.2, 128)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=2)
+    return g.model(), dict(x=image(2, 4, 8, 8))
+
+
+def computed_sizes():
+    """Resize to sizes that the graph computes."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", ["N", 4, "H", "W"]), 0.02, 128)
+    a = g.conv(x, 0.02, 4, 4, 3, 0.05, 100, strides=[2, 2], pads=[1] * 4)
+    sh = g.op("Shape", [x])
+    hw = g.op("Slice", [sh, g.init(np.array([2])), g.init(np.array([4]))])
+    sa = g.op("Shape", [a])
+    nc = g.op("Slice", [sa, g.init(np.array([0])), g.init(np.array([2]))])
+    sz = g.op("Concat", [nc, hw], axis=0)
+    r = g.qdq(
+        g.op(
+            "Resize",
+            [a, "", "", sz],
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        ),
+        0.05,
+        100,
+    )
+    c = g.qdq(g.op("Concat", [r, x], axis=1), 0.05, 100)
+    y = g.conv(c, 0.05, 8, 4, 1, 0.1, 100)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(2, 4, 10, 14))
+
+
+def no_rank():
+    """An input of which the file tells no rank."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    g.inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, None))
+    x = g.qdq("x", 0.02, 128)
+    a = g.conv(x, 0.02, 3, 5, 3, 0.1, 100)
+    g.op("Identity", [a], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 3, 8, 8))
+
+
+def loop():
+    """A convolution in the body of a Loop."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", [1, 3, 8, 8]), 0.02, 128)
+    a = g.conv(x, 0.02, 3, 3, 3, 0.05, 100, pads=[1] * 4)
+    body = helper.make_graph(
+        [
+            helper.make_node("Conv", ["v", "bw"], ["vo"], pads=[1] * 4),
+            helper.make_node("Identity", ["c"], ["co"]),
+        ],
+        "b",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("v", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("co", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("vo", TensorProto.FLOAT, None),
+        ],
+        [numpy_helper.from_array(rng.normal(0, 0.1, (3, 3, 3, 3)).astype(np.float32), "bw")],
+    )
+    y = g.op("Loop", [g.init(np.int64(3)), g.init(np.array(True)), a], body=body)
+    q = g.qdq(y, 0.05, 128)
+    z = g.conv(q, 0.05, 3, 4, 1, 0.1, 100)
+    g.op("Identity", [z], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 3, 8, 8))

@@ -146,8 +146,8 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
 
 
 def _apart(model, network, inputs, values):
-    """How far the outputs are from those of a session without options; None if that does not take
-    the model, as only the other one needs to."""
+    """How far the outputs are from those of a session without options; None if ONNX Runtime does
+    not run the model without them."""
     try:
         return (*deviations(model, network, inputs, values), in_float(model))
     except HwgenError:

@@ -84,7 +84,7 @@ class Checkpoint:
 
 def _read(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             return replace(LayerResult(**json.loads(file["facts"].item())), value=file["value"])
     except Exception:    # zip, NumPy and JSON have an exception each
         raise HwgenError(f"the finished layer {path} is damaged: delete the file, and the layer "

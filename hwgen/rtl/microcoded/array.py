@@ -282,21 +282,8 @@ class LockstepArray(Block):
         psum_cols = self._setting(m, Setting.PSUM_COLS, 12)
         active_cols = self._setting(m, Setting.ACTIVE_COLS, range(config.cols + 1))
 
-        # The strip, and the one that waits.
-        now = Signal(GO, reset_less=True)
-        waiting = Signal(GO, reset_less=True)
-        running = Signal()
-        waits = Signal()
         strip_end = Signal()
-        take = Signal()
-        m.d.comb += [self.go_ready.eq(~waits), take.eq(waits & (strip_end | ~running))]
-        with m.If(self.go):
-            m.d.sync += [waiting.eq(self.value), waits.eq(1)]
-        with m.If(take):
-            m.d.sync += [now.eq(waiting), waits.eq(0), running.eq(1)]
-        with m.Elif(strip_end):
-            m.d.sync += running.eq(0)
-
+        now, running, take = self._strips(m, strip_end)
         c = Signal.like(tap_channels, reset_less=False)
         s = Signal.like(tap_cols, reset_less=False)
         p = Signal.like(filters, reset_less=False)
@@ -355,13 +342,39 @@ class LockstepArray(Block):
         # Halves of the filter spads that are filled, or used.
         filled = Signal(2)
         m.d.sync += filled.eq(filled + self.filled - pass_end)
-        m.d.comb += [self.filter_free.eq(~filled[1]), self.idle.eq(~running & ~waits & self._left)]
+        m.d.comb += [
+            self.filter_free.eq(~filled[1]),
+            self.idle.eq(~running & self.go_ready & self._left),
+        ]
 
         m.d.comb += self.macs.eq(tree_sum(
             Mux(issue & (now.row0 <= row), active_cols, 0) for row in range(config.rows)))
 
-        # The addresses go to the PEs at once, the control comes with the products. The first psum
-        # of a pass is the first of the pass's first strip.
+        # The addresses go to the PEs at once, the control comes with the products.
+        self._pes(m, address, filter_address)
+        return self._control(m, now, take, issue, last)
+
+    def _strips(self, m, strip_end):
+        """The strip that runs, and the one that waits; returns the first, whether there is one,
+        and that the next one begins."""
+        now = Signal(GO, reset_less=True)
+        waiting = Signal(GO, reset_less=True)
+        running = Signal()
+        waits = Signal()
+        take = Signal()
+        m.d.comb += [self.go_ready.eq(~waits), take.eq(waits & (strip_end | ~running))]
+        with m.If(self.go):
+            m.d.sync += [waiting.eq(self.value), waits.eq(1)]
+        with m.If(take):
+            m.d.sync += [now.eq(waiting), waits.eq(0), running.eq(1)]
+        with m.Elif(strip_end):
+            m.d.sync += running.eq(0)
+        return now, running, take
+
+    @staticmethod
+    def _control(m, now, take, issue, last):
+        """What the columns do with the products. The first psum of a pass is the first of the
+        pass's first strip."""
         begun = Signal()
         with m.If(take):
             m.d.sync += begun.eq(0)
@@ -372,7 +385,6 @@ class LockstepArray(Block):
             control.valid.eq(issue), control.last.eq(issue & last),
             control.first.eq(now.first & ~begun), control.accumulate.eq(now.accumulate),
         ]
-        self._pes(m, address, filter_address)
         return control
 
     def _pes(self, m, address, filter_address):

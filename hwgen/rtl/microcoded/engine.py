@@ -15,6 +15,24 @@ _LEVELS = 2                  # of calls
 _BLOCK = 256                 # instructions in the smallest block RAM that there is
 
 
+class _Flags:
+    """What branches look at, of the last operation that says."""
+
+    def __init__(self):
+        self.zero, self.negative, self.carry = (Signal(name=name, reset_less=True)
+                                                for name in ("zero", "negative", "carry"))
+
+    def chosen(self, m, when):
+        """The flag that a branch looks at."""
+        flag = Signal()
+        with m.Switch(when):
+            for which, value in ((When.ZERO, self.zero), (When.CARRY, self.carry),
+                                 (When.NEGATIVE, self.negative)):
+                with m.Case(which >> 1):
+                    m.d.comb += flag.eq(value)
+        return flag
+
+
 class Engine(Block):
     """Runs the firmware: instructions of :mod:`.microcode`.
 
@@ -53,30 +71,68 @@ class Engine(Block):
         m.submodules.registers = register_memory = Memory(
             shape=_WIDTH, depth=REGISTERS, init=registers,
             attrs={"no_rw_check": 1, "ram_style": "block"})
-        fetch = code_memory.read_port()
         read, write = register_memory.read_port(), register_memory.write_port()
-        address = fetch.addr.shape()
+        go = Signal()                              # no port and no bit holds the engine
+        taken = Signal()                           # a branch
+        fetched, now, valid = self._fetch(m, code_memory.read_port(), go, taken)
+        m.d.comb += [read.addr.eq(fetched[:8]), read.en.eq(go)]
 
-        # Fetched: the instruction whose register is read. Executed: the one before it.
+        # The instruction.
+        is_op, is_out, is_get = (valid & (now[13:16] == kind) for kind in range(3))
+        op = now[8:13]
+        is_word = is_op & (op == Op.IN) & now[2]   # an input that is the stream's word
+        acc = Signal(_WIDTH, reset_less=True)
+        flags = _Flags()
+        step, shifted, wanted, last_bit, get_done = self._get(m, is_get, op, acc)
+        m.d.comb += [
+            self.port.eq(now[8:13]), self.value.eq(read.data), self.give.eq(is_out & ~self.hold),
+            go.eq(~self.hold & ~(is_out & ~self.ready) & ~(is_get & ~get_done)
+                  & ~(is_word & ~self.word_valid)),
+            self.word_taken.eq((step & wanted & last_bit) | (is_word & go & now[0])),
+            taken.eq(valid & now[15] & now[13:15].any() & (flags.chosen(m, now[13:15]) ^ now[12])),
+        ]
+        result, carry = self._operate(m, now, acc, read.data, flags)
+
+        def among(*ops):
+            return Cat(op == which for which in ops).any()
+
+        with m.If(is_op & go & ~among(Op.NOP, Op.ST)):
+            m.d.sync += [flags.zero.eq(result == 0), flags.negative.eq(result[-1])]
+            with m.If(~among(Op.DEC, Op.ADDR)):
+                m.d.sync += acc.eq(result)
+            with m.If(~among(Op.LD, Op.AND, Op.SHR, Op.IN)):
+                m.d.sync += flags.carry.eq(carry)
+        with m.If(step):
+            m.d.sync += acc.eq(shifted)
+        writes = among(Op.ST, Op.ADDM, Op.INC, Op.DEC, Op.ADDR)
+        m.d.comb += [
+            write.addr.eq(now[:8]),
+            write.data.eq(Mux(is_get, shifted, result)),
+            write.en.eq((is_op & writes & go) | get_done),
+        ]
+        return m
+
+    @staticmethod
+    def _fetch(m, fetch, go, taken):
+        """Fetch instructions; calls and jumps go on elsewhere at once, branches when they are
+        executed and ``taken``.
+
+        Returns the fetched instruction, whose register is read, the one before it, which is
+        executed, and whether that is valid.
+        """
+        address = fetch.addr.shape()
         pc = Signal(address)                       # of the one after the fetched one
         fetched = fetch.data
         fetched_valid = Signal()
         valid = Signal()
         now = Signal(16, reset_less=True)
-        go = Signal()                              # no port and no bit holds it
         links = [Signal(address, name=f"link_{level}", reset_less=True)
                  for level in range(_LEVELS)]
         next_address = Signal(address)
-        m.d.comb += [
-            fetch.addr.eq(next_address), fetch.en.eq(go),
-            read.addr.eq(fetched[:8]), read.en.eq(go),
-        ]
-
-        # Calls and jumps go on elsewhere at once, branches when they are executed.
+        m.d.comb += [fetch.addr.eq(next_address), fetch.en.eq(go)]
         branch = fetched[15] & fetched_valid
         when = fetched[12:15]
         back = (fetched[13:16] == 3) & fetched_valid
-        taken = Signal()
         m.d.comb += next_address.eq(pc)
         with m.If(taken):
             m.d.comb += next_address.eq(now[:len(pc)])
@@ -93,31 +149,12 @@ class Engine(Block):
                 m.d.sync += [links[0].eq(pc), links[1].eq(links[0])]
             with m.If(back & ~taken):
                 m.d.sync += links[0].eq(links[1])
+        return fetched, now, valid
 
-        # The instruction.
-        is_op, is_out, is_get = (valid & (now[13:16] == kind) for kind in range(3))
+    def _operate(self, m, now, acc, register, flags):
+        """The result of an operation and its carry; one adder does all sums: of the accumulator or
+        0, and the register or its inverse."""
         op = now[8:13]
-        is_word = is_op & (op == Op.IN) & now[2]   # an input that is the stream's word
-        acc = Signal(_WIDTH, reset_less=True)
-        zero, negative, carry = (Signal(name=name, reset_less=True)
-                                 for name in ("zero", "negative", "carry"))
-        get_done = Signal()
-        m.d.comb += [
-            self.port.eq(now[8:13]), self.value.eq(read.data), self.give.eq(is_out & ~self.hold),
-            go.eq(~self.hold & ~(is_out & ~self.ready) & ~(is_get & ~get_done)
-                  & ~(is_word & ~self.word_valid)),
-        ]
-        flag = Signal()
-        with m.Switch(now[13:15]):
-            with m.Case(When.ZERO >> 1):
-                m.d.comb += flag.eq(zero)
-            with m.Case(When.CARRY >> 1):
-                m.d.comb += flag.eq(carry)
-            with m.Case(When.NEGATIVE >> 1):
-                m.d.comb += flag.eq(negative)
-        m.d.comb += taken.eq(valid & now[15] & now[13:15].any() & (flag ^ now[12]))
-
-        # One adder does all sums: of the accumulator or 0, and the register or its inverse.
         outside = Signal(_WIDTH)
         with m.Switch(now[:3]):
             for number, half in ((Input.PROGRAM_LO, self.program[:16]),
@@ -126,7 +163,6 @@ class Engine(Block):
                                  (Input.WORD_LO, self.word[:16]), (Input.WORD_HI, self.word[16:])):
                 with m.Case(number):
                     m.d.comb += outside.eq(half)
-        register = read.data
         invert = op == Op.SUB
         alone = (op == Op.LD) | (op == Op.INC) | (op == Op.DEC)
         left = Signal(_WIDTH)
@@ -136,7 +172,7 @@ class Engine(Block):
         m.d.comb += [
             left.eq(Mux(alone, (op == Op.DEC).replicate(_WIDTH), acc)),
             right.eq(register ^ invert.replicate(_WIDTH)),
-            total.eq(left + right + (invert | (op == Op.INC) | ((op == Op.ADC) & carry))),
+            total.eq(left + right + (invert | (op == Op.INC) | ((op == Op.ADC) & flags.carry))),
         ]
         with m.Switch(op):
             with m.Case(Op.ST):
@@ -149,37 +185,27 @@ class Engine(Block):
                 m.d.comb += result.eq(outside)
             with m.Default():
                 m.d.comb += result.eq(total)
-        def among(*ops):
-            return Cat(op == which for which in ops).any()
+        return result, total[-1]
 
-        with m.If(is_op & go & ~among(Op.NOP, Op.ST)):
-            m.d.sync += [zero.eq(result == 0), negative.eq(result[-1])]
-            with m.If(~among(Op.DEC, Op.ADDR)):
-                m.d.sync += acc.eq(result)
-            with m.If(~among(Op.LD, Op.AND, Op.SHR, Op.IN)):
-                m.d.sync += carry.eq(total[-1])
+    def _get(self, m, is_get, op, acc):
+        """GET: sixteen cycles, in the first of which bits come in; behind them zeros.
 
-        # GET: sixteen cycles, in the first of which bits come in; behind them zeros.
+        Returns whether a bit moves, the accumulator with it, whether the bit is the stream's and
+        the last of its word, and whether it is the last of all.
+        """
         position = Signal(5)                       # of the bit in the word
         count = Signal(range(_WIDTH))
         wanted = count <= op[:4]
         shifted = Signal(_WIDTH)
         step = Signal()
+        get_done = Signal()
         m.d.comb += [
             step.eq(is_get & ~self.hold & (~wanted | self.word_valid)),
             shifted.eq(Cat(acc[1:], wanted & self.word.bit_select(position, 1))),
             get_done.eq(step & (count == _WIDTH - 1)),
-            self.word_taken.eq((step & wanted & position.all()) | (is_word & go & now[0])),
         ]
         with m.If(step):
-            m.d.sync += [acc.eq(shifted), count.eq(count + 1)]
+            m.d.sync += count.eq(count + 1)
             with m.If(wanted):
                 m.d.sync += position.eq(position + 1)
-
-        writes = among(Op.ST, Op.ADDM, Op.INC, Op.DEC, Op.ADDR)
-        m.d.comb += [
-            write.addr.eq(now[:8]),
-            write.data.eq(Mux(is_get, shifted, result)),
-            write.en.eq((is_op & writes & go) | get_done),
-        ]
-        return m
+        return step, shifted, wanted, position.all(), get_done

@@ -11,7 +11,7 @@ class Store(Common):
     """STORE makes the outputs of a row, psum by psum."""
 
     def store(self):
-        p, config = self.p, self.config
+        p = self.p
         p.label("STORE")
         self.phase(Phase.STORE)
         self.fields("STORE", "wait", "signal", "signal_written", "psum", "params", "addr=dram",
@@ -20,7 +20,32 @@ class Store(Common):
                     "zy+ysigned", "lo+hi", "out_rows", "out_cols",
                     "row0", "col0", "pool_r", "pool_s", "pool_u", "pool_v", "strip_words",
                     "param_stride", "mode", "row_bytes=last", "col_step", "col_first", "group_step")
-        raw, checked = p.forward(), p.forward()
+        self.prepare()
+        group = p.label()
+        p.set("psum", "STORE.psum")                # of the window's first row that is in the block
+        p.set("in strip", 0)                       # that row's number in its strip
+        p.set("y", "STORE.row0")
+        p.op(Op.LD, "y")
+        p.call("walk")
+        p.set("rows", "STORE.out_rows")
+        row, end = p.label(), p.forward()
+        raw, following = self.row()
+        self.next_row(row, end)
+        p.place(end)
+        self.add_long("dram", "STORE.group_step")
+        p.add("STORE.psum", "STORE.e")
+        p.add("STORE.params", "STORE.param_stride")
+        self.loop("STORE.groups", group)
+        self.give("STORE.signal")
+        self.give("STORE.signal_written")          # the next run of words waits for the writes
+        p.go("next")
+        p.place(raw)
+        self.raw(following)
+
+    def prepare(self):
+        """Check the mode, take the semaphores, and bring the fields into the engine's units."""
+        p = self.p
+        checked = p.forward()
         p.op(Op.LD, "STORE.mode")
         p.go(checked, When.ZERO)
         p.op(Op.SUB, isa.store_modes.RAW.number)
@@ -54,14 +79,11 @@ class Store(Common):
         p.op(Op.SUB, 2)
         p.op(Op.ST, "pooled")
 
-        group = p.label()
-        p.set("psum", "STORE.psum")                # of the window's first row that is in the block
-        p.set("in strip", 0)                       # that row's number in its strip
-        p.set("y", "STORE.row0")
-        p.op(Op.LD, "y")
-        p.call("walk")
-        p.set("rows", "STORE.out_rows")
-        row = p.label()
+    def row(self):
+        """The outputs of a row; returns where raw outputs are made, which is not here, and where
+        to go on behind a column."""
+        p = self.p
+        raw = p.forward()
         self.window("y", "pool_r", "psum_rows", "window rows")
         p.call("words")
         self.settings(Setting.LANE, "dram.lo")
@@ -85,8 +107,12 @@ class Store(Common):
         p.add("of x", "STORE.col_step")
         self.loop("columns", column)
         p.out(Port.PUSH, 1)
-        # The next row of windows.
-        advance, inside, walk = p.forward(), p.forward(), p.forward()
+        return raw, following
+
+    def next_row(self, row, end):
+        """Go on with the next row of windows at ``row``; behind the last one at ``end``."""
+        p = self.p
+        inside, walk = p.forward(), p.forward()
         p.op(Op.LD, "y")
         p.go(inside, When.NOT_NEGATIVE)
         p.add("y", "STORE.pool_u")
@@ -98,20 +124,14 @@ class Store(Common):
         p.call("walk")
         p.op(Op.LD, "rows")
         p.op(Op.SUB, 1)
-        p.go(advance, When.ZERO)
+        p.go(end, When.ZERO)
         self.add_long("dram", "STORE.row_stride")
         p.op(Op.DEC, "rows")
         p.go(row)
-        p.place(advance)
-        self.add_long("dram", "STORE.group_step")
-        p.add("STORE.psum", "STORE.e")
-        p.add("STORE.params", "STORE.param_stride")
-        self.loop("STORE.groups", group)
-        self.give("STORE.signal")
-        self.give("STORE.signal_written")          # the next run of words waits for the writes
-        p.go("next")
 
-        p.place(raw)
+    def raw(self, done):
+        """The channels of an output column, each a psum as it is."""
+        p, config = self.p, self.config
         p.op(Op.LD, "psum")
         p.op(Op.ADD, "of x")
         p.op(Op.ST, "a")
@@ -124,7 +144,7 @@ class Store(Common):
         p.add("a", config.cols)
         p.add("bias", 2)
         self.loop("channels", channel)
-        p.go(following)
+        p.go(done)
 
     def walk(self):
         """Move on as many rows as the accumulator says, if it is above 0."""

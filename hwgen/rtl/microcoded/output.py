@@ -8,6 +8,8 @@ on until its integer part stands where it is taken, and how long that takes only
 scale's exponent.
 """
 
+from dataclasses import dataclass
+
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
@@ -23,6 +25,54 @@ def _differ(bits):
 
 def _majority(a, b, c):
     return (a & b) | (a & c) | (b & c)
+
+
+@dataclass(frozen=True, eq=False)
+class _Timing:
+    """Where in a requantisation the unit is.
+
+    Attributes
+    ----------
+    odd : Signal
+        The scale's exponent is odd.
+    rest : Signal
+        No digits are multiplied.
+    first, rounding_n, clamping : Signal
+        The cycle after ``scale`` with ``first``; not the cycle of the rounding; that of the
+        clamping.
+    """
+    odd: Signal
+    rest: Signal
+    first: Signal
+    rounding_n: Signal
+    clamping: Signal
+
+
+class _Place:
+    """The next two bits of the sum, at ``place`` in one of its bytes; ``past`` all bits, the digits
+    are 0.
+
+    ``lower`` is the inverse of ``upper``, but a register of its own, so that synthesis does not
+    know: with both, selecting from four takes two LUTs.
+    """
+
+    def __init__(self):
+        self.place = Signal(2, name="place", reset_less=True)
+        self.byte_low, self.upper, self.lower, self.past = (
+            Signal(name=name, reset_less=True) for name in ("byte_low", "upper", "lower", "past"))
+
+    def of_four(self, items):
+        """The item of two bits of a byte."""
+        place = self.place
+        return Mux(place[1], Mux(place[0], items[3], items[2]), Mux(place[0], items[1], items[0]))
+
+    def byte(self, m, acc):
+        """The byte of the sum."""
+        byte = Signal(8)
+        for k in range(8):
+            below = Mux(self.lower, Mux(self.byte_low, acc[k + 8], acc[k]), self.byte_low)
+            m.d.comb += byte[k].eq(Mux(self.upper, Mux(below, acc[k + 24], acc[k + 16]), below))
+        return byte
 
 
 class OutputUnit(Block):
@@ -71,23 +121,43 @@ class OutputUnit(Block):
 
     def body(self, platform):
         m = Module()
+        acc = self._sum(m)
+        negative = acc[31]
+        time = self._timing(m)
+        at = self._place(m, time.rest)
+        byte = at.byte(m, acc)
+        beyond = self._beyond(m, acc)
+        digit, carry, late = self._digits(m, time, at, negative, byte, beyond)
+        product, out = self._product(m, negative, digit)
+        up, inexact = self._rounding(m, digit, product, out)
+        left = self._left(m, at, acc, byte, beyond, (carry ^ negative) | late)
+        huge = Signal()
+        m.d.comb += huge.eq(left | (product[22] ^ negative) | (product[23] ^ negative))
+        self._result(m, time, byte, negative, huge, self._rounded(m, product, up, inexact))
+        return m
 
-        def registers(names):
-            return [Signal(name=name, reset_less=True) for name in names.split()]
-
+    def _sum(self, m):
+        """The sum of the psums."""
         acc = Signal(32, reset_less=True)
         with m.If(self.load | self.add):
             m.d.sync += acc.eq(Mux(self.load, self.word, acc + self.word))
-        negative = acc[31]
+        return acc
 
-        # Two bits of the sum are multiplied in each cycle until half the exponent has counted to
-        # 68: then the product's integer part begins at bit 14. (An odd exponent's product has to
-        # move a bit less far, for which its digits come a bit later.) So 24 bits of product hold
-        # 1023, and what is left of the sum then would make it 512 or more. That, and all from 256,
-        # is more than any zero point brings back into range. Each two bits of the counter have
-        # their own clock enable, which saves carries.
+    def _timing(self, m):
+        """When the digits end and what follows them; returns a :class:`_Timing`.
+
+        Two bits of the sum are multiplied in each cycle until half the exponent has counted to
+        68: then the product's integer part begins at bit 14. (An odd exponent's product has to
+        move a bit less far, for which its digits come a bit later.) So 24 bits of product hold
+        1023, and what is left of the sum then would make it 512 or more. That, and all from 256,
+        is more than any zero point brings back into range. Each two bits of the counter have
+        their own clock enable, which saves carries.
+
+        The last digits are multiplied in the cycle after they were chosen, in the next the
+        product is rounded, in the last the result clamped.
+        """
         exponent = Signal(7, reset_less=True)
-        odd, = registers("odd")
+        odd = Signal(reset_less=True)
         done = Signal()
         rest = Signal()
         m.d.comb += [
@@ -105,49 +175,40 @@ class OutputUnit(Block):
                     with m.If(exponent[4:6].all()):
                         m.d.sync += exponent[6].eq(1)
 
-        # The last digits are multiplied in the cycle after they were chosen, in the next the
-        # product is rounded, in the last the result clamped. `first` begins the maximum at `lo`,
-        # which leaves one bound to compare with.
-        first, rounding_n, clamping = registers("first_r rounding_n clamping")
+        first = Signal(name="first_r", reset_less=True)
+        rounding_n = Signal(reset_less=True)
+        clamping = Signal(reset_less=True)
         m.d.sync += [
             first.eq(self.scale & self.first),
             rounding_n.eq(~(self.busy & done & rounding_n & ~clamping)),
             clamping.eq(~rounding_n),
             self.busy.eq(self.scale | (self.busy & ~clamping)),
         ]
+        return _Timing(odd, rest, first, rounding_n, clamping)
 
-        # The next two bits of the sum, at `place` in one of its bytes. `lower` is the inverse of
-        # `upper`, but a register of its own, so that synthesis does not know: with both, selecting
-        # from four takes two LUTs. `past` all bits, the digits are 0.
-        place = Signal(2, reset_less=True)
-        byte_low, upper, lower, past = registers("byte_low upper lower past")
+    def _place(self, m, rest):
+        """Where the next two bits of the sum are; moves on while digits are multiplied."""
+        at = _Place()
         with m.If(self.load | self.scale):
-            m.d.sync += [place.eq(0), byte_low.eq(0), upper.eq(0), lower.eq(1), past.eq(0)]
-        with m.Elif(self.raw | (~rest & ~past)):
-            next_byte = self.raw | place.all()
-            next_upper = upper ^ (byte_low & next_byte)
+            m.d.sync += [at.place.eq(0), at.byte_low.eq(0), at.upper.eq(0), at.lower.eq(1),
+                         at.past.eq(0)]
+        with m.Elif(self.raw | (~rest & ~at.past)):
+            next_byte = self.raw | at.place.all()
+            next_upper = at.upper ^ (at.byte_low & next_byte)
             m.d.sync += [
-                place[0].eq(~place[0] & ~self.raw),
-                place[1].eq(place[1] ^ place[0]),
-                byte_low.eq(byte_low ^ next_byte),
-                upper.eq(next_upper),
-                lower.eq(~next_upper),
-                past.eq(Cat(place, byte_low, upper).all()),
+                at.place[0].eq(~at.place[0] & ~self.raw),
+                at.place[1].eq(at.place[1] ^ at.place[0]),
+                at.byte_low.eq(at.byte_low ^ next_byte),
+                at.upper.eq(next_upper),
+                at.lower.eq(~next_upper),
+                at.past.eq(Cat(at.place, at.byte_low, at.upper).all()),
             ]
+        return at
 
-        def of_four(items):
-            return Mux(place[1], Mux(place[0], items[3], items[2]),
-                       Mux(place[0], items[1], items[0]))
-        byte = Signal(8)
-        for k in range(8):
-            below = Mux(lower, Mux(byte_low, acc[k + 8], acc[k]), byte_low)
-            m.d.comb += byte[k].eq(Mux(upper, Mux(below, acc[k + 24], acc[k + 16]), below))
-        bit_0 = Signal()
-        bit_1 = Signal()
-        m.d.comb += [bit_0.eq(of_four(byte[0::2])), bit_1.eq(of_four(byte[1::2]))]
-
-        # Of a magnitude of more than 24 bits the lowest are dropped: those of `beyond`, the bits
-        # from 24 on that are not all the sign from there up.
+    @staticmethod
+    def _beyond(m, acc):
+        """The bits from 24 on that are not all the sign from there up: so many of the lowest bits
+        of the magnitude are dropped, since it has more than 24."""
         beyond = Signal(8)
         m.d.comb += [
             beyond[4].eq(_differ(acc[28:])), beyond[5].eq(_differ(acc[29:])),
@@ -157,29 +218,42 @@ class OutputUnit(Block):
             beyond[1].eq(beyond[2] | _differ(acc[25:27])),
             beyond[0].eq(beyond[2] | _differ(acc[24:27])),
         ]
-        lowest = ~past & ~upper & ~byte_low
+        return beyond
+
+    def _digits(self, m, time, at, negative, byte, beyond):
+        """The two digits that are multiplied next: bits of the rounded magnitude of the sum.
+
+        ``carry`` is that of the negation, exclusive or the sign, so that a digit is its exclusive
+        or with the bit. While bits are dropped, ``held`` is the last of them and ``carry`` whether
+        any before it is 1: they tell how to round to nearest even, in two's complement. Exclusive
+        or the sign, that is the carry of rounding and negation together into the first bit that is
+        not dropped. Otherwise ``held`` is the digit before.
+
+        Returns the digits, the carry, and the digit that an odd exponent makes late.
+        """
+        bit_0 = Signal()
+        bit_1 = Signal()
+        m.d.comb += [bit_0.eq(at.of_four(byte[0::2])), bit_1.eq(at.of_four(byte[1::2]))]
+        lowest = ~at.past & ~at.upper & ~at.byte_low
         drop_0 = Signal()
         drop_1 = Signal()
         m.d.comb += [
-            drop_0.eq(lowest & of_four(beyond[0::2])),
-            drop_1.eq(lowest & of_four(beyond[1::2])),
+            drop_0.eq(lowest & at.of_four(beyond[0::2])),
+            drop_1.eq(lowest & at.of_four(beyond[1::2])),
         ]
-
-        # The digits are the magnitude's bits. `carry` is that of the negation, exclusive or the
-        # sign, so that a digit is its exclusive or with the bit. While bits are dropped, `held` is
-        # the last of them and `carry` whether any before it is 1: they tell how to round to nearest
-        # even, in two's complement. Exclusive or the sign, that is the carry of rounding and
-        # negation together into the first bit that is not dropped. Otherwise `held` is the digit
-        # before.
-        carry, dropped, held = registers("carry dropped held")
-        carry_0, carry_1, digit_0, digit_1 = (
-            Signal(name=name) for name in ("carry_0", "carry_1", "digit_0", "digit_1"))
+        carry = Signal(reset_less=True)
+        dropped = Signal(reset_less=True)
+        held = Signal(reset_less=True)
+        carry_0 = Signal()
+        carry_1 = Signal()
+        digit_0 = Signal()
+        digit_1 = Signal()
         m.d.comb += [
             carry_0.eq(Mux(drop_0, carry | held | (bit_1 & ~drop_1),
                            Mux(dropped, held & (carry | bit_0), carry))),
             carry_1.eq(_majority(carry_0, bit_0, Mux(drop_0, drop_1, negative))),
-            digit_0.eq((carry_0 ^ bit_0) & ~drop_0 & ~past),
-            digit_1.eq((carry_1 ^ bit_1) & ~drop_1 & ~past),
+            digit_0.eq((carry_0 ^ bit_0) & ~drop_0 & ~at.past),
+            digit_1.eq((carry_1 ^ bit_1) & ~drop_1 & ~at.past),
         ]
         with m.If(self.scale):
             m.d.sync += [carry.eq(0), dropped.eq(0), held.eq(0)]
@@ -189,20 +263,20 @@ class OutputUnit(Block):
                 dropped.eq(drop_1),
                 held.eq((drop_1 & bit_1) | digit_1),
             ]
-        late = held & ~dropped & odd
+        late = held & ~dropped & time.odd
         digit = Signal(2, reset_less=True)
-        with m.If(rest):
+        with m.If(time.rest):
             m.d.sync += digit.eq(0)
         with m.Else():
-            m.d.sync += digit.eq(Mux(odd, Cat(late, digit_0), Cat(digit_0, digit_1)))
+            m.d.sync += digit.eq(Mux(time.odd, Cat(late, digit_0), Cat(digit_0, digit_1)))
+        return digit, carry, late
 
-        # The product, with the sign of the sum; two bits of it move `out` in each cycle. A bit of a
-        # conditional sum takes one LUT.
+    def _product(self, m, negative, digit):
+        """The product, with the sign of the sum, and the two bits that move ``out`` of it in each
+        cycle. A bit of a conditional sum takes one LUT."""
         significand = Signal(23, reset_less=True)
         product = Signal(25, reset_less=True)
         out = Signal(2, reset_less=True)
-        with m.If(self.scale):
-            m.d.sync += significand.eq(self.word[:23] ^ negative.replicate(23))
 
         def add_if(digit, value, name):
             sum_ = Signal(len(value) + 1, name=name)
@@ -212,14 +286,29 @@ class OutputUnit(Block):
             return sum_
         sum_0 = add_if(digit[0], product, "sum_0")
         sum_1 = add_if(digit[1], sum_0[1:], "sum_1")
+        with m.If(self.scale):
+            m.d.sync += [significand.eq(self.word[:23] ^ negative.replicate(23)),
+                         product.eq(0), out.eq(0)]
+        with m.Else():
+            m.d.sync += [product.eq(sum_1[1:]), out.eq(Cat(sum_0[0], sum_1[0]))]
+        return product, out
 
-        # Rounding to the 24 bits that begin with the first 1 (or 0, of a negative product). If the
-        # digits just `added` were the last that are not 0, that is bit 23, 22 or 21, and the lowest
-        # of the 24 is bit 0 or has moved out already. `up` is the carry of the rounding into what
-        # has not moved out; `inexact` tells that of the 24 bits, rounded, a 1 has. (Never both.)
-        # After digits of 0 two more bits have moved out, to which the carry is added; after others
-        # the rounding begins anew, for which `half` and `sticky` are kept of all that moved out.
-        added, half, sticky, up, inexact = registers("added half sticky up inexact")
+    def _rounding(self, m, digit, product, out):
+        """Rounding to the 24 bits that begin with the first 1 (or 0, of a negative product).
+
+        If the digits just ``added`` were the last that are not 0, that is bit 23, 22 or 21, and the
+        lowest of the 24 is bit 0 or has moved out already. After digits of 0 two more bits have
+        moved out, to which the carry is added; after others the rounding begins anew, for which
+        ``half`` and ``sticky`` are kept of all that moved out.
+
+        Returns the carry of the rounding into what has not moved out, and whether of the 24 bits,
+        rounded, one that has moved out is 1. (Never both.)
+        """
+        added = Signal(reset_less=True)
+        half = Signal(reset_less=True)
+        sticky = Signal(reset_less=True)
+        up = Signal(reset_less=True)
+        inexact = Signal(reset_less=True)
         up_next = Signal()
         inexact_next = Signal()
         some = half | sticky
@@ -232,17 +321,19 @@ class OutputUnit(Block):
                                          (out != round_21.replicate(2)) | (inexact & ~added))),
         ]
         with m.If(self.scale):
-            m.d.sync += [register.eq(0) for register in (
-                product, out, added, half, sticky, up, inexact)]
+            m.d.sync += [register.eq(0) for register in (added, half, sticky, up, inexact)]
         with m.Else():
             m.d.sync += [
-                product.eq(sum_1[1:]), out.eq(Cat(sum_0[0], sum_1[0])), added.eq(digit.any()),
-                half.eq(out[1]), sticky.eq(some | out[0]),
+                added.eq(digit.any()), half.eq(out[1]), sticky.eq(some | out[0]),
                 up.eq(up_next), inexact.eq(inexact_next),
             ]
+        return up_next, inexact_next
 
-        # What is left of the sum, at the end, makes the result saturate. Registers keep synthesis
-        # from merging the comparisons into larger ones that take more LUTs.
+    @staticmethod
+    def _left(m, at, acc, byte, beyond, more):
+        """Whether something of the sum is left at the end, or ``more`` is, which makes the result
+        saturate. Registers keep synthesis from merging the comparisons into larger ones that take
+        more LUTs."""
         def differ(low, high):
             groups = []
             for bit in range(low, high, 3):
@@ -250,52 +341,63 @@ class OutputUnit(Block):
                 m.d.sync += group.eq(_differ(acc[bit:min(bit + 4, high + 1)]))
                 groups.append(group)
             return Cat(groups).any()
+        negative = acc[31]
         from_16 = beyond[0] | differ(16, 24)
         from_8 = from_16 | differ(8, 16)
-        above = Mux(upper, ~byte_low & beyond[0], Mux(byte_low, from_16, from_8))
+        above = Mux(at.upper, ~at.byte_low & beyond[0], Mux(at.byte_low, from_16, from_8))
         from_place = []
         for k in (6, 4, 2, 0):
             above = above | (byte[k] ^ negative) | (byte[k + 1] ^ negative)
             from_place.insert(0, above)
         left = Signal(reset_less=True)
-        huge = Signal()
-        m.d.sync += left.eq((~past & of_four(from_place)) | (carry ^ negative) | late)
-        m.d.comb += huge.eq(left | (product[22] ^ negative) | (product[23] ^ negative))
+        m.d.sync += left.eq((~at.past & at.of_four(from_place)) | more)
+        return left
 
-        # The integer part is rounded, and the zero point added in biased form: as if the output
-        # were uint8. The carry moves from the lowest bit up to the half if `all_up` are alike. The
-        # result is stored inverted, for comparisons to be additions, and is 0 in other cycles.
-        def biased(value):
-            return Cat(value[:7], value[7] ^ self.ysigned)
+    def _biased(self, value):
+        """A code as if the output were uint8."""
+        return Cat(value[:7], value[7] ^ self.ysigned)
+
+    def _rounded(self, m, product, up, inexact):
+        """The integer part, rounded, with the zero point added in biased form; 9 bits.
+
+        The carry moves from the lowest bit up to the half if ``all_up`` are alike.
+        """
         low, half_bit, integer = product[:13], product[13], product[14:22]
         all_up = Signal()
         round_ = Signal()
         m.d.comb += all_up.eq(
             ~(_differ(low[0:4]) | _differ(low[4:8]) | _differ(low[8:12]) | _differ(low[0::4]))
-            & (low[0] == up_next))
-        m.d.comb += round_.eq(Mux(half_bit, ~all_up | up_next | inexact_next | integer[0],
-                                  all_up & up_next & integer[0]))
+            & (low[0] == up))
+        m.d.comb += round_.eq(Mux(half_bit, ~all_up | up | inexact | integer[0],
+                                  all_up & up & integer[0]))
         total = Signal(9)
-        m.d.comb += total.eq((Cat(1, biased(self.zy)) + Cat(round_, integer))[1:])
+        m.d.comb += total.eq((Cat(1, self._biased(self.zy)) + Cat(round_, integer))[1:])
+        return total
+
+    def _result(self, m, time, byte, negative, huge, total):
+        """Clamp the result, and keep the largest: the maximum begins at ``lo``, which leaves one
+        bound to compare with. The result is stored inverted, for comparisons to be additions, and
+        is 0 in other cycles."""
         inverse = Signal(8, reset_less=True)
-        with m.If(rounding_n):
+        with m.If(time.rounding_n):
             m.d.sync += inverse.eq(0xFF)
         with m.Else():
-            m.d.sync += inverse.eq(~biased(total))
-        over, under = registers("over under")
+            m.d.sync += inverse.eq(~self._biased(total))
+        over = Signal(reset_less=True)
+        under = Signal(reset_less=True)
         m.d.sync += [
             over.eq(~negative & (huge | total[8])),
             under.eq(negative & (huge | ~total[8])),
         ]
 
-        def reaches(bound):
+        def reaches(bound, name):
             """Whether the result is ``bound`` or more."""
-            sum_ = Signal(9)
-            m.d.comb += sum_.eq(biased(inverse) + biased(bound))
+            sum_ = Signal(9, name=name)
+            m.d.comb += sum_.eq(self._biased(inverse) + self._biased(bound))
             return over | ~sum_[8]
         y = Signal(8, reset_less=True)
         m.d.comb += self.y.eq(y)
-        with m.If(self.raw | first | (clamping & ~under & reaches(y))):
-            m.d.sync += y.eq((byte & self.raw.replicate(8)) | (self.lo & first.replicate(8)) |
-                             Mux(clamping & reaches(self.hi), self.hi, ~inverse))
-        return m
+        at_most = reaches(y, "beside_largest")
+        with m.If(self.raw | time.first | (time.clamping & ~under & at_most)):
+            m.d.sync += y.eq((byte & self.raw.replicate(8)) | (self.lo & time.first.replicate(8)) |
+                             Mux(time.clamping & reaches(self.hi, "beside_hi"), self.hi, ~inverse))

@@ -45,11 +45,12 @@ class _Synthesis:
     def memories(self, config):
         from ..rtl.microcoded import firmware
         pes = config.rows * config.cols
-        code, registers = firmware.build(config).words()
+        from ..rtl.microcoded.microcode import REGISTERS
+        code, _ = firmware.build(config).words()
         return {
             "PEs": ((pes, 8 * -(-config.filter_spad // 4), 8), (pes, config.ifmap_spad, 9)),
             "GLB": ((1, 256 * config.glb_kib, 32),),
-            "controller": ((1, len(code), 16), (1, len(registers), 16)),
+            "controller": ((1, len(code), 16), (1, REGISTERS, 16)),
         }
 
     def terms(self, config):

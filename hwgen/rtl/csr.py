@@ -18,7 +18,6 @@ EVENTS = data.StructLayout({counter.name.lower(): counter.bits
 
 # Counters that the sweep visits, those that do not exist included.
 _SLOTS = 1 << (len(COUNTERS) - 1).bit_length()
-_ZERO = _SLOTS - 1           # one of those, whose word stays 0
 _COUNTERS_FROM = min(counter.offset for counter in COUNTERS.values())
 _LATE = 16                   # cycles after the end in which events still count
 _SETTLE = 24 + _SLOTS        # cycles from the end to its report: the sweep's last sums are made
@@ -276,16 +275,19 @@ class CSR(Block):
         most = {name: counter.most(self._config) for name, counter in COUNTERS.items()}
         recent = Signal(range(_SLOTS * max(most.values()) + 1), reset_less=True)
         stale = Signal(range(_SLOTS + 1), init=_SLOTS)     # visits that still find an old value
+        fetched_stale = Signal(init=1)
         count = Signal(COUNTER_BITS, reset_less=True)
         m.d.sync += [
-            slot.eq(slot + 1), fetched.eq(slot), visited.eq(fetched), count.eq(read_port.data)]
+            slot.eq(slot + 1), fetched.eq(slot), visited.eq(fetched),
+            fetched_stale.eq(stale.any()), count.eq(Mux(fetched_stale, 0, read_port.data))]
         with m.If(self.start):
             m.d.sync += stale.eq(_SLOTS)
         with m.Elif(stale.any()):
             m.d.sync += stale.eq(stale - 1)
-        # The sweep writes the slot two before the one that it reads. A stale value counts as 0.
+        # The sweep writes the slot two before the one that it reads. A stale value, of the program
+        # before or from before the reset, counts as 0.
         m.d.comb += [
-            read_port.addr.eq(Mux(stale.any(), _ZERO, slot)),
+            read_port.addr.eq(slot),
             write_port.addr.eq(visited),
             write_port.data.eq(count + recent),
             write_port.en.eq(visited < len(COUNTERS)),

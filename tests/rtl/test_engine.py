@@ -20,8 +20,8 @@ class Interpreter:
     """Runs assembled instructions until they give ``Port.DONE``."""
 
     def __init__(self, program, words):
-        self.code, registers = program.words()
-        self.registers = registers + [0] * (256 - len(registers))
+        self.code, constants = program.words()
+        self.registers = [0] * (256 - len(constants)) + constants[::-1]
         self.words, self.bit, self.taken = words, 0, 0
         self.acc = self.zero = self.negative = self.carry = 0
 

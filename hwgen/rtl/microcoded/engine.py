@@ -65,17 +65,18 @@ class Engine(Block):
 
     def body(self, platform):
         m = Module()
-        code, registers = firmware.build(self._config).words()
+        code, constants = firmware.build(self._config).words()
         m.submodules.code = code_memory = Memory(shape=16, depth=-(-len(code) // _BLOCK) * _BLOCK,
                                                  init=code, attrs={"ram_style": "block"})
         m.submodules.registers = register_memory = Memory(
-            shape=_WIDTH, depth=REGISTERS, init=registers,
+            shape=_WIDTH, depth=REGISTERS, init=[],
             attrs={"no_rw_check": 1, "ram_style": "block"})
         read, write = register_memory.read_port(), register_memory.write_port()
         go = Signal()                              # no port and no bit holds the engine
         taken = Signal()                           # a branch
         fetched, now, valid = self._fetch(m, code_memory.read_port(), go, taken)
         m.d.comb += [read.addr.eq(fetched[:8]), read.en.eq(go)]
+        register = self._constants(m, constants, fetched, go, read.data)
 
         # The instruction.
         is_op, is_out, is_get = (valid & (now[13:16] == kind) for kind in range(3))
@@ -85,13 +86,13 @@ class Engine(Block):
         flags = _Flags()
         step, shifted, wanted, last_bit, get_done = self._get(m, is_get, op, acc)
         m.d.comb += [
-            self.port.eq(now[8:13]), self.value.eq(read.data), self.give.eq(is_out & ~self.hold),
+            self.port.eq(now[8:13]), self.value.eq(register), self.give.eq(is_out & ~self.hold),
             go.eq(~self.hold & ~(is_out & ~self.ready) & ~(is_get & ~get_done)
                   & ~(is_word & ~self.word_valid)),
             self.word_taken.eq((step & wanted & last_bit) | (is_word & go & now[0])),
             taken.eq(valid & now[15] & now[13:15].any() & (flags.chosen(m, now[13:15]) ^ now[12])),
         ]
-        result, carry = self._operate(m, now, acc, read.data, flags)
+        result, carry = self._operate(m, now, acc, register, flags)
 
         def among(*ops):
             return Cat(op == which for which in ops).any()
@@ -111,6 +112,23 @@ class Engine(Block):
             write.en.eq((is_op & writes & go) | get_done),
         ]
         return m
+
+    @staticmethod
+    def _constants(m, constants, fetched, go, stored):
+        """What the instruction's register holds: what is stored, or in the uppermost registers a
+        constant. These are logic, lest anything depend on what a RAM holds at power-up."""
+        bits = (len(constants) - 1).bit_length()
+        constant = Signal(_WIDTH, reset_less=True)
+        is_constant = Signal(reset_less=True)
+        with m.If(go):
+            m.d.sync += [is_constant.eq(fetched[bits:8].all()), constant.eq(0)]
+            with m.Switch(~fetched[:bits]):
+                for number, value in enumerate(constants):
+                    with m.Case(number):
+                        m.d.sync += constant.eq(value)
+        register = Signal(_WIDTH)
+        m.d.comb += register.eq(Mux(is_constant, constant, stored))
+        return register
 
     @staticmethod
     def _fetch(m, fetch, go, taken):

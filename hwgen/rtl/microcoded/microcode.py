@@ -129,7 +129,7 @@ class Program:
         self._labels = {}
         self._registers = {}
         self._used = 0
-        self._constants = {}
+        self._constants = {}    # value: the number of its register
         self._anonymous = 0
         self._written = None    # register that the instruction before writes
 
@@ -145,15 +145,23 @@ class Program:
             else:
                 self._registers[name] = self._used
                 self._used += 1
-                if self._used > REGISTERS:
-                    raise ValueError(f"the firmware has more than {REGISTERS} registers")
+                self._check()
         return self._registers[name]
 
-    def const(self, value):
-        """The name of a register that always holds ``value``."""
-        name = f"={value & 0xFFFF}"
-        self._constants[self.reg(name)] = value & 0xFFFF
-        return name
+    def _const(self, value):
+        """The number of a register that always holds ``value``: those are the uppermost."""
+        number = self._constants.setdefault(value & 0xFFFF, REGISTERS - 1 - len(self._constants))
+        self._check()
+        return number
+
+    def _number(self, name):
+        """The number of a named register, or of one that holds a number."""
+        return self._const(name) if isinstance(name, int) else self.reg(name)
+
+    def _check(self):
+        # What is decoded as constants is a power of two.
+        if self._used > REGISTERS - (1 << (len(self._constants) - 1).bit_length()):
+            raise ValueError(f"the firmware has more than {REGISTERS} registers")
 
     # Instructions.
 
@@ -165,9 +173,7 @@ class Program:
 
     def op(self, op, name=None):
         """An arithmetic instruction; ``name`` of its register, or a number."""
-        if isinstance(name, int):
-            name = self.const(name)
-        register = self.reg(name) if name is not None else 0
+        register = self._number(name) if name is not None else 0
         writes = register if op in (Op.ST, Op.ADDM, Op.INC, Op.DEC, Op.ADDR) else None
         reads = None if op in (Op.ST, Op.NOP, Op.IN) else register
         self._append(op << 8 | register, reads=reads, writes=writes)
@@ -177,9 +183,7 @@ class Program:
 
     def out(self, port, name=0):
         """Give a register, or a number, to a port."""
-        if isinstance(name, int):
-            name = self.const(name)
-        register = self.reg(name)
+        register = self._number(name)
         self._append(1 << 13 | port << 8 | register, reads=register)
 
     def get(self, bits, name):
@@ -225,9 +229,10 @@ class Program:
         self.op(Op.ADDM, name)
 
     def words(self):
-        """``(code, registers)``: the instructions, and what the registers hold at first."""
+        """``(code, constants)``: the instructions, and what the uppermost registers always hold,
+        from the last one down; the others hold anything at first."""
         code = [word | (self._labels[label] if label is not None else 0)
                 for word, label in self._code]
         if len(code) > 1 << 12:
             raise ValueError(f"the firmware has {len(code)} instructions, more than {1 << 12}")
-        return code, [self._constants.get(number, 0) for number in range(self._used)]
+        return code, list(self._constants)

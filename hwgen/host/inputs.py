@@ -159,7 +159,7 @@ def load(files, network, preprocessing=Preprocessing(), *, notice=lambda text: N
         ``.npz`` (every input by name). With a name: ``.npy``, an ``.npz`` of one array, an image.
         An image is for an input of 1 or 3 channels, float32 or uint8; one of 16 bits a value
         counts as much as one of 8, and white is 1.0 or 255.
-    network : Network
+    network : Network or Graph
     preprocessing : Preprocessing
         For images.
     notice : callable

@@ -167,6 +167,10 @@ class _Arrangement:
         """Shapes and types of the network's outputs; an open shape is that for zeros."""
         graph = self.graph
         found = {name: graph.values[name] for name in graph.outputs}
+        for name, (_, dtype) in found.items():
+            if dtype is None:
+                raise HwgenError(f"the output {name!r} of {graph.name} is no tensor but a sequence "
+                                 f"or the like: export the model with tensors as its outputs.")
         if any(shape is None for shape, _ in found.values()):
             trial = evaluate(graph.serialise(), {k: zeros(shape, dtype) for k, (shape, dtype) in
                                                  graph.inputs.items()}, as_written=True)

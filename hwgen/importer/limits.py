@@ -51,14 +51,21 @@ def _padded(graph, node):
         return None
     x, name = node.input(0), f"{node.outputs[0]}, padded"
     dims = len(kernel)
-    amounts = graph.constant(f"{name}, by", np.array(
-        [0, 0, *pads[2 - dims:2], 0, 0, *pads[4 - dims:]], np.int64))
+    amounts = [0, 0, *pads[2 - dims:2], 0, 0, *pads[4 - dims:]]
     fill = graph.constant(f"{name}, with", np.zeros((), graph.values[x][1]) if zero is None else
                           zero.reshape(()))
+    if graph.version >= 11:
+        by = graph.constant(f"{name}, by", np.array(amounts, np.int64))
+        made = [graph.node("Pad", [x, by, fill], [name])]
+    else:    # Pad takes no codes yet, but zeros are their zero point
+        one = graph.constant(f"{name}, scale", np.ones((), np.float32))
+        real, wide = f"{name}, from", f"{name}, real"
+        made = [graph.node("DequantizeLinear", [x, one, fill], [real]),
+                graph.node("Pad", [real], [wide], pads=amounts),
+                graph.node("QuantizeLinear", [wide, one, fill], [name])]
     attributes = {k: v for k, v in node.attributes.items() if k not in ("pads", "auto_pad")}
-    return [graph.node("Pad", [x, amounts, fill], [name]),
-            graph.node(node.op, [name, *node.inputs[1:]], node.outputs, node.name, node.domain,
-                       pads=[0] * 2 * dims, **attributes)]
+    return [*made, graph.node(node.op, [name, *node.inputs[1:]], node.outputs, node.name,
+                              node.domain, pads=[0] * 2 * dims, **attributes)]
 
 
 class _rows:
@@ -97,19 +104,28 @@ def _pooled(graph, node):
         x, quantised = node.input(0), None
     if graph.values[x][1] not in (np.uint8, np.int8):
         return None
+
+    def real(codes, step):
+        name = f"{node.outputs[0]}, from {step}"
+        return graph.node("DequantizeLinear", [codes, *quantised.inputs[1:]], [name]), name
     nodes, step = [], 0
     while not all(axis.small for axis in axes):
         firsts, axes = zip(*(axis.split() for axis in axes), strict=True)
         if None in firsts:
             return None
         step += 1
-        nodes.append(_pool(graph, x, [f"{node.outputs[0]}, step {step}"], firsts,
-                           f"{node.name}, step {step}"))
-        x = nodes[-1].outputs[0]
+        source, y = x, f"{node.outputs[0]}, step {step}"
+        if graph.version < 12:    # MaxPool takes no codes yet
+            made, source = real(x, step)
+            nodes.append(made)
+        nodes.append(_pool(graph, source, [y], firsts, f"{node.name}, step {step}"))
+        if graph.version < 12:
+            nodes.append(graph.node("QuantizeLinear", [y, *quantised.inputs[1:]], [f"{y}, codes"]))
+            y = f"{y}, codes"
+        x = y
     if quantised:
-        real = f"{x}, real"
-        nodes.append(graph.node("DequantizeLinear", [x, *quantised.inputs[1:]], [real]))
-        x = real
+        made, x = real(x, step + 1)
+        nodes.append(made)
     return [*nodes, _pool(graph, x, node.outputs, axes, node.name)]
 
 

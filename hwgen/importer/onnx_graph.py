@@ -266,6 +266,11 @@ class Graph:
         return self._proto.opset_import
 
     @property
+    def version(self):
+        """The version of ONNX's own operators."""
+        return next((o.version for o in self.opsets if o.domain in ("", "ai.onnx")), 1)
+
+    @property
     def ir_version(self):
         return self._proto.ir_version
 

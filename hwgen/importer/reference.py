@@ -69,7 +69,9 @@ class Deviation:
     def __init__(self, name, value, other):
         self.name, self.count = name, int(value.size)
         if value.shape != other.shape or value.dtype.kind not in "fiub":
-            self.differing, self.largest = self.count, float("inf")
+            self.differing = int((value != other).sum()) if value.shape == other.shape \
+                else self.count
+            self.largest = float("inf") if self.differing else 0.0
             return
         a, b = value.astype(np.float64), other.astype(np.float64)
         unequal = (value != other) & ~(np.isnan(a) & np.isnan(b))

@@ -202,6 +202,8 @@ def checked(network, inputs):
             raise HwgenError(f"the input {name!r} of {network.name} is missing: give an array of "
                              f"shape {tuple(shape)}, {np.dtype(dtype)}.")
         value = np.asarray(inputs[name])
+        if np.dtype(dtype).kind == "O" and value.dtype.kind == "U":
+            value = value.astype(object)
         if value.shape != tuple(shape) or value.dtype != dtype:
             raise HwgenError(f"the input {name!r} of {network.name} has shape {value.shape}, "
                              f"{value.dtype}; it must have shape {tuple(shape)}, "

@@ -26,6 +26,8 @@ def _nodes(host):
 
 def _plain(value):
     """``value`` for JSON, which knows no NaN or infinity: those become text."""
+    if isinstance(value, str):
+        return value
     value = value.item()
     return value if np.isfinite(value) else str(value)
 
@@ -183,7 +185,9 @@ class Report:
     def output_lines(self):
         """Lines that say what each output of the network is: the top classes of a vector."""
         for name, value in ((name, self.values[name]) for name in self.network.outputs):
-            if 1 < value.size <= _VALUES and max(value.shape) == value.size:
+            if value.dtype == object:
+                yield f"{name}: {', '.join(map(str, value.flat[:_TOP]))}"
+            elif 1 < value.size <= _VALUES and max(value.shape) == value.size:
                 yield f"{name}: " + ", ".join(
                     f"{'class ' if not rank else ''}{index} ({value.flat[index]:.6g})"
                     for rank, index in enumerate(self._top(value)))
@@ -253,7 +257,7 @@ class Report:
             "layers": list(self._rows()),
             "outputs": {name: {
                 "shape": list(self.values[name].shape), "dtype": str(self.values[name].dtype),
-                "top": self._top(self.values[name]),
+                "top": None if self.values[name].dtype == object else self._top(self.values[name]),
                 "values": [_plain(v) for v in self.values[name].flat[:_VALUES]],
                 **self._counts([name])} for name in self.network.outputs},
             "totals": {**total, "seconds": round(self.seconds, 3)},

@@ -1,5 +1,7 @@
 """Random quantised graphs with branches, as ONNX models, in QDQ form and with QLinear operators."""
 
+import math
+
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
@@ -404,7 +406,8 @@ def random_graph(seed, max_macs):
     """
     rng = np.random.default_rng((seed, 4))
     graph = _Graph(rng)
-    shape = (int(rng.choice([1, 1, 1, 2, 3])), *(int(n) for n in rng.integers(1, 15, 3)))
+    batch, *size = int(rng.choice([1, 1, 1, 2, 3])), *(int(n) for n in rng.integers(1, 15, 3))
+    shape = (min(batch, _VALUES // math.prod(size)), *size)
     for _ in range(rng.integers(1, 3)):
         graph.source(shape)
     for _ in range(rng.integers(2, 11)):

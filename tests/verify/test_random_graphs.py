@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from hwgen.cli.commands.verify import command
+from hwgen.verify.random_graphs import random_graph
 from tests.seed import SEED
 
 _COUNT = 110
@@ -35,3 +36,9 @@ def test_many_graphs(pe, tmp_path):
         "--graphs", "--minutes", "10", "--seed", "5000000", "--pe", pe, "--save", str(tmp_path)],
         standalone_mode=False)
     assert result.return_value == 0, result.output
+
+
+def test_every_seed_makes_a_graph():
+    """Sources are small enough for other nodes to read: at these seeds, and in general."""
+    for seed in (*range(1_044_085, 1_044_100), *range(1_044_700, 1_044_720)):
+        assert random_graph(seed, 16_000).inputs

@@ -74,12 +74,11 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
     shapes = input_files.shapes(files, model, how)
     read = onnx_import.Model(model, shapes, config.tables, integer=integer)
     refuse_float(read, model)
-    network = read.network()
-    inputs = golden.checked(network, input_files.load(
-        files, network, how, notice=lambda text: notes.print(f"note: {text}", highlight=False)))
+    inputs = golden.checked(read.graph, input_files.load(
+        files, read.graph, how, notice=lambda text: notes.print(f"note: {text}", highlight=False)))
     if read.depends:
         read = onnx_import.Model(model, shapes, config.tables, integer=integer, sample=inputs)
-        network = read.network()
+    network = read.network()
     if sim == "golden":
         design = None
     else:

@@ -18,11 +18,13 @@ __all__ = [
     "loop",
     "maxpool_same_dil",
     "no_rank",
+    "old_wide_pads",
     "open_minus_one",
     "outputs_odd",
     "resize_frac",
     "resize_ratio_dyn",
     "resize_ratio_nocat",
+    "shape_from_input",
     "shape_arithmetic",
     "upsample_frac",
     "zero_size",
@@ -416,3 +418,29 @@ def loop():
     g.op("Identity", [z], "y")
     g.output("y", rank=4)
     return g.model(), dict(x=image(1, 3, 8, 8))
+
+
+def old_wide_pads():
+    """Pads and pooling windows beyond a command's, at a version whose Pad and MaxPool take no
+    codes."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng, opset=10, ir=5)
+    x = g.qdq(g.input("x", [1, 3, 40, 70]), 0.02, 128)
+    a = g.conv(x, 0.02, 3, 4, 3, 0.1, 128, per_channel=False, pads=[0, 80, 0, 64])
+    pool = g.op("MaxPool", [a], kernel_shape=[34, 40], strides=[1, 20])
+    for name, made in ("y", pool), ("z", g.op("GlobalMaxPool", [a])):
+        g.op("Identity", [g.qdq(made, 0.1, 128)], name)
+        g.output(name, rank=4)
+    return g.model(), dict(x=image(1, 3, 40, 70))
+
+
+def shape_from_input():
+    """A Reshape to a shape that is an input, before a convolution that zeros would not suit."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", [1, 4, 6, 6]), 0.02, 128)
+    to = g.input("to", [4], TensorProto.INT64)
+    a = g.conv(g.qdq(g.op("Reshape", [x, to]), 0.02, 128), 0.02, 2, 3, 3, 0.1, 100)
+    g.op("Identity", [a], "y")
+    g.output("y", rank=4)
+    return g.model(), dict(x=image(1, 4, 6, 6), to=np.int64([1, 2, 12, 6]))

@@ -8,17 +8,20 @@ __all__ = ["within_limits"]
 
 _PAD = 63               # columns that a LOAD pads
 _WINDOW = 31            # rows, columns and strides of a pooling
+_STACK = 64             # matrices of one product
 
 
 def within_limits(graph):
-    """Rewrite a graph's wide pads and large pooling windows in place; whether there were any.
+    """Rewrite a graph's wide pads, large pooling windows and stacks of weights in place; whether
+    there were any.
 
     A convolution with wide pads gets a Pad of its own, filled with the input's zero point. A large
-    window is pooled in steps, on codes: the largest value of the largest values.
+    window is pooled in steps, on codes: the largest value of the largest values. A product with a
+    vector, or with a matrix for each part of a batch, becomes products with matrices.
     """
     nodes, changed = [], False
     for node in graph.nodes:
-        made = _padded(graph, node) or _pooled(graph, node)
+        made = _padded(graph, node) or _pooled(graph, node) or _matrices(graph, node)
         nodes += made or [node]
         changed |= bool(made)
     if changed:
@@ -133,6 +136,53 @@ def _pool(graph, x, outputs, axes, name):
     return graph.node("MaxPool", [x], outputs, name, kernel_shape=[a.kernel for a in axes],
                       strides=[a.stride for a in axes],
                       pads=[a.pad for a in axes] + [a.end for a in axes])
+
+
+def _matrices(graph, node):
+    """Products with one matrix each, if a node's constant weights are a vector or a stack."""
+    at = {"QLinearMatMul": (3, 4, 5), "MatMulInteger": (1, 3)}.get(node.op)
+    weights = graph.constants.get(node.input(at[0])) if at else None
+    if weights is None or weights.ndim == 2:
+        return None
+    shape, result = (graph.values[name][0] for name in (node.input(0), node.outputs[0]))
+    if not shape or not result or len(shape) < 2 or min(*shape, *result) < 1:
+        return None
+    stack = weights.reshape(-1, *(weights.shape[-2:] if weights.ndim > 2 else (weights.size, 1)))
+    count = len(stack)
+    params = {i: graph.constants.get(node.input(i)) for i in at[1:] if node.input(i)}
+    lone = int(np.prod(shape[:-2])) == 1
+    if count > 1 and not lone and weights.shape[:-2] != tuple(shape[:-2]) or count > _STACK or \
+            any(p is None or p.size > 1 and count > 1 for p in params.values()):
+        return None
+    y, nodes = node.outputs[0], []
+
+    def reshaped(source, name, sizes):
+        to = graph.constant(f"{name}, shape", np.array(sizes, np.int64))
+        nodes.append(graph.node("Reshape", [source, to], [name]))
+        return name
+    rows = shape[-2] if count > 1 else int(np.prod(shape[:-1]))
+    whole = reshaped(node.input(0), f"{y}, operands", (1 if lone else count, rows, shape[-1]))
+    products = []
+    for k, matrix in enumerate(stack):
+        part, inputs = whole, list(node.inputs)
+        if count > 1 and not lone:
+            part = f"{y}, operand {k}"
+            ends = [graph.constant(f"{part}, {what}", np.array([v], np.int64)) for what, v in
+                    (("from", k), ("to", k + 1), ("axis", 0))]
+            nodes.append(graph.node("Slice", [whole, *ends], [part]))
+        inputs[0] = part
+        inputs[at[0]] = graph.constant(f"{y}, weights {k}", matrix)
+        for i, value in params.items():
+            inputs[i] = graph.constant(f"{y}, parameter {i}",
+                                       value.reshape(-1 if value.size > 1 else ()))
+        products.append(f"{y}, product {k}")
+        nodes.append(graph.node(node.op, inputs, products[-1:],
+                                node.name if count == 1 else f"{node.name}, {k}"))
+    if count > 1:
+        nodes.append(graph.node("Concat", products, [f"{y}, products"], axis=0))
+        products = [f"{y}, products"]
+    reshaped(products[0], y, result)
+    return nodes
 
 
 class _Axis:

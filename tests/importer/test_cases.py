@@ -17,7 +17,7 @@ from .cases import CASES
 # All MACs of these are on the array.
 _WHOLLY = ("add_channels", "big_pools", "cast_noop", "dq_in_front", "dynq_u8u8",
            "float_bias", "gemm_no_out", "batch_1d", "batch_se", "computed_view", "matmul_rank3",
-           "old_wide_pads",
+           "old_wide_pads", "matrix_stacks",
            "wide_pads", "if_shapes",
            "int8_conv", "maxpool_between", "nhwc_tf", "no_zp", "ort_optimised", "ort_tool_nobias",
            "prelu_channels", "qop_channels_last", "resize_frac", "tcn", "wzp_perchannel")

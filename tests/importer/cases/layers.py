@@ -15,6 +15,7 @@ __all__ = [
     "bn_between",
     "large_pools",
     "lstm_only",
+    "matrix_stacks",
     "nhwc_tf",
     "ort_optimised",
     "prelu_channels",
@@ -355,3 +356,19 @@ def large_pools():
     g.op("Identity", [y], "z2")
     g.output("z2", rank=4)
     return g.model(), dict(x=image(1, 3, 90, 37))
+
+
+def matrix_stacks():
+    """Products with a matrix for each part of a batch, with a stack for one operand, with a stack
+    of one, and with a vector."""
+    rng = np.random.default_rng(7)
+    g = Graph(rng)
+    x = g.qdq(g.input("x", [2, 3, 5, 8]), 0.02, 128)
+    lone = g.qdq(g.input("lone", [1, 5, 8]), 0.02, 128)
+    for k, (source, shape) in enumerate((
+            (x, (2, 3, 8, 6)), (lone, (3, 8, 4)), (x, (1, 8, 6)), (x, (1, 1, 1, 8, 2)),
+            (x, (8,)))):
+        w, _ = g.weights(shape, per_channel=False)
+        g.op("Identity", [g.qdq(g.op("MatMul", [source, w]), 0.1, 100)], f"y{k}")
+        g.output(f"y{k}")
+    return g.model(), dict(x=image(2, 3, 5, 8), lone=image(1, 5, 8))

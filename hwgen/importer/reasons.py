@@ -44,13 +44,17 @@ def _operands(graph, node, x, w):
 
 
 def _kinds(graph, node, x, w):
+    if x.input(0) in graph.constants:
+        return (f"{node} has its constant operand first: let the constant be the second, as the "
+                f"product of the transposed operands has it.")
     types = [_type(graph, n.input(0)) for n in (x, w)]
     end = _quantiser(graph, node.outputs[0])
     out = end and graph.values[end.outputs[0]][1]
     if any(kind not in CODES for kind in (*types, *([out] if end else []))):
         shown = " and ".join(dict.fromkeys(_name(kind) for kind in types))
+        exact = types[0] in CODES and (not end or out in CODES)    # small weights alone
         return (f"{node} works on {shown}, which ONNX Runtime computes in float: quantise to 8 "
-                f"bits, or use --integer.")
+                f"bits{', or use --integer' if exact else ''}.")
     if w.attributes.get("block_size", 0):
         return (f"{node} has weights quantised in blocks, which ONNX Runtime computes in float: "
                 f"quantise them for each filter, or use --integer.")

@@ -13,6 +13,7 @@ from hwgen.network.graph import Host
 from hwgen.report.placement import Placement
 
 from .cases import CASES
+from .cases.builder import Graph
 
 # All MACs of these are on the array.
 _WHOLLY = ("add_channels", "big_pools", "cast_noop", "dq_in_front", "dynq_u8u8",
@@ -102,3 +103,20 @@ def test_the_operators_of_the_reference_are_integers():
     """What is counted as computed in integers is in the graph that ONNX Runtime makes."""
     model, _ = _model("cast_noop")
     assert sum(node.op in INTEGER for node in model.graph.nodes) == 2
+
+
+@pytest.mark.parametrize("integer", (False, True))
+def test_the_option_is_not_named_where_it_does_not_help(integer):
+    """16-bit activations, and a constant as the first operand."""
+    g = Graph(np.random.default_rng(7), opset=21, ir=10)
+    x = g.qdq(g.input("x", [8, 5]), 0.0002, 32768, "u16")
+    w, _ = g.weights((5, 6), per_channel=False)
+    g.op("Identity", [g.qdq(g.op("MatMul", [x, w], "wide"), 0.0005, 30000, "u16")], "z")
+    g.output("z", rank=2)
+    w, _ = g.weights((6, 8), per_channel=False)
+    y = g.qdq(g.op("MatMul", [w, g.qdq(g.input("v", [8, 5]), 0.02, 128)], "first"), 0.1, 128)
+    g.op("Identity", [y], "y")
+    g.output("y", rank=2)
+    reasons = Model(g.model(), integer=integer).network().reasons
+    assert "constant operand first" in reasons["first_node"] and "uint16" in reasons["wide_node"]
+    assert not any("--integer" in reason for reason in reasons.values())

@@ -50,6 +50,7 @@ def build(config, folder):
             "hwgen.v": verilog,
             "hwgen.vlt": lint.waivers(verilog),
             "hwgen.core": fusesoc.core(config),
+            "smoke.v": fusesoc.smoke_test(config),
             "files.f": fusesoc.file_list(),
             "config.toml": config.to_toml(),
             "commands.md": f"# Commands of hwgen\n\n{commands.markdown()}",

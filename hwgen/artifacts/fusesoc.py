@@ -1,12 +1,18 @@
 """The files that take the Verilog into other people's flows: a FuseSoC core and a file list."""
 
+from pathlib import Path
+
 from .. import __version__
 
-__all__ = ["core", "file_list"]
+__all__ = ["core", "file_list", "smoke_test"]
 
 
 def core(config):
-    """The CAPI2 core file: ``hwgen:accelerators:NAME``, with targets ``default`` and ``lint``."""
+    """The CAPI2 core file: ``hwgen:accelerators:NAME``, for FuseSoC 2.2 and newer.
+
+    Its targets use Edalize's flows: ``lint`` (Verilator), ``sim`` (Icarus Verilog runs the smoke
+    test) and ``synth`` (Yosys, for cells of the 7 series).
+    """
     return f"""CAPI=2:
 
 name: hwgen:accelerators:{config.name}:{__version__}
@@ -21,20 +27,43 @@ filesets:
   waivers:
     files: [hwgen.vlt]
     file_type: vlt
+  smoke:
+    files: [smoke.v]
+    file_type: verilogSource
 
 targets:
   default:
     filesets: [rtl]
     toplevel: hwgen
   lint:
-    default_tool: verilator
     filesets: [rtl, waivers]
     toplevel: hwgen
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options: [-Wall]
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: [-Wall]
+  sim:
+    filesets: [rtl, smoke]
+    toplevel: smoke
+    flow: sim
+    flow_options:
+      tool: icarus
+      vvp_options: [-N]
+  synth:
+    filesets: [rtl]
+    toplevel: hwgen
+    flow: generic
+    flow_options:
+      tool: yosys
+      arch: xilinx
+      output_format: json
 """
+
+
+def smoke_test(config):
+    """The testbench of the target ``sim``: an error that the accelerator must report."""
+    text = (Path(__file__).parent / "smoke.v").read_text()
+    return text.replace("BUS_BITS = 64", f"BUS_BITS = {config.bus_bits}")
 
 
 def file_list():

@@ -209,14 +209,15 @@ class OutputUnit(Block):
     def _beyond(m, acc):
         """The bits from 24 on that are not all the sign from there up: so many of the lowest bits
         of the magnitude are dropped, since it has more than 24."""
+        beyond_28 = Signal()
+        beyond_26 = Signal()
         beyond = Signal(8)
         m.d.comb += [
-            beyond[4].eq(_differ(acc[28:])), beyond[5].eq(_differ(acc[29:])),
-            beyond[6].eq(_differ(acc[30:])),
-            beyond[3].eq(beyond[4] | _differ(acc[27:29])),
-            beyond[2].eq(beyond[4] | _differ(acc[26:29])),
-            beyond[1].eq(beyond[2] | _differ(acc[25:27])),
-            beyond[0].eq(beyond[2] | _differ(acc[24:27])),
+            beyond_28.eq(_differ(acc[28:])), beyond_26.eq(beyond_28 | _differ(acc[26:29])),
+            beyond.eq(Cat(
+                beyond_26 | _differ(acc[24:27]), beyond_26 | _differ(acc[25:27]), beyond_26,
+                beyond_28 | _differ(acc[27:29]), beyond_28,
+                _differ(acc[29:]), _differ(acc[30:]))),
         ]
         return beyond
 

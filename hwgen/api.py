@@ -33,6 +33,17 @@ __all__ = ["Compiled", "build", "compile", "configuration", "load", "run"]
 Inputs = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
 
+#: How to come by an argument of each type.
+_MADE_BY = {Config: "hwgen.configuration or hwgen.Config", Model: "hwgen.load"}
+
+
+def _of_kind(value: Any, kind: type, name: str) -> None:
+    """Refuse an argument of another type."""
+    if not isinstance(value, kind):
+        raise HwgenError(f"{name} is a {type(value).__name__}: give what "
+                         f"{_MADE_BY.get(kind, 'hwgen.compile')} makes.")
+
+
 def configuration(pe: str | None = None, *, preset: str | None = None,
                   file: str | PathLike | None = None, **parameters: Any) -> Config:
     """The configuration that the options of the command line describe.
@@ -66,8 +77,10 @@ def build(config: Config, folder: str | PathLike) -> dict[str, Any]:
     Raises
     ------
     HwgenError
-        The folder cannot be written, or holds something else than a built accelerator.
+        The folder cannot be written, or holds something else than a built accelerator; ``config``
+        is no :class:`Config`.
     """
+    _of_kind(config, Config, "config")
     from .artifacts.build import build as write  # Amaranth takes long to import
     return write(config, Path(folder))
 
@@ -150,8 +163,11 @@ def compile(model: Model, config: Config, *,
     Raises
     ------
     HwgenError
-        A given mapping does not fit its layer, or the network the memory.
+        A given mapping does not fit its layer, or the network the memory; an argument is of another
+        type.
     """
+    _of_kind(model, Model, "model")
+    _of_kind(config, Config, "config")
     network, program = fitted(
         model.with_tables(config.tables), lambda network: compile_network(
             network, config, mappings=mappings, memory=memory, joined=joined))
@@ -196,10 +212,14 @@ def run(compiled: Compiled, inputs: Inputs, *, sim: str = "verilator", check: bo
     Raises
     ------
     HwgenError
-        An input is missing, unknown, or of another shape or type.
+        An input is missing, unknown, or of another shape or type; ``layer`` is given without
+        ``waves``.
     SimulationError
         The accelerator stopped, or broke a protocol.
     """
+    _of_kind(compiled, Compiled, "compiled")
+    if layer is not None and waves is None:
+        raise HwgenError("layer says of which layer waves are recorded: give waves, too.")
     if sim not in SIMULATORS:
         raise HwgenError(f"sim = {sim!r} is unknown: choose one of {', '.join(SIMULATORS)}.")
     network, program, config = compiled.network, compiled.program, compiled.config
@@ -228,6 +248,9 @@ def run(compiled: Compiled, inputs: Inputs, *, sim: str = "verilator", check: bo
 
 def _named(network: Network, inputs: Inputs) -> dict[str, np.ndarray]:
     """Inputs by name."""
+    if isinstance(inputs, str | bytes | PathLike):
+        raise HwgenError(f"inputs = {inputs!r} is no array: inputs are an array, a sequence of "
+                         f"arrays, or a dict by name; only `hwgen run` reads files.")
     if isinstance(inputs, Mapping):
         return dict(inputs)
     values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)

@@ -55,7 +55,7 @@ def test_a_build_and_a_program_as_folders(tmp_path):
 
 
 def test_a_float_model_is_quantised_and_compiled(lenet):
-    quantised = hwgen.quantise(LENET.with_name("lenet5-float.onnx"), [LENET.parent / "digits"])
+    quantised = hwgen.quantise(LENET.with_name("lenet5-float.onnx"), LENET.parent / "digits")
     compiled = hwgen.compile(hwgen.load(quantised.model), lenet.config)
     (name, image), = lenet.inputs.items()
     report = hwgen.run(compiled, image, sim="golden")
@@ -90,9 +90,33 @@ def test_without_tables_functions_stay_on_the_host(lenet):
     (dict(inputs=[]), "0 inputs were given; lenet5 has 1: 'image'"),
     (dict(inputs={"x": np.zeros(1)}), "'x'"),
     (dict(sim="none"), "sim = 'none' is unknown: choose one of verilator, icarus, golden"),
+    (dict(inputs="7.png"), "'7.png' is no array"),
+    (dict(layer="conv1"), "give waves, too"),
     (dict(waves="a.png"), "--waves a.png has no suffix"),
     (dict(waves="a.vcd", layer="none"), "--layer 'none' is no layer")])
 def test_refusals(options, sentence, lenet):
     compiled = hwgen.compile(hwgen.load(LENET), lenet.config)
     with pytest.raises(hwgen.HwgenError, match=sentence):
         hwgen.run(compiled, **{"inputs": lenet.inputs} | options)
+
+
+@pytest.mark.parametrize("call, sentence", [
+    (lambda model, config: hwgen.run(model, []),
+     "compiled is a Model: give what hwgen.compile makes."),
+    (lambda model, config: hwgen.compile("lenet5.onnx", config),
+     "model is a str: give what hwgen.load makes."),
+    (lambda model, config: hwgen.compile(model, "4x4"),
+     "config is a str: give what hwgen.configuration or hwgen.Config makes."),
+    (lambda model, config: hwgen.build("4x4", "folder"), "config is a str")])
+def test_arguments_of_another_type(call, sentence, lenet):
+    with pytest.raises(hwgen.HwgenError, match=sentence):
+        call(hwgen.load(LENET), lenet.config)
+
+
+@pytest.mark.parametrize("option, sentence", [
+    (dict(activations="int4"), "activations = 'int4' is unknown: choose uint8 or int8."),
+    (dict(form="float"), "form = 'float' is unknown: choose qdq or qoperator."),
+    (dict(samples=0), "samples = 0 is out of range: 1 or more are allowed.")])
+def test_options_of_quantise(option, sentence):
+    with pytest.raises(hwgen.HwgenError, match=sentence):
+        hwgen.quantise(LENET.with_name("lenet5-float.onnx"), LENET.parent / "digits", **option)

@@ -3,6 +3,7 @@
 import math
 import tempfile
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def quantise(source, calibration, out=None, *, shapes=None, preprocessing=None, 
     ----------
     source : path or bytes
         The float model.
-    calibration : list of path
+    calibration : path or list of path
         Images, ``.npy`` and ``.npz`` files, and folders of them; see
         :class:`~hwgen.quantisation.samples.Samples`.
     out : path, optional
@@ -118,10 +119,18 @@ def quantise(source, calibration, out=None, *, shapes=None, preprocessing=None, 
     Raises
     ------
     HwgenError
-        The model is not a float model that can be quantised, the samples do not suit it, or the
-        result cannot be written.
+        An option is unknown, the model is not a float model that can be quantised, the samples do
+        not suit it, or the result cannot be written.
     """
     check_target("--out", out)
+    for name, value, allowed in (("activations", activations, ("uint8", "int8")),
+                                 ("form", form, ("qdq", "qoperator"))):
+        if value not in allowed:
+            raise HwgenError(f"{name} = {value!r} is unknown: choose {' or '.join(allowed)}.")
+    if samples is not None and samples < 1:
+        raise HwgenError(f"samples = {samples} is out of range: 1 or more are allowed.")
+    if isinstance(calibration, str | PathLike):
+        calibration = [calibration]
     model = FloatModel(source, shapes or {})
     data = Samples(calibration, model, preprocessing or Preprocessing(), limit=samples,
                    notice=notice)

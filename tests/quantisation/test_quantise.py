@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -80,7 +81,7 @@ def test_what_the_report_measures(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)["outputs"]["logits"]
     x = [np.asarray(Image.open(f"{_DIGITS}/{digit}.png"), np.float32)[None, None] / np.float32(255)
          for digit in (3, 8)]
-    exact, got = (np.concatenate([session(open(path, "rb").read()).run(None, {"image": image})[0]
+    exact, got = (np.concatenate([session(Path(path).read_bytes()).run(None, {"image": image})[0]
                                   for image in x]).astype(np.float64) for path in (_FLOAT, out))
     assert found["sqnr_db"] == pytest.approx(
         10 * np.log10(np.sum(exact ** 2) / np.sum((exact - got) ** 2)), rel=1e-4)

@@ -75,7 +75,8 @@ def _told(error):
     if isinstance(error, HwgenError):
         return _REFUSED, str(error)
     if isinstance(error, click.ClickException):
-        message = f"{error.format_message().rstrip('.')}."
+        message = error.format_message()
+        message += "" if message.endswith((".", "?")) else "."
         if isinstance(error, click.UsageError) and error.ctx is not None:
             message += f" See '{error.ctx.command_path} --help'."
         return _REFUSED, message

@@ -127,6 +127,8 @@ def test_unwritable_folder(tmp_path, quick, capsys, monkeypatch):
     (["build", "--set", "lanes"], "--set 'lanes' is not of the form KEY=VALUE."),
     (["build", "--set", "speed=9"], "'speed' is not a parameter: the parameters are name, "),
     (["build", "--fast"], "No such option"),
+    (["map", "lenet5", "--layer", "conv1"],
+     "No such option '--layer'. Did you mean '--layers'? See 'hwgen map --help'."),
     (["build", "extra"], "Got unexpected extra argument (extra). See 'hwgen build --help'."),
     (["build", "--pe"], "Option '--pe' requires an argument."),
     (["brew"], "No such command 'brew'."),

@@ -1,10 +1,15 @@
 """Every operator in both forms, random shapes, scales and zero points, against ONNX Runtime."""
 
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from hwgen.importer import onnx_import
+from hwgen.importer.operators.move import MOVES
+from hwgen.importer.operators.pointwise import POINTWISE
 from hwgen.importer.reference import Reference
 from hwgen.network import golden
 from hwgen.network.graph import Conv, Elementwise, Host, MaxPool, Move
@@ -368,6 +373,15 @@ def test_global_average_pool(form, seed):
 
 
 # Data movement.
+
+def test_the_page_names_every_operator():
+    """Operators that are one word in a list are found in the table of operators, too."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "operators.md").read_text()
+    table = page[page.index("| operator |"):page.index("| everything else |")]
+    named = set(re.findall(r"\w+", "".join(line.split("|")[1] for line in table.splitlines()
+                                          if line.startswith("|"))))
+    assert POINTWISE | MOVES <= named, (POINTWISE | MOVES) - named
+
 
 @seeds(8)
 @pytest.mark.parametrize("form", ["qdq", "qoperator", "integer"])

@@ -15,7 +15,7 @@ from hwgen.config import Config
 from hwgen.host.driver import DeviceError, Driver
 from hwgen.host.network_runner import execute
 from hwgen.importer import onnx_import
-from hwgen.isa.registers import ErrorCode
+from hwgen.isa.registers import REGISTERS, ErrorCode
 from hwgen.network import golden
 from hwgen.rtl.top import Top
 from hwgen.simulate import verilated
@@ -25,6 +25,7 @@ from hwgen.simulate.verilated import VerilatedBus
 from hwgen.verify.random_graphs import random_graph
 from hwgen.verify.random_layers import random_case
 from sim.runner import each_test, run_block
+from tests.seed import SEED
 
 _LENET = Path(__file__).parents[2] / "examples" / "lenet5"
 _SMALL = Config(name="small", rows=2, cols=3, glb_kib=24)
@@ -282,3 +283,32 @@ def test_counters_agree_with_the_memory(device):
     booked = counters["START"] + counters["ARRAY_BUSY"] + counters["FINISH"]
     assert booked + sum(counters[name] for name in causes) == counters["CYCLES"]
     assert len(causes) == 6 and min(counters["START"], counters["FINISH"]) > 0
+
+
+def test_a_soft_reset_at_any_time(device):
+    """A running program is stopped by a soft reset; the next one is exact. The memory is slow, so
+    that many bursts are under way."""
+    bus, driver, layer = device
+    rng = np.random.default_rng(SEED)
+    bus.dram = Dram(read_latency=4, write_latency=4)
+    layer.check(driver)
+    shortest = driver.run(layer.program.segments[0].offset).cycles
+    for round_ in range(12):
+        bus.dram = Dram(read_latency=int(rng.integers(4, 120)), write_latency=60,
+                        stall=float(rng.choice((0, 0.3))), seed=round_ + 1)
+        _abandon(bus, driver, layer, int(rng.integers(1, 0.8 * shortest)))
+        before = bus.statistics()
+        bus.wait(300)                              # nothing is under way, nothing begins
+        after = bus.statistics()
+        assert after["cycles"] >= before["cycles"] + 300
+        assert after == before | {"cycles": after["cycles"]}
+        layer.check(driver)
+
+
+def _abandon(bus, driver, layer, cycles):
+    """Start the layer's program and reset the core so many cycles later, while it runs."""
+    bus.write32(REGISTERS["PROGRAM"].offset, layer.program.segments[0].offset)
+    bus.write32(REGISTERS["CTRL"].offset, 1)
+    bus.wait(cycles)
+    assert bus.read32(REGISTERS["STATUS"].offset) & 1, "the program has ended"
+    driver.recover()

@@ -193,11 +193,61 @@ class ArrayRow(Block):
 
     def _receive_ifmaps(self, m, pes, level, arrived, upcoming, program_top, program_valid,
                         program_taken):
-        """Pick this row's words from the Y-bus, and hand them to the PEs chunk by chunk."""
+        """Take this row's words from the Y-bus, and hand them to the PEs chunk by chunk. A round's
+        words are written at the same place of every ring."""
         config = self._config
-        y = self.y
+        layout = data.StructLayout({
+            "data": 9 * config.bus_bytes, "end": 1, "program": 1, "word": 1, "top": 1})
+        m.submodules.ifmap_fifo = fifo = ShallowFifo(layout, DEPTH)
+        into = Signal(layout, reset_less=True)
+        m.d.comb += fifo.i.eq(into)
+        m.d.sync += self.y_stop.eq(fifo.level >= IFMAP_STOP)
+        self._pick_ifmaps(m, into, fifo.push)
 
-        # On the bus side: which words are this row's.
+        entry = fifo.o.payload
+        chunks = config.bus_bytes // config.xbus_bytes
+        place = Signal(range(config.ifmap_spad // config.bus_bytes))
+        chunk = Signal(range(chunks))
+        mask = Signal(config.cols)           # columns that take the word
+        program_arrives = Signal()
+        last = self._assemble(m, entry.data, program_arrives, upcoming)
+        multicast_mask = Signal(config.cols)
+        copies = Signal(range(config.cols + 1))
+        write = Signal()
+        self._write_ifmaps(m, pes, Mux(write, mask, 0), Cat(chunk, place),
+                           entry.data.word_select(chunk, 9 * config.xbus_bytes))
+        m.d.sync += self.ifmap_writes.eq(Mux(write, copies, 0))
+
+        with m.If(program_taken):
+            m.d.sync += program_valid.eq(0)
+        with m.If(fifo.o.valid):
+            with m.If(entry.program):
+                with m.If(~program_valid):
+                    m.d.comb += [fifo.o.ready.eq(1), program_arrives.eq(1)]
+            with m.Elif(level <= config.ifmap_spad - config.bus_bytes):
+                m.d.comb += write.eq(entry.word)
+                with m.If(entry.word & (chunk != chunks - 1)):
+                    m.d.sync += chunk.eq(chunk + 1)
+                with m.Else():
+                    m.d.comb += fifo.o.ready.eq(1)
+                    m.d.sync += chunk.eq(0)
+                    with m.If(entry.end):
+                        m.d.comb += arrived.eq(1)
+                        m.d.sync += [mask.eq(multicast_mask), place.eq(place + 1)]
+                    with m.Elif(entry.word):
+                        m.d.sync += mask.eq(mask << 1)
+        with m.If(program_arrives & entry.end):
+            m.d.sync += [
+                program_valid.eq(1),
+                program_top.eq(entry.top),
+                multicast_mask.eq(last.multicast_mask),
+                copies.eq(last.copies),
+                mask.eq(last.multicast_mask),
+            ]
+
+    def _pick_ifmaps(self, m, into, push):
+        """Which messages of the Y-bus are this row's; they go ``into`` its FIFO a cycle later."""
+        config, y = self._config, self.y
         active = Signal()
         tag = Signal(Tag, reset_less=True)   # of this row
         message = Signal(Tag)
@@ -226,86 +276,45 @@ class ArrayRow(Block):
                 m.d.sync += [
                     next_h.eq(next_h + tag.u), count.eq(count + 1), done.eq(last_wanted)]
 
-        layout = data.StructLayout({
-            "data": 9 * config.bus_bytes, "end": 1, "program": 1, "word": 1, "top": 1})
-        m.submodules.ifmap_fifo = fifo = ShallowFifo(layout, DEPTH)
-        into = Signal(layout, reset_less=True)
-        push = Signal()
+        push_soon = Signal()
         is_data = y.kind == YKind.DATA
         m.d.sync += [
-            push.eq(self.y_valid & active & Mux(is_data, wanted | y.end,
-                                                y.kind == YKind.PROGRAM)),
+            push_soon.eq(self.y_valid & active & Mux(is_data, wanted | y.end,
+                                                     y.kind == YKind.PROGRAM)),
             into.data.eq(y.data),
             into.end.eq(y.end),
             into.program.eq(~is_data),
             into.word.eq(wanted),
             into.top.eq(tag.first),
         ]
-        m.d.comb += [
-            fifo.push.eq(push),
-            fifo.i.eq(into),
-        ]
-        m.d.sync += self.y_stop.eq(fifo.level >= IFMAP_STOP)
+        m.d.comb += push.eq(push_soon)
 
-        # On the PE side. A round's words are written at the same place of every ring.
-        entry = fifo.o.payload
-        chunks = config.bus_bytes // config.xbus_bytes
-        place = Signal(range(config.ifmap_spad // config.bus_bytes))
-        chunk = Signal(range(chunks))
-        multicast_mask = Signal(config.cols)
-        mask = Signal(config.cols)
-        copies = Signal(range(config.cols + 1))
+    def _assemble(self, m, values, taken, upcoming):
+        """Put a row program together from the ``values`` that carry it, whenever some are
+        ``taken``; returns it with the values that come now."""
+        layout = RowProgram(self._config)
+        bits = Signal(layout.size, reset_less=True)
+        shifted = Signal(layout.size)
+        last = Signal(layout)
+        m.d.comb += [upcoming.eq(bits), shifted.eq(Cat(bits, values) >> len(values)),
+                     last.eq(shifted)]
+        with m.If(taken):
+            m.d.sync += bits.eq(shifted)
+        return last
 
-        enable = Signal(config.cols)
-        waddr = Signal(range(config.ifmap_spad // config.xbus_bytes), reset_less=True)
-        wdata = Signal(9 * config.xbus_bytes, reset_less=True)
-        write = Signal()
-        m.d.sync += [
-            enable.eq(Mux(write, mask, 0)),
-            waddr.eq(Cat(chunk, place)),
-            wdata.eq(entry.data.word_select(chunk, 9 * config.xbus_bytes)),
-            self.ifmap_writes.eq(Mux(write, copies, 0)),
-        ]
+    @staticmethod
+    def _write_ifmaps(m, pes, enable, address, values):
+        """Write values into the ifmap spads of the columns of ``enable``, a cycle later."""
+        write_enable = Signal(len(pes))
+        waddr = Signal(len(address), reset_less=True)
+        wdata = Signal(len(values), reset_less=True)
+        m.d.sync += [write_enable.eq(enable), waddr.eq(address), wdata.eq(values)]
         for column, pe in enumerate(pes):
             m.d.comb += [
-                pe.ifmap_we.eq(enable[column]),
+                pe.ifmap_we.eq(write_enable[column]),
                 pe.ifmap_waddr.eq(waddr),
                 pe.ifmap_wdata.eq(wdata),
             ]
-
-        with m.If(program_taken):
-            m.d.sync += program_valid.eq(0)
-        program = RowProgram(config)
-        bits = Signal(program.size, reset_less=True)
-        shifted = Signal(program.size)
-        m.d.comb += [upcoming.eq(bits), shifted.eq(Cat(bits, entry.data) >> 9 * config.bus_bytes)]
-        with m.If(fifo.o.valid):
-            with m.If(entry.program):
-                with m.If(~program_valid):
-                    m.d.comb += fifo.o.ready.eq(1)
-                    m.d.sync += bits.eq(shifted)
-                    with m.If(entry.end):
-                        last = Signal(program)
-                        m.d.comb += last.eq(shifted)
-                        m.d.sync += [
-                            program_valid.eq(1),
-                            program_top.eq(entry.top),
-                            multicast_mask.eq(last.multicast_mask),
-                            copies.eq(last.copies),
-                            mask.eq(last.multicast_mask),
-                        ]
-            with m.Elif(level <= config.ifmap_spad - config.bus_bytes):
-                m.d.comb += write.eq(entry.word)
-                with m.If(entry.word & (chunk != chunks - 1)):
-                    m.d.sync += chunk.eq(chunk + 1)
-                with m.Else():
-                    m.d.comb += fifo.o.ready.eq(1)
-                    m.d.sync += chunk.eq(0)
-                    with m.If(entry.end):
-                        m.d.comb += arrived.eq(1)
-                        m.d.sync += [mask.eq(multicast_mask), place.eq(place + 1)]
-                    with m.Elif(entry.word):
-                        m.d.sync += mask.eq(mask << 1)
 
     def _sequence(self, m, pes, level, advance, halves, half_freed, upcoming, program_top,
                   program_valid, program_taken):
@@ -398,29 +407,31 @@ class ArrayRow(Block):
                     filter_address.eq(Mux(half, 0, config.filter_spad)),
                 ]
 
+        self._count(m, issue, now, (
+            (~valid, Cause.IDLE), (~has_ifmap, Cause.IFMAP), (~has_filter, Cause.FILTER),
+            (~has_psum, self.cause_i), (1, Cause.PSUM)))
+        self._tap(m, pes, address, filter_address, issue, first & ~top, issue & last)
+
+    def _count(self, m, issue, now, causes):
+        """What the counters count: of a cycle without a tap the first cause that holds."""
         with m.If(~issue):
-            with m.If(~valid):
-                m.d.sync += self.cause_o.eq(Cause.IDLE)
-            with m.Elif(~has_ifmap):
-                m.d.sync += self.cause_o.eq(Cause.IFMAP)
-            with m.Elif(~has_filter):
-                m.d.sync += self.cause_o.eq(Cause.FILTER)
-            with m.Elif(~has_psum):
-                m.d.sync += self.cause_o.eq(self.cause_i)
-            with m.Else():
-                m.d.sync += self.cause_o.eq(Cause.PSUM)
+            for holds, cause in reversed(causes):
+                with m.If(holds):
+                    m.d.sync += self.cause_o.eq(cause)
         m.d.sync += [self.busy.eq(issue), self.macs.eq(Mux(issue, now.active_cols, 0))]
 
-        # The addresses go to the PEs with the next edge, the control of the adder
-        # ``PE.LATENCY`` cycles later.
-        pe_address = Signal(ring, reset_less=True)
+    def _tap(self, m, pes, address, filter_address, issue, chained, last):
+        """Send a tap to the PEs: the addresses with the next edge, the control of the adder
+        ``PE.LATENCY`` cycles later."""
+        config = self._config
+        pe_address = Signal.like(address, reset_less=True)
         pe_filter_address = Signal.like(filter_address, reset_less=True)
         m.d.sync += [pe_address.eq(address), pe_filter_address.eq(filter_address)]
         control = data.StructLayout({"valid": 1, "chained": 1, "last": 1})
         stages = [Signal(control, name=f"control_{i}", init={"last": 1})
                   for i in range(PE.LATENCY + 1)]
-        m.d.sync += [stages[0].valid.eq(issue), stages[0].chained.eq(first & ~top),
-                     stages[0].last.eq(issue & last)]
+        m.d.sync += [stages[0].valid.eq(issue), stages[0].chained.eq(chained),
+                     stages[0].last.eq(last)]
         m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
         for column_index, pe in enumerate(pes):
             psum = slice(column_index * config.psum_bits, (column_index + 1) * config.psum_bits)

@@ -1,5 +1,7 @@
 """The psum controller: takes psums from the array's last row into the GLB banks."""
 
+from itertools import pairwise
+
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
@@ -67,48 +69,36 @@ class PsumController(Block):
             fifo.push.eq(self.passes.valid & self.passes.ready),
             self.passes.ready.eq(fifo.level != DEPTH),
         ]
-        head = fifo.o.payload
-
-        now = Signal(PASS, reset_less=True)
-        running = Signal()
-        address = Signal(range(config.bank_depth))
-        lane = Signal(range(config.lanes))
-        p = Signal(10)          # to come after this one, as step and strip
-        step = Signal(12)
-        strip = Signal(10)
-        waited = Signal(6)      # strips since then, with this one, as signalled
-        signalled = Signal(6)
-        hold = Signal()                                # the next strip waits
-        # They count down, and what is the last one is told a step ahead: much begins with it.
-        last_p, last_step, last_strip = (
-            Signal(name=name, reset_less=True) for name in ("last_p", "last_step", "last_strip"))
-
-        def begin(counter, last, count):
-            m.d.sync += [counter.eq(count), last.eq(count == 0)]
-
-        def advance(counter, last, count):
-            m.d.sync += [counter.eq(counter - 1), last.eq(counter == 1)]
-            with m.If(last):
-                begin(counter, last, count)
-
-        # A step of the pipeline: read the next word, take a psum, or both.
-        step_layout = data.StructLayout({
+        event = Signal(data.StructLayout({
             "read": 1, "read_addr": range(config.bank_depth), "clear": 1, "add": 1,
             "lane": range(config.lanes), "write": 1, "write_addr": range(config.bank_depth),
-            "signal": 8})
-        event = Signal(step_layout)
+            "signal": 8}))
+        running = Signal()
+        self._walk(m, fifo.o, running, event)
+        under_way = self._pipeline(m, event)
+        m.d.comb += self.idle.eq(~running & (fifo.level == 0) & ~under_way)
+        return m
 
-        permitted = Signal()
-        m.d.comb += self.semaphores.payload.eq(Mux(hold, now.wait, head.wait))
-        m.d.comb += self.semaphores.valid.eq(
-            hold | (fifo.o.valid & head.first & ~permitted & ~running))
-        with m.If(self.semaphores.valid & self.semaphores.ready):
-            m.d.sync += [permitted.eq(~hold), hold.eq(0)]
+    def _walk(self, m, passes, running, event):
+        """Walk over a pass's psums; an ``event`` is what happens in a cycle: the next word is read
+        or begins as 0, a psum is taken, or both."""
+        config = self._config
+        head = passes.payload
+        now = Signal(PASS, reset_less=True)
+        address = Signal(range(config.bank_depth))
+        lane = Signal(range(config.lanes))
+        p = _CountDown("p", 10)
+        step = _CountDown("step", 12)
+        strip = _CountDown("strip", 10)
+        waited = Signal(6)      # strips since then, with this one, as signalled
+        signalled = Signal(6)
+        hold = Signal()         # the next strip waits
+        permitted = self._permission(m, passes, running, now, hold)
 
         with m.If(~running):
-            with m.If(fifo.o.valid & (~head.first | permitted)):
+            with m.If(passes.valid & (~head.first | permitted)):
                 m.d.comb += [
-                    fifo.o.ready.eq(1),
+                    passes.ready.eq(1),
                     event.read.eq(head.accumulate),
                     event.read_addr.eq(head.psum),
                     event.clear.eq(~head.accumulate),
@@ -117,13 +107,13 @@ class PsumController(Block):
                     running.eq(1), permitted.eq(0), now.eq(head), address.eq(head.psum),
                     lane.eq(0), waited.eq(1), signalled.eq(1),
                 ]
-                begin(p, last_p, head.p)
-                begin(step, last_step, head.psum_cols)
-                begin(strip, last_strip, head.strips)
+                p.begin(m, head.p)
+                step.begin(m, head.psum_cols)
+                strip.begin(m, head.strips)
         with m.Elif(~hold):
             word_end = Signal()
             m.d.comb += [
-                word_end.eq(last_p | (lane == config.lanes - 1)),
+                word_end.eq(p.last | (lane == config.lanes - 1)),
                 self.take.eq(self.full),
             ]
             with m.If(self.full):
@@ -132,33 +122,50 @@ class PsumController(Block):
                     event.write.eq(word_end), event.write_addr.eq(address),
                 ]
                 m.d.sync += lane.eq(lane + 1)
-                advance(p, last_p, now.p)
+                p.advance(m, now.p)
                 with m.If(word_end):
                     m.d.sync += [lane.eq(0), address.eq(address + 1)]
                     m.d.comb += [
                         event.read.eq(now.accumulate),
                         event.read_addr.eq(address + 1),
                     ]
-                with m.If(last_p):
-                    advance(step, last_step, now.psum_cols)
-                    with m.If(last_step):
-                        advance(strip, last_strip, now.strips)
+                with m.If(p.last):
+                    step.advance(m, now.psum_cols)
+                    with m.If(step.last):
+                        strip.advance(m, now.strips)
                         m.d.sync += [waited.eq(waited + 1), signalled.eq(signalled + 1)]
-                        with m.If(now.last & (last_strip | (now.signal_step.any()
+                        with m.If(now.last & (strip.last | (now.signal_step.any()
                                                    & (signalled == now.signal_step)))):
                             m.d.comb += event.signal.eq(now.signal)
                             m.d.sync += signalled.eq(1)
-                        with m.If(last_strip):
+                        with m.If(strip.last):
                             m.d.comb += event.read.eq(0)
                             m.d.sync += running.eq(0)
                         with m.Elif(now.first & now.wait_step.any() & (waited == now.wait_step)):
                             m.d.sync += [hold.eq(1), waited.eq(1)]
 
-        # The psum is on its way for PE.LATENCY + 1 cycles. Stage i holds the event i + 1 cycles
-        # after it happened; the banks have it a cycle later.
-        stages = [Signal(step_layout, name=f"stage_{i}") for i in range(PE.LATENCY + 3)]
+    def _permission(self, m, passes, running, now, hold):
+        """Take the semaphores that a block's first pass waits for, or its next strips; returns
+        whether the pass that comes may begin."""
+        head = passes.payload
+        permitted = Signal()
+        m.d.comb += [
+            self.semaphores.payload.eq(Mux(hold, now.wait, head.wait)),
+            self.semaphores.valid.eq(hold | (passes.valid & head.first & ~permitted & ~running)),
+        ]
+        with m.If(self.semaphores.valid & self.semaphores.ready):
+            m.d.sync += [permitted.eq(~hold), hold.eq(0)]
+        return permitted
+
+    def _pipeline(self, m, event):
+        """Take events to the banks as their psums come; returns whether any is under way.
+
+        A psum is on its way for ``PE.LATENCY + 1`` cycles. Stage i holds the event i + 1 cycles
+        after it happened; the banks have it a cycle later.
+        """
+        stages = [Signal(event.shape(), name=f"stage_{i}") for i in range(PE.LATENCY + 3)]
         m.d.sync += [stages[0].eq(event)]
-        m.d.sync += [after.eq(before) for before, after in zip(stages, stages[1:], strict=False)]
+        m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
         add = stages[PE.LATENCY]             # event + 4
         write = stages[PE.LATENCY + 1]       # event + 5
         m.d.comb += [
@@ -174,5 +181,21 @@ class PsumController(Block):
         ]
         busy = Signal()
         m.d.comb += busy.eq(Cat((stage.add, stage.read) for stage in stages).any())
-        m.d.comb += self.idle.eq(~running & (fifo.level == 0) & ~busy)
-        return m
+        return busy
+
+
+class _CountDown:
+    """Counts down from a number less one, so often; that it is the ``last`` one is told a step
+    ahead, since much begins with it."""
+
+    def __init__(self, name, bits):
+        self.left = Signal(bits, name=name)          # to come after this one
+        self.last = Signal(name=f"last_{name}", reset_less=True)
+
+    def begin(self, m, count):
+        m.d.sync += [self.left.eq(count), self.last.eq(count == 0)]
+
+    def advance(self, m, count):
+        m.d.sync += [self.left.eq(self.left - 1), self.last.eq(self.left == 1)]
+        with m.If(self.last):
+            self.begin(m, count)

@@ -235,30 +235,22 @@ class Controller(Block):
         m.d.comb += self.ending.eq((state == _State.DROP) | (state == _State.DRAIN))
         running = (state != _State.READY) & ~self.halt
         expired = self._watchdog(m, running, self.progress | word_taken | granted)
-        m.d.comb += self.error.eq(1)
-        with m.If(~running):
-            m.d.comb += self.error.eq(0)
-        with m.Elif(self.read_error):
-            m.d.comb += self.error_code.eq(ErrorCode.AXI_READ)
-            m.d.comb += self.error_info.eq(self.read_error_addr)
-        with m.Elif(self.write_error):
-            m.d.comb += self.error_code.eq(ErrorCode.AXI_WRITE)
-            m.d.comb += self.error_info.eq(self.write_error_addr)
-        with m.Elif(self.filter_error):
-            m.d.comb += self.error_code.eq(ErrorCode.FILTER)
-        with m.Elif(overflows):
-            m.d.comb += self.error_code.eq(ErrorCode.SEMAPHORE)
-            m.d.comb += self.error_info.eq(overflow)
-        with m.Elif(fault != ErrorCode.NONE):
-            m.d.comb += self.error_code.eq(fault)
-            m.d.comb += self.error_info.eq(fault_info)
-        with m.Elif(expired):
-            m.d.comb += self.error_code.eq(ErrorCode.WATCHDOG)
-        with m.Else():
-            m.d.comb += self.error.eq(0)
+        self._report(m, running, (
+            (self.read_error, ErrorCode.AXI_READ, self.read_error_addr),
+            (self.write_error, ErrorCode.AXI_WRITE, self.write_error_addr),
+            (self.filter_error, ErrorCode.FILTER, 0),
+            (overflows, ErrorCode.SEMAPHORE, overflow),
+            (fault != ErrorCode.NONE, fault, fault_info),
+            (expired, ErrorCode.WATCHDOG, 0)))
         with m.If(self.error):
             m.d.sync += [self.halt.eq(1), fetching.eq(0)]
         return m
+
+    def _report(self, m, running, causes):
+        """Of what stops a program that runs, report the first of ``causes`` that holds."""
+        for holds, code, info in reversed(causes):
+            with m.If(running & holds):
+                m.d.comb += [self.error.eq(1), self.error_code.eq(code), self.error_info.eq(info)]
 
     def _fetch(self, m, starting):
         """Request commands while ``fetching``, and turn bus words into 64-bit words.

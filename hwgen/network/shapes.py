@@ -3,20 +3,28 @@
 The networks of Table II of V. Sze, Y.-H. Chen, T.-J. Yang, J. Emer, "Efficient Processing of Deep
 Neural Networks: A Tutorial and Survey", Proc. IEEE 105(12), 2017, and MobileNet-v1 (A. Howard et
 al., arXiv:1704.04861). ResNet-50 strides in its 3 x 3 convolutions, as today's frameworks have it
-(4.09 G MACs in CONV layers; the original strides in the 1 x 1 before: 3.86 G).
+(4.09 G MACs in CONV layers; the original strides in the 1 x 1 before: 3.86 G). And the four
+reference networks of MLPerf Tiny (C. Banbury et al., "MLPerf Tiny Benchmark", arXiv:2106.07597).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["LayerShape", "NETWORKS"]
+__all__ = ["LayerShape", "NETWORKS", "same_pads"]
+
+
+def same_pads(size, kernel, stride):
+    """``(before, after)``: the padding that TensorFlow calls SAME, for ceil(size / stride) outputs;
+    an odd one goes to the end."""
+    pads = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return pads // 2, pads - pads // 2
 
 
 @dataclass(frozen=True)
 class LayerShape:
-    """One layer: M filters, C channels, H x W input, R x S filter, stride U, padding P, G groups.
+    """One layer: M filters, C channels, H x W input, R x S filter, stride U, G groups.
 
-    A fully connected layer has H = R and W = S. ``count`` is how often the shape occurs in the
-    network.
+    ``pads`` are rows and columns of padding: above, left, below, right. A fully connected layer has
+    H = R and W = S. ``count`` is how often the shape occurs in the network.
     """
     name: str
     c: int
@@ -26,7 +34,7 @@ class LayerShape:
     r: int
     s: int
     u: int = 1
-    pad: int = 0
+    pads: tuple = (0, 0, 0, 0)
     groups: int = 1
     count: int = 1
     fc: bool = False
@@ -34,12 +42,12 @@ class LayerShape:
     @property
     def e(self):
         """Output rows E."""
-        return (self.h + 2 * self.pad - self.r) // self.u + 1
+        return (self.h + self.pads[0] + self.pads[2] - self.r) // self.u + 1
 
     @property
     def f(self):
         """Output columns F."""
-        return (self.w + 2 * self.pad - self.s) // self.u + 1
+        return (self.w + self.pads[1] + self.pads[3] - self.s) // self.u + 1
 
     @property
     def weights(self):
@@ -59,7 +67,13 @@ class LayerShape:
 
 def _conv(name, c, size, m, kernel, u=1, pad=None, groups=1, count=1):
     pad = kernel // 2 if pad is None else pad
-    return LayerShape(name, c, size, size, m, kernel, kernel, u, pad, groups, count)
+    return LayerShape(name, c, size, size, m, kernel, kernel, u, (pad,) * 4, groups, count)
+
+
+def _same(name, c, h, w, m, r, s, u=1, groups=1, count=1):
+    pads = zip(same_pads(h, r, u), same_pads(w, s, u), strict=True)
+    return LayerShape(name, c, h, w, m, r, s, u, tuple(pad for side in pads for pad in side),
+                      groups, count)
 
 
 def _fc(name, c, m, size=1):
@@ -127,6 +141,41 @@ def _googlenet():
     return [*layers, _fc("FC", 1024, 1000)]
 
 
+def _resnet8():
+    layers = [_same("CONV1", 3, 32, 32, 16, 3, 3)]
+    channels, size = 16, 32
+    for stage, (width, u) in enumerate(((16, 1), (32, 2), (64, 2)), 2):
+        layers.append(_same(f"CONV{stage}a", channels, size, size, width, 3, 3, u))
+        if u > 1:
+            layers.append(_same(f"CONV{stage}p", channels, size, size, width, 1, 1, u))
+        channels, size = width, size // u
+        layers.append(_same(f"CONV{stage}b", width, size, size, width, 3, 3))
+    return [*layers, _fc("FC", 64, 10)]
+
+
+def _ds_cnn():
+    return [_same("CONV1", 1, 49, 10, 64, 10, 4, 2),
+            _same("DW", 64, 25, 5, 64, 3, 3, groups=64, count=4),
+            _same("PW", 64, 25, 5, 64, 1, 1, count=4), _fc("FC", 64, 12)]
+
+
+def _vww():
+    layers, size, channels = [_same("CONV1", 3, 96, 96, 8, 3, 3, 2)], 48, 8
+    for index, (m, u, count) in enumerate((
+            (16, 1, 1), (32, 2, 1), (32, 1, 1), (64, 2, 1), (64, 1, 1), (128, 2, 1), (128, 1, 5),
+            (256, 2, 1), (256, 1, 1)), 2):
+        layers.append(_same(f"DW{index}", channels, size, size, channels, 3, 3, u, channels, count))
+        size //= u
+        layers.append(_same(f"PW{index}", channels, size, size, m, 1, 1, count=count))
+        channels = m
+    return [*layers, _fc("FC", 256, 2)]
+
+
+def _autoencoder():
+    return [_fc("FC1", 640, 128), replace(_fc("FC2", 128, 128), count=3), _fc("FC5", 128, 8),
+            _fc("FC6", 8, 128), replace(_fc("FC7", 128, 128), count=3), _fc("FC10", 128, 640)]
+
+
 NETWORKS = {
     "lenet5": [_conv("CONV1", 1, 28, 6, 5, pad=0), _conv("CONV2", 6, 12, 16, 5, pad=0),
                _fc("FC3", 16, 120, 4), _fc("FC4", 120, 84), _fc("FC5", 84, 10)],
@@ -142,4 +191,8 @@ NETWORKS = {
     "googlenet": _googlenet(),
     "resnet50": _resnet50(),
     "mobilenet-v1": _mobilenet(),
+    "ic-resnet8": _resnet8(),
+    "kws-ds-cnn": _ds_cnn(),
+    "vww-mobilenet": _vww(),
+    "ad-autoencoder": _autoencoder(),
 }

@@ -36,7 +36,7 @@ def random_shape(rng):
         kind = rng.random()
         groups = c if kind < 0.15 else 2 if kind < 0.25 and c % 2 == 0 else 1
         shape = LayerShape("X", c, h, w, c if groups == c else m, r, s, int(rng.choice((1, 1, 2))),
-                           int(rng.integers(0, min(r, s) // 2 + 1)), groups)
+                           (int(rng.integers(0, min(r, s) // 2 + 1)),) * 4, groups)
         if 1e6 < shape.macs < 6e6:
             return shape
 
@@ -95,7 +95,7 @@ def test_random_layers_of_the_microcoded_machine(microcoded, number, mapped):
                          ids=["late", "slow"])
 def test_memories_of_the_microcoded_machine(microcoded, dram):
     config, start = microcoded
-    shape = LayerShape("X", 32, 28, 28, 48, 3, 3, 1, 1)
+    shape = LayerShape("X", 32, 28, 28, 48, 3, 3, 1, (1,) * 4)
     result = bench_layer("memory", shape, config, start, sparsity=0.4, seed=SEED, dram=dram)
     assert result.predicted == pytest.approx(result.cycles, rel=0.03), result.causes
 

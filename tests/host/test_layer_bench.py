@@ -62,6 +62,16 @@ def test_refusals(arguments, message, capsys):
     assert re.search(message, error)
 
 
+@pytest.mark.parametrize("network, names", [
+    ("kws-ds-cnn", ["CONV1", "DW", "PW"]),
+    ("ad-autoencoder", ["FC1", "FC2", "FC5", "FC6", "FC7", "FC10"])])
+def test_layers_that_are_chosen(network, names, tmp_path):
+    """Convolutions; of a network without any, all."""
+    path = tmp_path / "out.json"
+    assert main(["bench", network, "--pe", "4x6", "--model-only", "--json", str(path)]) == 0
+    assert [layer["name"] for layer in json.loads(path.read_text())["layers"]] == names
+
+
 def test_given_mappings(tmp_path):
     """Eyeriss's mapping, and a field given after it."""
     change, path = tmp_path / "change.toml", tmp_path / "out.json"

@@ -27,8 +27,9 @@ _WIDTH = 160                 # of the tables; a narrower terminal wraps them
 @click.command()
 @click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
 @accelerator
-@click.option("--layers", default="CONV*,DW*,PW*,[0-9]*", show_default=True, metavar="PATTERN",
-              help="Layers by name, with * and ?; several separated by commas.")
+@click.option("--layers", metavar="PATTERN",
+              help="Layers by name, with * and ?; several separated by commas.  [default: "
+              "convolutions; of a network without any, all]")
 @click.option("--model-only", is_flag=True, help="Only the performance model, no simulation.")
 @click.option("--dram-bytes-per-cycle", type=click.FloatRange(0.01, 1024), metavar="B",
               help="Bytes that reads and writes together may move a cycle.  [default: a beat each]")
@@ -58,8 +59,7 @@ def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
     for name in networks:
         if name not in NETWORKS:
             raise HwgenError(f"network {name!r} is unknown: choose among {', '.join(NETWORKS)}.")
-        shapes = [shape for shape in NETWORKS[name] if any(
-            fnmatch.fnmatch(shape.name, pattern) for pattern in layers.split(","))]
+        shapes = _chosen(NETWORKS[name], layers)
         if not shapes:
             raise HwgenError(f"--layers {layers!r} matches no layer of {name}; its layers are "
                              f"{', '.join(shape.name for shape in NETWORKS[name])}.")
@@ -89,6 +89,14 @@ def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
         report = reports[0] if len(reports) == 1 else reports
         write_json(json_file, report)
     return 1 if differing else 0
+
+
+def _chosen(shapes, layers):
+    """Those of a network's layers that ``--layers`` asks for."""
+    if layers is None:
+        return [shape for shape in shapes if not shape.fc] or shapes
+    return [shape for shape in shapes if any(
+        fnmatch.fnmatch(shape.name, pattern) for pattern in layers.split(","))]
 
 
 def _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes):

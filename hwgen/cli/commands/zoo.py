@@ -69,13 +69,12 @@ def command(name, out, sample, listing, seed, sparsity, form, activations, per_c
                          f"normalisation.")
     for option, path in ("--out", out), ("--sample", sample):
         check_target(option, path)
-    channels, size, _ = net.input.shape
     began = time.perf_counter()
     row = {**net.to_dict(), "seed": seed, "sparsity": sparsity, "format": form,
            "activations": activations, "per_channel": per_channel, "lrn": lrn, "images": images}
     if out:
-        pictures = [photographs.normalise(pixels)
-                    for pixels in photographs.crops(images, channels, size, seed)]
+        pictures = [_input(net, pixels)
+                    for pixels in photographs.crops(images, net.picture, seed)]
         try:
             with _progress(notes) as progress, \
                     tempfile.TemporaryDirectory(prefix="hwgen-zoo-") as folder:
@@ -100,10 +99,15 @@ def command(name, out, sample, listing, seed, sparsity, form, activations, per_c
                              f"{tempfile.gettempdir()}: {error.strerror}; set TMPDIR to another "
                              f"one.") from None
     if sample:
-        pixels = photographs.centre(0, channels, size)
-        write_whole(sample, lambda file: np.save(file, photographs.normalise(pixels)))
+        picture = _input(net, photographs.centre(0, net.picture))
+        write_whole(sample, lambda file: np.save(file, picture))
     row["seconds"] = time.perf_counter() - began
     _report([row], console, json_file)
+
+
+def _input(net, pixels):
+    """A photograph as a network's input."""
+    return photographs.normalise(pixels).reshape(1, *net.input.shape)
 
 
 def _progress(console):

@@ -1,9 +1,10 @@
-"""The networks: those of Table II of the survey, MobileNets and SqueezeNet.
+"""The networks: those of Table II of the survey, MobileNets, SqueezeNet, those of MLPerf Tiny.
 
 Refs: V. Sze, Y.-H. Chen, T.-J. Yang, J. Emer, "Efficient Processing of Deep Neural Networks: A
 Tutorial and Survey", Proc. IEEE 105(12), 2017, Table II; A. Howard et al., "MobileNets",
 arXiv:1704.04861; M. Sandler et al., "MobileNetV2", arXiv:1801.04381; F. Iandola et al.,
-"SqueezeNet", arXiv:1602.07360 (its version 1.0, whose shapes need a 227 x 227 input).
+"SqueezeNet", arXiv:1602.07360 (its version 1.0, whose shapes need a 227 x 227 input); C. Banbury et
+al., "MLPerf Tiny Benchmark", arXiv:2106.07597.
 """
 
 from ...errors import HwgenError
@@ -36,7 +37,7 @@ def architecture(name, *, lrn=False):
 
 
 def _lenet5(name, lrn):
-    net = Architecture(name, 1, 28)
+    net = Architecture(name, (1, 28, 28))
     x = net.conv(net.input, "conv1", 6, 5)
     x = net.maxpool(x, "pool1", 2)
     x = net.conv(x, "conv2", 16, 5, pad=0)
@@ -48,7 +49,7 @@ def _lenet5(name, lrn):
 
 
 def _alexnet(name, lrn):
-    net = Architecture(name, 3, 227, lrn=lrn)
+    net = Architecture(name, (3, 227, 227), lrn=lrn)
     x = net.conv(net.input, "conv1", 96, 11, 4, 0)
     x = net.maxpool(net.lrn(x, "lrn1"), "pool1", 3)
     x = net.conv(x, "conv2", 256, 5, groups=2)
@@ -61,7 +62,7 @@ def _alexnet(name, lrn):
 
 
 def _overfeat(name, lrn):
-    net = Architecture(name, 3, 231)
+    net = Architecture(name, (3, 231, 231))
     x = net.conv(net.input, "conv1", 96, 11, 4, 0)
     x = net.maxpool(x, "pool1", 2)
     x = net.conv(x, "conv2", 256, 5, pad=0)
@@ -74,7 +75,7 @@ def _overfeat(name, lrn):
 
 
 def _vgg16(name, lrn):
-    net = Architecture(name, 3, 224)
+    net = Architecture(name, (3, 224, 224))
     x = net.input
     for stage, (m, count) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), 1):
         for index in range(1, count + 1):
@@ -100,7 +101,7 @@ _INCEPTION = {               # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proje
 
 
 def _googlenet(name, lrn, ceil=False):
-    net = Architecture(name, 3, 224, lrn=lrn)
+    net = Architecture(name, (3, 224, 224), lrn=lrn)
     x = net.conv(net.input, "conv1", 64, 7, 2)
     x = net.lrn(net.maxpool(x, "pool1", 3, ceil=ceil), "lrn1")
     x = net.conv(x, "conv2-reduce", 64, 1)
@@ -126,7 +127,7 @@ def _googlenet_caffe(name, lrn):
 
 
 def _resnet50(name, lrn, stride_in_3x3=False):
-    net = Architecture(name, 3, 224)
+    net = Architecture(name, (3, 224, 224))
     x = net.maxpool(net.conv(net.input, "conv1", 64, 7, 2), "pool1", 3, pad=1)
     for stage, (width, blocks) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3)), 2):
         for block in range(1, blocks + 1):
@@ -148,7 +149,7 @@ def _resnet50_v1_5(name, lrn):
 
 
 def _mobilenet_v1(name, lrn):
-    net = Architecture(name, 3, 224, gain=_RELU6_GAIN)
+    net = Architecture(name, (3, 224, 224), gain=_RELU6_GAIN)
     x = net.conv(net.input, "conv1", 32, 3, 2, activation="Relu6")
     for index, (m, stride) in enumerate((
             (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 1), (512, 1),
@@ -161,7 +162,7 @@ def _mobilenet_v1(name, lrn):
 
 
 def _mobilenet_v2(name, lrn):
-    net = Architecture(name, 3, 224, gain=_RELU6_GAIN)
+    net = Architecture(name, (3, 224, 224), gain=_RELU6_GAIN)
     x = net.conv(net.input, "conv1", 32, 3, 2, activation="Relu6")
     index = 0
     for expand, m, count, stride in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
@@ -181,7 +182,7 @@ def _mobilenet_v2(name, lrn):
 
 
 def _squeezenet(name, lrn):
-    net = Architecture(name, 3, 227)
+    net = Architecture(name, (3, 227, 227))
     x = net.maxpool(net.conv(net.input, "conv1", 96, 7, 2, 0), "pool1", 3)
     for index, (squeeze, expand) in enumerate(((16, 64), (16, 64), (32, 128), (32, 128), (48, 192),
                                                (48, 192), (64, 256), (64, 256)), 2):
@@ -195,14 +196,64 @@ def _squeezenet(name, lrn):
     return net
 
 
+def _resnet8(name, lrn):
+    net = Architecture(name, (3, 32, 32))
+    x = net.conv(net.input, "conv1", 16, 3)
+    for stage, (width, stride) in enumerate(((16, 1), (32, 2), (64, 2)), 2):
+        at = f"conv{stage}"
+        y = net.conv(x, f"{at}a", width, 3, stride, "same")
+        y = net.conv(y, f"{at}b", width, 3, activation=None)
+        if stride > 1:
+            x = net.conv(x, f"{at}p", width, 1, stride, activation=None)
+        x = net.add(y, x, f"{at}-add", "Relu")
+    net.fc(net.average(x, "pool"), "fc", 10, activation=None)
+    return net
+
+
+def _ds_cnn(name, lrn):
+    net = Architecture(name, (1, 49, 10))
+    x = net.conv(net.input, "conv1", 64, (10, 4), 2, "same")
+    for index in range(2, 6):
+        x = net.conv(x, f"dw{index}", 64, 3, groups=64)
+        x = net.conv(x, f"pw{index}", 64, 1)
+    net.fc(net.average(x, "pool"), "fc", 12, activation=None)
+    return net
+
+
+def _vww(name, lrn):
+    net = Architecture(name, (3, 96, 96))
+    x = net.conv(net.input, "conv1", 8, 3, 2, "same")
+    for index, (m, stride) in enumerate((
+            (16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (128, 1), (128, 1),
+            (128, 1), (128, 1), (256, 2), (256, 1)), 2):
+        c = x.shape[0]
+        x = net.conv(x, f"dw{index}", c, 3, stride, "same", groups=c)
+        x = net.conv(x, f"pw{index}", m, 1)
+    net.fc(net.average(x, "pool"), "fc", 2, activation=None)
+    return net
+
+
+def _autoencoder(name, lrn):
+    """Its input is five frames of 128 frequencies, one after another."""
+    net = Architecture(name, (640,), picture=(1, 5, 128))
+    x = net.input
+    for index, m in enumerate((128, 128, 128, 128, 8, 128, 128, 128, 128), 1):
+        x = net.fc(x, f"fc{index}", m)
+    net.fc(x, "fc10", 640, activation=None)
+    return net
+
+
 NETWORKS = {
     "lenet5": _lenet5, "alexnet": _alexnet, "overfeat": _overfeat, "vgg16": _vgg16,
     "googlenet": _googlenet, "googlenet-caffe": _googlenet_caffe, "resnet50": _resnet50,
     "resnet50-v1.5": _resnet50_v1_5, "mobilenet-v1": _mobilenet_v1, "mobilenet-v2": _mobilenet_v2,
     "squeezenet": _squeezenet,
+    "ic-resnet8": _resnet8, "kws-ds-cnn": _ds_cnn, "vww-mobilenet": _vww,
+    "ad-autoencoder": _autoencoder,
 }
 """Functions that build the networks, by name.
 
 Two networks of Table II are commonly built in another way too: ``googlenet-caffe`` pools incomplete
 windows as Caffe does (28 x 28 in place of 27 x 27), ``resnet50-v1.5`` strides in its 3 x 3
-convolutions rather than in the 1 x 1 before."""
+convolutions rather than in the 1 x 1 before. The last four are the reference networks of MLPerf
+Tiny."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..shapes import same_pads
+
 __all__ = ["INPUT", "Layer", "Value", "Architecture"]
 
 INPUT = "image"
@@ -57,8 +59,10 @@ class Architecture:
     Parameters
     ----------
     name : str
-    channels, size : int
-        Of the input, ``(1, channels, size, size)`` float32.
+    shape : tuple of int
+        Of the input without its batch of 1, ``(C, H, W)`` or of a vector ``(C,)``; it is float32.
+    picture : tuple of int
+        ``(C, H, W)`` of the photographs that are inputs, if the input has another shape.
     lrn : bool
         Whether :meth:`lrn` adds a layer or nothing.
     gain : float
@@ -67,13 +71,14 @@ class Architecture:
     Attributes
     ----------
     input : Value
+    picture : tuple of int
     layers : list of Layer
         In the order of computation; the last one's output is the network's.
     """
 
-    def __init__(self, name, channels, size, *, lrn=False, gain=1.0):
+    def __init__(self, name, shape, *, picture=None, lrn=False, gain=1.0):
         self.name, self.gain, self._lrn = name, gain, lrn
-        self.input = Value(INPUT, (channels, size, size))
+        self.input, self.picture = Value(INPUT, shape), picture or shape
         self.layers = []
 
     def _add(self, op, x, name, shape, weight=(), **attributes):
@@ -82,13 +87,18 @@ class Architecture:
         return y
 
     def conv(self, x, name, m, kernel, stride=1, pad=None, groups=1, activation="Relu"):
-        """``m`` filters of ``kernel`` x ``kernel``; ``pad`` on all sides is ``kernel // 2`` unless
-        given; ``activation`` is ``"Relu"``, ``"Relu6"`` or None."""
-        c, h, w = x.shape
-        pad = kernel // 2 if pad is None else pad
-        e, f = ((size + 2 * pad - kernel) // stride + 1 for size in (h, w))
-        y = self._add("Conv", [x], name, (m, e, f), (m, c // groups, kernel, kernel),
-                      kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, group=groups)
+        """``m`` filters of ``kernel`` x ``kernel``, or of ``kernel`` if that is a pair; ``pad`` on
+        all sides is ``kernel // 2`` unless given, ``"same"``: as TensorFlow pads; ``activation`` is
+        ``"Relu"``, ``"Relu6"`` or None."""
+        (c, *sizes), kernels = x.shape, (kernel, kernel) if isinstance(kernel, int) else kernel
+        pads = [same_pads(size, k, stride) if pad == "same" else
+                (k // 2 if pad is None else pad,) * 2
+                for size, k in zip(sizes, kernels, strict=True)]
+        e, f = ((size + sum(around) - k) // stride + 1
+                for size, around, k in zip(sizes, pads, kernels, strict=True))
+        y = self._add("Conv", [x], name, (m, e, f), (m, c // groups, *kernels),
+                      kernel_shape=[*kernels], strides=[stride] * 2,
+                      pads=[around[side] for side in (0, 1) for around in pads], group=groups)
         return self.activation(y, activation)
 
     def fc(self, x, name, m, activation="Relu"):

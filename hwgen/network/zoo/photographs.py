@@ -15,23 +15,21 @@ _FILES = "astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg"
 _SMALLEST = 0.6              # side of a crop over the photograph's shorter side
 
 
-def crops(count, channels, size, seed):
-    """Random square crops, the photographs in turn, resized.
+def crops(count, shape, seed):
+    """Random crops, the photographs in turn, resized.
 
     Parameters
     ----------
     count : int
-    channels : int
-        3 for colour, 1 for grey.
-    size : int
-        Side of the results in pixels.
+    shape : tuple of int
+        ``(C, H, W)`` of the results: C is 3 for colour, 1 for grey.
     seed : int
         Of the crops' places and sizes.
 
     Returns
     -------
     list of numpy.ndarray
-        Pixels, uint8, each of shape ``(1, channels, size, size)``.
+        Pixels, uint8, each of shape ``(1, C, H, W)``.
 
     Raises
     ------
@@ -43,16 +41,16 @@ def crops(count, channels, size, seed):
         image = images[index % len(images)]
         side = int(min(image.size) * rng.uniform(_SMALLEST, 1))
         left, top = (int(rng.integers(length - side + 1)) for length in image.size)
-        made.append(_crop(image, left, top, side, channels, size))
+        made.append(_crop(image, left, top, side, shape))
     return made
 
 
-def centre(index, channels, size):
-    """The largest centred square of photograph ``index``, resized; as one of :func:`crops`."""
+def centre(index, shape):
+    """From the largest centred square of photograph ``index``; as one of :func:`crops`."""
     image = _open(_FILES[index % len(_FILES)])
     side = min(image.size)
     left, top = ((length - side) // 2 for length in image.size)
-    return _crop(image, left, top, side, channels, size)
+    return _crop(image, left, top, side, shape)
 
 
 def normalise(pixels):
@@ -88,9 +86,13 @@ def _open(name):
                          f"reinstall scikit-image.") from None
 
 
-def _crop(image, left, top, side, channels, size):
+def _crop(image, left, top, side, shape):
+    """What has the proportions of ``shape`` in a square, resized."""
+    channels, height, width = shape
+    longest = max(height, width)
     image = image.convert("L" if channels == 1 else "RGB")
-    image = image.resize((size, size), Image.Resampling.BILINEAR,
-                         box=(left, top, left + side, top + side))
-    pixels = np.asarray(image).reshape(1, size, size, channels)
+    image = image.resize((width, height), Image.Resampling.BILINEAR,
+                         box=(left, top, left + side * width / longest,
+                              top + side * height / longest))
+    pixels = np.asarray(image).reshape(1, height, width, channels)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

@@ -44,7 +44,7 @@ def difference(got, expected):
                       np.atleast_1d(expected)[index].item())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerResult:
     """One layer that ran, or a layer with the pooling that ran with it.
 

@@ -161,7 +161,12 @@ class _Arrangement:
                 why = [self.reasons[n.name] for n in nodes if n.name in self.reasons]
                 raise HwgenError(" ".join([*why[:1], str(error)])) from None
         return Host(name, model, tuple(inputs), tuple(outputs),
-                    tuple((n.name, n.op) for n in nodes), sum(graph.macs(n) for n in nodes))
+                    tuple((n.name, n.op) for n in nodes if not self._shaping(n)),
+                    sum(graph.macs(n) for n in nodes))
+
+    def _shaping(self, node):
+        """Whether a node only gives codes another shape, for whoever reads them."""
+        return self.aliases.keys() >= set(node.outputs)
 
     def _outputs(self):
         """Shapes and types of the network's outputs; an open shape is that for zeros."""

@@ -4,7 +4,7 @@ import math
 
 import onnx
 
-__all__ = ["INTEGER", "macs"]
+__all__ = ["INTEGER", "computes_codes", "macs"]
 
 #: Operators with constant weights whose products ONNX Runtime computes in integers.
 INTEGER = frozenset("ConvInteger DynamicQuantizeLSTM DynamicQuantizeMatMul MatMulInteger "
@@ -19,6 +19,11 @@ _MATRICES = {"Gemm": (0, 1), "FusedGemm": (0, 1), "QGemm": (0, 3), "MatMul": (0,
              "DynamicQuantizeMatMul": (0, 1)}
 _RECURRENT = ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM")
 _BODIES = ("If", "Loop", "Scan")
+
+
+def computes_codes(op):
+    """Whether an operator of ONNX Runtime is one that computes in integers, or on codes."""
+    return op in INTEGER or op.startswith("QLinear")
 
 
 def macs(node, shapes, model):

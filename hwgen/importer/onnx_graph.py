@@ -3,7 +3,7 @@
 import math
 import os
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -98,7 +98,7 @@ class Graph:
                 raise HwgenError(f"the initialiser {tensor.name!r} cannot be read: "
                                  f"{_first_line(error)}.") from None
         self.inputs = inputs
-        self.nodes = self._ordered([_node(n) for n in graph.node])
+        self.nodes = _apart(self._ordered([_node(n) for n in graph.node]))
         self._connect()
 
     def _connect(self):
@@ -153,7 +153,7 @@ class Graph:
 
     def replace(self, nodes):
         """Take ``nodes`` in place of those that there are; what nobody needs is left out."""
-        self.nodes = self._ordered(nodes)
+        self.nodes = _apart(self._ordered(nodes))
         self._connect()
 
     def check_sizes(self):
@@ -403,6 +403,23 @@ def _node(proto):
     # An optional output that nobody wants has an empty name.
     outputs = tuple(o for o in proto.output if o)
     return Node(op, name, tuple(proto.input), outputs, attributes, tuple(captured), proto)
+
+
+def _apart(nodes):
+    """The nodes, with a name of its own for each: ONNX Runtime refuses equal ones."""
+    found, taken = [], set()
+    for node in nodes:
+        name, count = node.name, 1
+        while name in taken:
+            count += 1
+            name = f"{node.name}, {count}"
+        taken.add(name)
+        if name != node.name:
+            proto = onnx.NodeProto.FromString(node.proto.SerializeToString())
+            proto.name = name
+            node = replace(node, name=name, proto=proto)
+        found.append(node)
+    return found
 
 
 def _captured(graph):

@@ -58,6 +58,8 @@ class Model:
         Whether shapes depend on the inputs' values.
     macs : int
         Multiply-accumulates of the file.
+    kernels : int
+        Nodes of the file that ONNX Runtime computes in integers.
 
     Raises
     ------
@@ -67,8 +69,9 @@ class Model:
     """
     def __init__(self, source, shapes=None, tables=True, *, integer=False, sample=None):
         self._tables = tables
-        self.graph, self.plain, self._integers, self._macs = ort_graph.read(
-            source, shapes or {}, sample, integer)
+        found = ort_graph.read(source, shapes or {}, sample, integer)
+        self.graph, self.plain, self.kernels = found.graph, found.plain, found.kernels
+        self._integers, self._macs = found.integers, found.macs
         self.depends = any(shape is None and dtype is not None
                            for shape, dtype in self.graph.values.values())
 
@@ -80,7 +83,7 @@ class Model:
         """What ONNX Runtime makes of the file, serialised, with ``names`` as outputs; products that
         it computes in float are so."""
         inputs = {k: shape for k, (shape, _) in self.graph.inputs.items()}
-        return ort_graph.read(self.plain, inputs)[0].serialise(names)
+        return ort_graph.read(self.plain, inputs).graph.serialise(names)
 
     def with_tables(self, tables):
         """The same model for accelerators that have the tables, or do not."""

@@ -6,6 +6,8 @@ while nobody reads the tensors inside. So the graph that it makes is taken, and 
 written a second time.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import onnx
 import onnx.inliner
@@ -18,14 +20,39 @@ from .channels_first import channels_first
 from .dynamic import constant_zero_points
 from .integers import exact_integers
 from .limits import within_limits
-from .macs import INTEGER
+from .macs import INTEGER, computes_codes
 from .operators.conv import unusable
 
-__all__ = ["read"]
+__all__ = ["Meaning", "read"]
+
+
+@dataclass(frozen=True, eq=False)
+class Meaning:
+    """What an ONNX file means.
+
+    Attributes
+    ----------
+    graph : Graph
+        What ONNX Runtime makes of the file, its operators written as the accelerator takes them.
+    plain : bytes
+        The file as it is, with its weights.
+    integers : dict of str to tuple of str
+        What :func:`~.integers.exact_integers` found.
+    macs : tuple of int
+        Multiply-accumulates that ONNX Runtime computes in integers, with constant weights, and
+        those of the whole file.
+    kernels : int
+        Nodes that ONNX Runtime computes in integers.
+    """
+    graph: onnx_graph.Graph
+    plain: bytes
+    integers: dict
+    macs: tuple
+    kernels: int
 
 
 def read(source, shapes, sample=None, integer=False):
-    """``(graph, plain, integers, macs)`` of an ONNX file.
+    """The :class:`Meaning` of an ONNX file.
 
     Parameters
     ----------
@@ -38,18 +65,6 @@ def read(source, shapes, sample=None, integer=False):
     integer : bool
         Whether products that ONNX Runtime computes in float become integer ones, see
         :mod:`.integers`.
-
-    Returns
-    -------
-    Graph
-        What ONNX Runtime makes of the file.
-    bytes
-        The file as it is, with its weights.
-    dict of str to tuple of str
-        What :func:`~.integers.exact_integers` found.
-    tuple of int
-        Multiply-accumulates that ONNX Runtime computes in integers, with constant weights, and
-        those of the whole file.
 
     Raises
     ------
@@ -74,14 +89,15 @@ def read(source, shapes, sample=None, integer=False):
     counts = {id(node): graph.macs(node) for node in graph.nodes}
     macs = sum(counts[id(node)] for node in graph.nodes if _in_integers(graph, node)), \
         sum(counts.values())
+    kernels = sum(computes_codes(node.op) for node in graph.nodes)
     if constant_zero_points(graph):
         graph.infer(sample)
     integers = exact_integers(graph) if integer else {}
     if integers:
         graph.infer(sample)
-    if within_limits(graph):
+    while within_limits(graph):
         graph.infer(sample)
-    return graph, plain, integers, macs
+    return Meaning(graph, plain, integers, macs, kernels)
 
 
 # Positions of the scales in what these operators read.

@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import HwgenError
 from ..network.graph import Host
 from ..network.ort_session import evaluate, optimised, session
-from .macs import INTEGER
+from .macs import computes_codes
 from .onnx_import import Model
 
 __all__ = ["Deviation", "Reference", "deviations", "in_float"]
@@ -112,8 +112,5 @@ def deviations(model, network, inputs, values):
 def in_float(model):
     """How many layers a session without options computes in float, of those that are integer
     layers where int8 activations stay int8."""
-    def integer(op):
-        return op in INTEGER or op.startswith("QLinear")
-    own = sum(integer(node.op) for node in model.graph.nodes)
     made = optimised(model.plain, integers=False)
-    return max(0, own - sum(integer(node.op_type) for node in made.graph.node))
+    return max(0, model.kernels - sum(computes_codes(node.op_type) for node in made.graph.node))

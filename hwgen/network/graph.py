@@ -217,7 +217,7 @@ class Host:
     inputs, outputs : tuple of str
         Tensor names in and out.
     nodes : tuple of (str, str)
-        Name and operator of each node.
+        Name and operator of each node that does more than give codes another shape.
     macs : int
         Multiply-accumulates of its convolutions and matrix products.
     """

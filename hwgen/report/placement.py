@@ -107,7 +107,8 @@ def nothing(network):
 
 def _reason(network, name, op):
     return network.reasons.get(name) or \
-        f"{op} works on float values: quantise its input and output, if docs/operators.md has it."
+        f"{op} works on float values: quantise its input and output, if " \
+        f"docs/reference/operators.md has it."
 
 
 def _crossing(network, layers, hosts):

@@ -18,7 +18,8 @@ from .cases.builder import Graph
 # All MACs of these are on the array.
 _WHOLLY = ("add_channels", "big_pools", "cast_noop", "dq_in_front", "dynq_u8u8",
            "float_bias", "gemm_no_out", "batch_1d", "batch_se", "computed_view", "matmul_rank3",
-           "old_wide_pads", "matrix_stacks",
+           "old_wide_pads", "matrix_stacks", "auto_pad_gaps", "stacks_by_column", "stacks_integer",
+           "stacks_stretched", "volume_convs", "volume_pools", "volumes_int8", "volumes_integer",
            "wide_pads", "if_shapes",
            "int8_conv", "maxpool_between", "nhwc_tf", "no_zp", "ort_optimised", "ort_tool_nobias",
            "prelu_channels", "qop_channels_last", "resize_frac", "tcn", "wzp_perchannel")

@@ -13,7 +13,7 @@ from . import order
 __all__ = ["Encoder", "StoreOp"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StoreOp:
     """How the STOREs of a layer make outputs of psums.
 

@@ -260,7 +260,10 @@ def _scale(ops, m):
 
 
 def window(node, kernel, x):
-    """Kernel, stride, dilation, pads and output size, as pairs of rows and columns."""
+    """Kernel, stride, dilation, pads and output size, of each of rows and columns; of three values
+    each for windows of three dimensions. The pads of a convolution are negative where its windows
+    leave values out at the edge.
+    """
     attributes, dims = node.attributes, len(kernel)
 
     def pair(name, default):
@@ -281,16 +284,9 @@ def window(node, kernel, x):
         if max(dilation) > 1:
             raise OnHost(f"{node} has auto_pad = {auto} with dilations, which ONNX Runtime "
                          f"does not compute: export it with explicit pads")
-        total = [(-(-n // u) - 1) * u + r - n for n, u, r in zip(size, stride, reach, strict=True)]
-        if min(total) < 0:
-            raise OnHost(f"{node} has auto_pad = {auto} but windows that pass over values, "
-                         f"which ONNX Runtime's kernels pad differently: export it with "
-                         f"explicit pads")
-        small = [t // 2 for t in total]
-        large = [t - s for t, s in zip(total, small, strict=True)]
-        pads = (*small, *large) if auto == "SAME_UPPER" else (*large, *small)
+        pads = _same(node, auto, size, stride, reach)
     elif auto == "VALID":
-        pads = (0, 0, 0, 0)
+        pads = (0,) * 2 * len(kernel)
     elif auto == "NOTSET":
         pads = list(attributes.get("pads", [0] * 2 * dims))
         if len(pads) != 2 * dims or min(pads) < 0:
@@ -300,10 +296,27 @@ def window(node, kernel, x):
     else:
         raise OnHost(f"{node} has auto_pad = {auto!r}; NOTSET, SAME_UPPER, SAME_LOWER and "
                      f"VALID are supported")
-    output = tuple((size[i] + pads[i] + pads[i + 2] - reach[i]) // stride[i] + 1
-                   for i in range(2))
+    output = tuple((n + before + after - r) // u + 1 for n, before, after, r, u in zip(
+        size, pads[:len(kernel)], pads[len(kernel):], reach, stride, strict=True))
     if min(output) < 1:
         raise OnHost(f"{node} has a window of {reach} that does not fit its input of "
                      f"{list(size)} with pads {list(pads)}")
     return {"kernel": kernel, "stride": stride, "dilation": dilation, "pads": pads,
             "output": output}
+
+
+def _same(node, auto, size, stride, reach):
+    """The pads of ``auto_pad`` = SAME_UPPER or SAME_LOWER."""
+    upper, pads = auto == "SAME_UPPER", []
+    for n, u, r in zip(size, stride, reach, strict=True):
+        total = (-(-n // u) - 1) * u + r - n
+        if total < 0 and node.op not in ("QLinearConv", "ConvInteger"):
+            raise OnHost(f"{node} has auto_pad = {auto} but windows that pass over values, "
+                         f"which ONNX Runtime's kernels pad differently: export it with "
+                         f"explicit pads")
+        if total < 0:    # as ONNX Runtime's convolutions have it: towards 0
+            before = -((-total - 1 - (not upper)) // 2) if total < -1 else 0
+        else:
+            before = total // 2 if upper else total - total // 2
+        pads.append((before, total - before))
+    return tuple(p[0] for p in pads) + tuple(p[1] for p in pads)

@@ -56,11 +56,8 @@ def move_layer(fragment, codes, tables):
     if not plain and not tables:
         raise OnHost(f"{fragment.name} changes scales on the way, which needs a table, and the "
                      f"accelerator is built without")
-    # The output's values lie in the order of any shape that one of the nodes gives them.
-    shapes = [view(graph.values[name][0]) for node in reversed(fragment.nodes)
-              for name in node.outputs if graph.values.get(name, (None,))[0]]
     failure = None
-    for stored in dict.fromkeys(s for s in shapes if np.prod(s) == origin.size):
+    for stored in _layouts(fragment, origin.size):
         try:
             pieces = [piece for at, code in enumerate(codes) for piece in
                       _pieces(fragment, at, code.stored, stored, origin, index, changes[at])]
@@ -74,6 +71,18 @@ def move_layer(fragment, codes, tables):
                        for code, leaf in zip(codes, fragment.leaves, strict=True))
         return Move(fragment.inner[0].name, inputs, y, tuple(pieces), fill)
     raise failure
+
+
+def _layouts(fragment, size):
+    """Shapes ``(C, H, W)`` in which the output's values may lie, ``size`` in all: their order is
+    that of any shape that one of the nodes gives them."""
+    given = [fragment.graph.values[name][0] for node in reversed(fragment.nodes)
+             for name in node.outputs if fragment.graph.values.get(name, (None,))[0]]
+    shapes = [*map(view, given), *(view((1, *shape)) for shape in given)]
+    shapes += [(c * h, 1, w) for c, h, w in shapes]     # rows as channels
+    shapes += [view((1, *shape[:-2], shape[-2] * shape[-1])) for shape in given if len(shape) > 3]
+    shapes += [(size, 1, 1)]
+    return dict.fromkeys(shape for shape in shapes if np.prod(shape) == size)
 
 
 def _sources(fragment):

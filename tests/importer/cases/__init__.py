@@ -3,9 +3,9 @@
 Each function gives a model's bytes and its inputs by name.
 """
 
-from . import layers, quantisers, shapes
+from . import layers, limits, quantisers, shapes
 
 __all__ = ["CASES"]
 
-CASES = {name: getattr(module, name) for module in (layers, quantisers, shapes)
+CASES = {name: getattr(module, name) for module in (layers, limits, quantisers, shapes)
          for name in module.__all__}

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import click
 
-from .. import rtl
+from .. import energy, rtl
 from ..config import ABOUT, PRESETS, Config
 from ..config.parameters import LIMITS
+from ..energy.items import ITEMS
+from ..energy.prices import NAMES, PRICES
 from ..machines import machines
 from ..rtl.block import Block
 from ..synth.targets import TARGETS
@@ -150,12 +152,34 @@ def _command(parent, name):
                         *map(_markdown, paragraphs), _table(["option", "meaning"], rows)])
 
 
+def energy_items():
+    """A table of what is counted of a layer."""
+    return _table(
+        ["count", "level", "kind", "an access", "energy", "what"],
+        ([f"`{name}`", item.level, item.kind, item.word,
+          f"`{item.price}`" if item.price else "-", item.doc] for name, item in ITEMS.items()))
+
+
+def energy_tables():
+    """The tables of energies that come with hwgen, and where they are from."""
+    tables = [energy.table(name) for name in NAMES]
+
+    def price(value, port):
+        return f"{value:g}" if port is None else f"{value:g}, {port} bits"
+    return _table(
+        ["entry", *(f"`{table.name}`, {table.unit}" for table in tables)],
+        ([f"`{name}`", *(price(*table.prices[name]) for table in tables)] for name in PRICES)
+    ) + "\n\n" + "\n".join(f"* `{table.name}`: {table.source}." for table in tables)
+
+
 PARTS = {
     "command_line": command_line,
     "commands": commands.markdown,
     "package": package,
     "parameters": parameters,
     "contract": contract,
+    "energy_items": energy_items,
+    "energy_tables": energy_tables,
     "parts": parts,
     "ports": ports,
     "presets": presets,

@@ -6,6 +6,7 @@ import shlex
 
 import click
 
+from .. import energy
 from ..config import PRESETS, resolve
 from ..errors import HwgenError
 from ..files import check_target
@@ -13,8 +14,8 @@ from ..host.inputs import LAYOUTS, RESIZES
 from ..simulate.hardware import built, generated
 from ..simulate.waves import Waves
 
-__all__ = ["Accelerator", "accelerator", "integer", "json_report", "memory", "preprocessing",
-           "shapes", "waves"]
+__all__ = ["Accelerator", "accelerator", "energy_table", "integer", "json_report", "memory",
+           "preprocessing", "shapes", "waves"]
 
 integer = click.option("--integer", is_flag=True,
                        help="Products of quantised values that ONNX Runtime computes in float: as "
@@ -23,6 +24,12 @@ integer = click.option("--integer", is_flag=True,
 memory = click.option("--memory", type=click.IntRange(1), metavar="BYTES",
                       help="DRAM that there is; a program that needs more is refused.  "
                            "[default: 4 GiB]")
+
+
+energy_table = click.option(
+    "--energy", "energies", metavar="NAME|FILE.toml", default=energy.prices.DEFAULT,
+    show_default=True, callback=lambda context, parameter, name: energy.table(name),
+    help=f"Energy of each access: {', '.join(energy.prices.NAMES)}, or a table of your own.")
 
 
 def _shapes(context, parameter, texts):

@@ -42,7 +42,7 @@ def save(network, program, folder):
     HwgenError
         ``folder`` cannot be written, or holds something else than a program.
     """
-    nests = [Nest.of(segment, program.config) for segment in program.segments]
+    nests = [Nest.of(program, segment) for segment in program.segments]
     title = f"{network.name} on {program.config.name}"
     table = [explain.overview(title, nests)] if nests else []
     texts = {

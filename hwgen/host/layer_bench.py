@@ -1,20 +1,23 @@
 """Layers of known networks on the RTL, with random data: what was measured, and against what."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 
+from .. import energy
 from ..compiler import compile_network
 from ..cost.timing import Timing
 from ..network import golden
-from ..network.eyeriss import ENERGY, PUBLISHED
+from ..network.eyeriss import PUBLISHED
 from ..network.graph import Conv, Network, Tensor
 from ..simulate.dram import Dram
 from .driver import Driver
 from .network_runner import difference, execute
 
-__all__ = ["CAUSES", "LayerBench", "bench_layer", "layer_network", "totals"]
+__all__ = ["CAUSES", "LayerBench", "bench_layer", "layer_network", "total_energy", "totals"]
 
 #: What a cycle is booked as, in the order of the counters.
 CAUSES = {"start": "START", "busy": "ARRAY_BUSY", "dram": "STALL_DRAM", "ifmap": "STALL_IFMAP",
@@ -26,7 +29,8 @@ CAUSES = {"start": "START", "busy": "ARRAY_BUSY", "dram": "STALL_DRAM", "ifmap":
 class LayerBench:
     """One layer shape, compiled and (unless only modelled) run.
 
-    What the counters alone can tell is None if only modelled.
+    What the counters alone can tell is None if only modelled; words and energy are not: the
+    commands tell them, too.
 
     Attributes
     ----------
@@ -35,6 +39,10 @@ class LayerBench:
     config : Config
     segment : Segment
         Mapping and estimate.
+    told : Counts
+        What the commands move.
+    table : Table
+        Energies.
     counters : dict of str to int, or None
     mismatches : int or None
         Output values that differ from the golden model's.
@@ -45,6 +53,8 @@ class LayerBench:
     shape: object
     config: object
     segment: object
+    told: energy.Counts
+    table: energy.Table
     counters: dict = None
     mismatches: int = None
     seconds: float = 0
@@ -94,31 +104,37 @@ class LayerBench:
         return self.dram_read + self.dram_write if self.counters else self.segment.estimate.bytes
 
     @property
+    def counts(self):
+        """The :class:`~hwgen.energy.Counts`: measured, else those of the commands."""
+        return energy.measured(self.told, self.counters) if self.counters else self.told
+
+    def _words(self, *items):
+        return sum(self.counts.items[item] for item in items)
+
+    @property
     def glb_words(self):
-        """Words read from and written to the GLB's banks, ``lanes`` psums each."""
-        return self.counters and self.counters["GLB_READS"] + self.counters["GLB_WRITES"]
+        """Words read from and written to the GLB's banks."""
+        return self._words(*(f"glb_{kind}_{way}s" for kind in ("ifmap", "psum", "parameter")
+                             for way in ("read", "write")))
 
     @property
     def noc_words(self):
-        """Values that the networks delivered to PEs: ifmap values and weights."""
-        return self.counters and (self.counters["FILTER_WRITES"]
-                                  + self.counters["XBUS_WRITES"] * self.config.xbus_bytes)
+        """Values that the networks delivered to PEs, ifmap values and weights, and psums that went
+        from a row to the next."""
+        return self._words("filter_deliveries", "psum_moves") \
+            + self._words("ifmap_deliveries") * self.config.xbus_bytes
 
     @property
     def spad_words(self):
-        """Spad accesses: what the networks delivered; for each MAC an ifmap value, a weight, and
-        the running psum read and written."""
-        return self.counters and 4 * self.counters["MACS"] + self.noc_words
+        """Spad accesses, each of a value, and those to the running psum."""
+        return self._words("ifmap_spad_reads", "filter_spad_reads", "filter_spad_writes",
+                           "psum_reads", "psum_writes") \
+            + self._words("ifmap_spad_writes") * self.config.xbus_bytes
 
     @property
     def energy(self):
-        """Normalised energy a MAC: MAC, spads, NoC, GLB (a psum or four bytes an access) and DRAM
-        (a byte an access)."""
-        if not self.counters:
-            return None
-        return 1 + (ENERGY["spad"] * self.spad_words + ENERGY["noc"] * self.noc_words
-                    + ENERGY["glb"] * self.glb_words * self.config.lanes
-                    + ENERGY["dram"] * self.dram) / self.shape.macs
+        """The :class:`~hwgen.energy.Energy`."""
+        return energy.of_counts(self.config, self.counts, self.shape.macs, self.table)
 
     @property
     def published(self):
@@ -142,7 +158,8 @@ class LayerBench:
             "predicted_dram_bytes": self.segment.estimate.bytes,
             "compulsory_bytes": self.shape.compulsory_bytes, "glb_words": self.glb_words,
             "noc_words": self.noc_words, "spad_words": self.spad_words,
-            "energy_per_mac": self.energy, "eyeriss": chip and asdict(chip),
+            "energy_per_mac": self.energy.per_mac, "energy": self.energy.to_dict(),
+            "counts": self.counts.to_dict(), "eyeriss": chip and asdict(chip),
             "eyeriss_ratio": self.ratio, "mapping": str(self.segment.mapping),
             "mismatches": self.mismatches, "counters": self.counters,
         }
@@ -159,27 +176,34 @@ def totals(results):
     -------
     dict
         ``macs``, ``cycles``, ``predicted_cycles``, ``bound_cycles``, ``dram_bytes``,
-        ``compulsory_bytes``, ``mismatches``, ``utilisation``; ``eyeriss_cycles`` if all layers are
-        published, ``causes`` and ``energy_per_mac`` if all were measured, else None.
+        ``compulsory_bytes``, ``mismatches``, ``utilisation``, ``energy_per_mac``, ``energy``;
+        ``eyeriss_cycles`` if all layers are published, ``causes`` if all were measured, else None.
     """
-    def add(value):
+    def sum_of(value):
         return sum(result.shape.count * value(result) for result in results)
     config = results[0].config
     total = {
-        "macs": add(lambda r: r.shape.macs), "cycles": add(lambda r: r.cycles),
-        "predicted_cycles": add(lambda r: r.predicted), "bound_cycles": add(lambda r: r.bound),
-        "dram_bytes": add(lambda r: r.dram),
-        "compulsory_bytes": add(lambda r: r.shape.compulsory_bytes),
+        "macs": sum_of(lambda r: r.shape.macs), "cycles": sum_of(lambda r: r.cycles),
+        "predicted_cycles": sum_of(lambda r: r.predicted),
+        "bound_cycles": sum_of(lambda r: r.bound),
+        "dram_bytes": sum_of(lambda r: r.dram),
+        "compulsory_bytes": sum_of(lambda r: r.shape.compulsory_bytes),
         "mismatches": sum(result.mismatches or 0 for result in results),
-        "eyeriss_cycles": add(lambda r: r.published.cycles) if all(
+        "eyeriss_cycles": sum_of(lambda r: r.published.cycles) if all(
             r.published for r in results) else None,
-        "causes": None, "energy_per_mac": None,
+        "causes": None,
     }
+    spent = total_energy(results)
+    total |= {"energy_per_mac": spent.per_mac, "energy": spent.to_dict()}
     total["utilisation"] = total["macs"] / (total["cycles"] * config.rows * config.cols)
     if all(result.counters for result in results):
-        total["causes"] = {name: add(lambda r, name=name: r.causes[name]) for name in CAUSES}
-        total["energy_per_mac"] = add(lambda r: r.energy * r.shape.macs) / total["macs"]
+        total["causes"] = {name: sum_of(lambda r, name=name: r.causes[name]) for name in CAUSES}
     return total
+
+
+def total_energy(results):
+    """The :class:`~hwgen.energy.Energy` of layers, each as often as it occurs in its network."""
+    return reduce(add, (result.energy * result.shape.count for result in results))
 
 
 def layer_network(shape, sparsity, rng):
@@ -216,7 +240,7 @@ def layer_network(shape, sparsity, rng):
 
 
 def bench_layer(network_name, shape, config, start, *, sparsity, seed, dram=Dram(),
-                mappings=None, starting=None, progress=None):
+                mappings=None, table=None, starting=None, progress=None):
     """Compile a layer, run it on the RTL and compare its whole output with the golden model.
 
     Parameters
@@ -228,6 +252,8 @@ def bench_layer(network_name, shape, config, start, *, sparsity, seed, dram=Dram
     mappings : dict of str to dict of str to int, optional
         Fields of the mapping that are given, by layer name; see
         :mod:`hwgen.compiler.map.given_mappings`.
+    table : Table, optional
+        Energies; ``isca16`` if none are given.
     starting, progress : callable
         ``starting(bus, segment)`` before the run, ``progress()`` during it.
     """
@@ -235,14 +261,16 @@ def bench_layer(network_name, shape, config, start, *, sparsity, seed, dram=Dram
     program = compile_network(network, config, mappings=mappings,
                               timing=Timing(dram.read_latency, dram.total_bytes))
     segment = program.segments[0]
+    result = LayerBench(network_name, shape, config, segment,
+                        energy.of_segments(program, program.segments), table or energy.table())
     if start is None:
-        return LayerBench(network_name, shape, config, segment)
+        return result
     with start(program.memory_bytes, dram=dram) as bus:
         driver = Driver(bus, config)
         began = time.perf_counter()
-        result, = execute(network, program, driver, inputs, progress=progress,
+        ran, = execute(network, program, driver, inputs, progress=progress,
                           starting=starting and (lambda run: starting(bus, run[0])))
         seconds = time.perf_counter() - began
-    found = difference(result.value, golden.run(network, inputs)["y"])
-    return LayerBench(network_name, shape, config, segment, result.counters,
-                      found.count if found else 0, seconds)
+    found = difference(ran.value, golden.run(network, inputs)["y"])
+    return replace(result, counters=ran.counters, mismatches=found.count if found else 0,
+                   seconds=seconds)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import energy
 from ..isa.registers import COUNTERS
 from ..network import golden
 from ..network.graph import Conv, Elementwise, Host, MaxPool
@@ -68,6 +69,9 @@ class LayerResult:
         Cycles that the compiler expected of them; None where there are no counters.
     joined : bool
         The layer shares a program with others.
+    told : dict of str to int
+        What the layer's commands move, by :data:`hwgen.energy.items.ITEMS`; None without an
+        accelerator.
     """
     name: str
     op: str
@@ -78,6 +82,18 @@ class LayerResult:
     counters: dict[str, int] | None = None
     predicted: int | None = None
     joined: bool = False
+    told: dict[str, int] | None = None
+
+    @property
+    def counts(self):
+        """The :class:`~hwgen.energy.Counts`: measured, else those of the commands where the
+        counters are of several layers; None without an accelerator."""
+        if self.told is None:
+            return None
+        told = energy.Counts(self.told)
+        if self.counters is None or self.joined:
+            return told
+        return energy.measured(told, self.counters)
 
     @property
     def cycles(self):
@@ -194,7 +210,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
             .reshape(y.onnx_shape)
         yield LayerResult(layer.name, operator(layers), where(layer), y.name,
                           sum(done.macs for done in layers), values[y.name],
-                          None if elsewhere else counters, None if elsewhere else predicted, joined)
+                          None if elsewhere else counters, None if elsewhere else predicted, joined,
+                          energy.of_segments(program, steps).items)
     for name, (shape, _) in network.outputs.items():
         if name not in values:
             values[name] = values[network.aliases[name]].reshape(shape)

@@ -1,4 +1,4 @@
-"""What every machine answers: seven questions, from the configuration to the synthesis.
+"""What every machine answers: eight questions, from the configuration to the synthesis.
 
 This module imports no HDL, no compiler and no cost model. Machines import them when they are asked.
 """
@@ -172,6 +172,11 @@ class Machine(Protocol):
 
     def glb_word(self, config: "Config", address: int) -> int:
         """The ifmap word of a GLB address; raises :exc:`ValueError` if it is none."""
+
+    # What its commands move.
+
+    def traffic(self, config: "Config") -> Any:
+        """The :class:`~hwgen.energy.traffic.Traffic` of a configuration."""
 
     # The RTL.
 

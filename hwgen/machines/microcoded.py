@@ -105,6 +105,10 @@ class _Microcoded:
             raise ValueError(f"GLB address {address:#x} is not a word's")
         return address >> 8
 
+    def traffic(self, config):
+        from ..energy.microcoded import MicrocodedTraffic
+        return MicrocodedTraffic(config)
+
     def core(self, config):
         from ..rtl.microcoded.core import MicrocodedCore
         return MicrocodedCore(config)

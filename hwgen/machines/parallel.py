@@ -143,6 +143,10 @@ class _Parallel:
             raise ValueError(f"GLB address {address:#x} is not a mixed-radix number")
         return (off * config.cols + bank) * config.subwords + sub
 
+    def traffic(self, config):
+        from ..energy.traffic import Traffic
+        return Traffic(config)
+
     def core(self, config):
         from ..rtl.parallel.core import Core
         return Core(config)

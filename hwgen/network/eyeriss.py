@@ -2,16 +2,11 @@
 
 Source: Y.-H. Chen, T. Krishna, J. Emer, V. Sze, "Eyeriss: An Energy-Efficient Reconfigurable
 Accelerator for Deep Convolutional Neural Networks", IEEE JSSC 52(1), 2017, tables III, V and VI.
-Energies: V. Sze, Y.-H. Chen, T.-J. Yang, J. Emer, "Efficient Processing of Deep Neural Networks: A
-Tutorial and Survey", Proc. IEEE 105(12), 2017, figure 22.
 """
 
 from dataclasses import dataclass
 
-__all__ = ["ENERGY", "MAPPINGS", "PUBLISHED", "Published"]
-
-#: Normalised energy of a MAC or one spad access, a NoC transfer, a GLB and a DRAM access.
-ENERGY = {"spad": 1, "noc": 2, "glb": 6, "dram": 200}
+__all__ = ["MAPPINGS", "PUBLISHED", "Published"]
 
 _MHZ = 200
 

@@ -1,16 +1,22 @@
 """What a run found, as a table for people and as plain data for programs."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from .. import energy
 from ..config import Config
+from ..energy import Table as EnergyTable
 from ..host.network_runner import difference
 from ..network.graph import Host, Network
+from .energy import energy_table
 from .placement import Placement
+from .saved import stamp
 
 __all__ = ["Report"]
 
@@ -54,6 +60,8 @@ class Report:
     deviations : (list, list, int) or None
         What :func:`~hwgen.importer.reference.deviations` found, and how many layers
         :func:`~hwgen.importer.reference.in_float` says; None if nothing is compared.
+    energy_table : hwgen.energy.Table
+        Energies of accesses; ``isca16`` if none are given.
     """
     network: Network
     config: Config | None
@@ -63,6 +71,7 @@ class Report:
     references: dict
     seconds: float
     deviations: tuple | None = None
+    energy_table: EnergyTable = field(default_factory=energy.table)
 
     def _differences(self, name):
         """``{reference: Difference or None}`` of a tensor, for the references that have it."""
@@ -105,6 +114,27 @@ class Report:
                           share(row["utilisation"]), number(row["mismatches"]))
         return table
 
+    def energy_rows(self):
+        """``[(layer, Energy)]`` of the layers on the accelerator that move data there."""
+        return [(layer.name, self._energy(layer)) for layer in self.layers
+                if layer.counts is not None and any(layer.counts.items.values())]
+
+    def _energy(self, layer):
+        assert self.config is not None      # counts are of an accelerator
+        return energy.of_counts(self.config, layer.counts, layer.macs, self.energy_table)
+
+    def energy(self):
+        """The :class:`~hwgen.energy.Energy` of all layers on the accelerator; None if none is."""
+        rows = self.energy_rows()
+        return reduce(add, (spent for _, spent in rows)) if rows else None
+
+    def energy_split(self):
+        """Energy of each layer, by level and kind of data, as a rich table; None without any."""
+        spent = self.energy()
+        if spent is None or self.config is None:
+            return None
+        return energy_table(f"{self.network.name} on {self.config.name}", self.energy_rows(), spent)
+
     def deviation(self):
         """Lines that say how far the network's outputs, and the codes behind products that became
         sums of integers, are from those of ONNX Runtime without options."""
@@ -146,7 +176,9 @@ class Report:
                        "dram_read_bytes": self._bytes(result, "DRAM_READ_WORDS"),
                        "dram_write_bytes": self._bytes(result, "DRAM_WRITE_WORDS"),
                        "values": result.value.size, **self._counts([result.tensor]),
-                       "counters": result.counters}
+                       "counters": result.counters,
+                       "counts": result.counts and result.counts.to_dict(),
+                       "energy": result.counts and self._energy(result).to_dict()}
 
     @property
     def _pes(self):
@@ -245,15 +277,14 @@ class Report:
 
     def to_dict(self):
         """The whole report as plain data, ready for JSON."""
-        total = self._totals()
+        total, spent = self._totals(), self.energy()
         return {
+            **stamp("run", self.config),
             "network": self.network.name,
             "sim": self.sim,
-            "config": self.config and self.config.name,
-            "config_hash": self.config and f"0x{self.config.hash:08X}",
-            "pe": self.config and f"{self.config.rows}x{self.config.cols}",
             "cycles": total["cycles"],
             "mismatches": total["mismatches"],
+            "energy": spent and spent.to_dict(),
             "layers": list(self._rows()),
             "outputs": {name: {
                 "shape": list(self.values[name].shape), "dtype": str(self.values[name].dtype),

@@ -21,7 +21,7 @@ from .layers import check, conv, network, pool, random_config, random_conv, tens
 
 
 def nests(program):
-    return [Nest.of(segment, program.config) for segment in program.segments]
+    return [Nest.of(program, segment) for segment in program.segments]
 
 
 def free(mapping):

@@ -18,7 +18,7 @@ from .layers import conv, network, pool, random_config, random_conv, random_grap
 
 
 def nest(program):
-    return Nest.of(program.segments[0], program.config)
+    return Nest.of(program, program.segments[0])
 
 
 def commands(program, wanted):
@@ -123,7 +123,8 @@ def test_all_kinds_of_layers_can_be_told():
         rng = np.random.default_rng((SEED, number))
         config = random_config(rng, tables=True)
         net = random_graph(rng, config)
-        nests = [Nest.of(segment, config) for segment in compile_network(net, config).segments]
+        program = compile_network(net, config)
+        nests = [Nest.of(program, segment) for segment in program.segments]
         assert sum(one.macs for one in nests) == sum(layer.macs for layer in net.layers)
         for one in nests:
             plain = json.loads(json.dumps(one.to_dict()))

@@ -12,11 +12,13 @@ from ...compiler.map import given_mappings
 from ...errors import HwgenError
 from ...files import write_json
 from ...host.driver import SimulationError
-from ...host.layer_bench import CAUSES, bench_layer, totals
+from ...host.layer_bench import CAUSES, bench_layer, total_energy, totals
 from ...network.shapes import NETWORKS
+from ...report.energy import energy_table as energy_rows
+from ...report.saved import stamp
 from ...simulate.dram import Dram
 from ...simulate.simulators import prepare
-from ..options import accelerator, json_report, waves
+from ..options import accelerator, energy_table, json_report, waves
 from ..terminal import consoles
 
 __all__ = ["command"]
@@ -40,10 +42,11 @@ _WIDTH = 160                 # of the tables; a narrower terminal wraps them
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the data.")
 @click.option("--mapping", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
               help="Fields of the mappings that are given, see 'hwgen map'.")
+@energy_table
 @waves
 @json_report
 def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
-            dram_latency, sparsity, seed, mappings, waves, json_file):
+            dram_latency, sparsity, seed, mappings, energies, waves, json_file):
     """Measure the layers of NETWORKs on the RTL: cycles, stalls, traffic, against the golden model.
 
     Equal layers run once and count as often as they occur. Exit code 1 if an output differs.
@@ -76,13 +79,15 @@ def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
     reports, differing = [], 0
     for name, shapes, fixed in chosen:
         with waves or nullcontext():
-            results = _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes)
+            results = _run(name, shapes, config, start, notes, mappings=fixed, dram=dram,
+                           sparsity=sparsity, seed=seed, table=energies)
         for table in _tables(name, config, results):
             console.print(table)
         for line in _summary(results, config, dram, model_only):
             console.print(line, highlight=False)
         differing += sum(result.mismatches or 0 for result in results)
-        reports.append({"network": name, "pe": f"{config.rows}x{config.cols}",
+        reports.append({**stamp("bench", config), "network": name,
+                        "dram": dataclasses.asdict(dram), "modelled": model_only,
                         "layers": [result.to_dict() for result in results],
                         "total": totals(results)})
     if json_file:
@@ -99,14 +104,14 @@ def _chosen(shapes, layers):
         fnmatch.fnmatch(shape.name, pattern) for pattern in layers.split(","))]
 
 
-def _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes):
+def _run(name, shapes, config, start, notes, *, mappings, **options):
     results, alike, running = [], {}, {}
     with Progress(TextColumn("{task.description}"), BarColumn(),
                   TextColumn("{task.fields[cycles]:>12,} cycles"), TimeElapsedColumn(),
                   console=notes, transient=True) as bar:
         for index, shape in enumerate(shapes):
             what = dataclasses.replace(shape, name="", count=1)
-            if what in alike and not fixed:
+            if what in alike and not mappings:
                 results.append(dataclasses.replace(alike[what], shape=shape, seconds=0))
                 continue
             task = bar.add_task(f"{name} {index + 1}/{len(shapes)} {shape.name}", total=None,
@@ -120,9 +125,8 @@ def _run(name, shapes, fixed, config, start, dram, sparsity, seed, notes):
                 cycles = running["bus"].statistics()["cycles"]
                 bar.update(task, completed=cycles, cycles=cycles)
             try:
-                results.append(bench_layer(name, shape, config, start, sparsity=sparsity, seed=seed,
-                                           dram=dram, mappings=fixed, starting=starting,
-                                           progress=progress))
+                results.append(bench_layer(name, shape, config, start, mappings=mappings,
+                                           starting=starting, progress=progress, **options))
             except SimulationError as error:
                 raise HwgenError(f"layer {shape.name} of {name}: {error}") from None
             alike[what] = results[-1]
@@ -184,19 +188,20 @@ def _tables(name, config, results):
     yield _grid(
         f"{name} on {config.name}: data moved",
         ("x", "DRAM read kB", "write kB", "kB", "/ compulsory", "bytes a cycle", "Eyeriss kB",
-         "GLB kwords", "NoC kwords", "spad kwords", "energy a MAC"),
+         "GLB kwords", "NoC kwords", "spad kwords"),
         rows(lambda r: (
             _number(r.dram_read and r.dram_read / 1e3),
             _number(r.dram_write and r.dram_write / 1e3),
             _number(r.dram / 1e3), _number(r.dram / r.shape.compulsory_bytes, 2),
             _number(r.dram / r.cycles, 2), _number(r.published and r.published.dram_bytes / 1e3),
-            *(_number(words and words / 1e3) for words in (r.glb_words, r.noc_words,
-                                                           r.spad_words)),
-            _number(r.energy, 2))),
+            *(_number(words / 1e3) for words in (r.glb_words, r.noc_words, r.spad_words)))),
         ("", "", "", _number(total["dram_bytes"] / 1e3),
          _number(total["dram_bytes"] / total["compulsory_bytes"], 2),
-         _number(total["dram_bytes"] / total["cycles"], 2), "", "", "", "",
-         _number(total["energy_per_mac"], 2)))
+         _number(total["dram_bytes"] / total["cycles"], 2), "", "", "", ""))
+    yield energy_rows(
+        f"{name} on {config.name}",
+        ((r.shape.name + (f" x {r.shape.count}" if r.shape.count > 1 else ""),
+          r.energy * r.shape.count) for r in results), total_energy(results))
 
 
 def _summary(results, config, dram, model_only):

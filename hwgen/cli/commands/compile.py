@@ -60,7 +60,7 @@ def command(model, accelerator, mappings, joined, integer, memory, shapes, out, 
     if json_file:
         write_json(json_file, manifest | {"placement": placement.to_dict()})
     console.print(explain.overview(f"{network.name} on {config.name}", [
-        Nest.of(segment, config) for segment in program.segments]))
+        Nest.of(program, segment) for segment in program.segments]))
     placement.print(console)
     console.print(f"{len(program.runs)} programs, image {len(program.image):,} bytes, DRAM "
                   f"{program.memory_bytes:,} bytes; written to {out}", highlight=False,

@@ -2,6 +2,8 @@
 
 import fnmatch
 import re
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import click
@@ -24,8 +26,10 @@ from ...host.layer_bench import layer_network
 from ...importer import onnx_import
 from ...importer.float_models import refuse_float
 from ...network.shapes import NETWORKS
+from ...report.energy import energy_table as energy_rows
 from ...report.placement import Placement, nothing
-from ..options import accelerator, integer, json_report, shapes
+from ...report.saved import stamp
+from ..options import accelerator, energy_table, integer, json_report, shapes
 from ..terminal import consoles
 
 __all__ = ["command"]
@@ -43,11 +47,13 @@ _MARK = "mapping.toml"
               help="Fields of the mappings that are given; may be repeated, the last wins.")
 @integer
 @shapes
+@energy_table
 @click.option("--brief", is_flag=True, help="Only the table, a line for each layer.")
 @click.option("--out", metavar="DIR", help="Write the report, a picture of each layer as SVG, and "
                                            "the mappings as a file for --mapping.")
 @json_report
-def command(network, accelerator, layers, mappings, integer, shapes, brief, out, json_file):
+def command(network, accelerator, layers, mappings, integer, shapes, energies, brief, out,
+            json_file):
     """Show the mapping of each layer of a known NETWORK, or of an ONNX model.
 
     For each layer: the loop nest from DRAM to the taps of a PE, what is in use of each memory and
@@ -73,40 +79,48 @@ def command(network, accelerator, layers, mappings, integer, shapes, brief, out,
                                                    network=network)
             known, rng = _chosen(NETWORKS[network], layers, network), np.random.default_rng(1)
             for done, shape in enumerate(known):
-                part = layer_network(shape, 0, rng)[0]
-                nests += [Nest.of(segment, config, shape.count) for segment in
-                          program(part, fixed, done, len(known)).segments]
+                part = program(layer_network(shape, 0, rng)[0], fixed, done, len(known))
+                nests += [Nest.of(part, segment, shape.count) for segment in part.segments]
         else:
             made, found = fitted(read, lambda part: program(
                 part, given_mappings.gather(mappings, config, layers=part.layers)))
             name, placement = made.name, Placement.of(made)
-            nests = [Nest.of(segment, config, 1) for segment in found.segments]
+            nests = [Nest.of(found, segment) for segment in found.segments]
     if not nests:
         placement.print(console)
         notes.print(nothing(made), highlight=False, soft_wrap=True)
         if json_file:
-            _json(json_file, name, config, [], placement)
+            _json(json_file, name, config, [], placement, energies)
         return 1
     chosen = _chosen(nests, layers, name)
     details = [explain.detail(nest) for nest in chosen]
-    table = explain.overview(f"{name} on {config.name}, {config.rows} x {config.cols} PEs", chosen)
+    title = f"{name} on {config.name}, {config.rows} x {config.cols} PEs"
+    tables = [explain.overview(title, chosen), _energy(title, chosen, energies)]
     if out:
-        _write(out, name, chosen, explain.text(*details, table))
+        _write(out, name, chosen, explain.text(*details, *tables))
     if json_file:
-        _json(json_file, name, config, chosen, placement)
+        _json(json_file, name, config, chosen, placement, energies)
     for part in [] if brief else details:
         console.print(part, highlight=False)
-    console.print(table)
+    for part in tables:
+        console.print(part)
     if placement:
         placement.print(console)
     if out:
         console.print(f"written to {out}", highlight=False, soft_wrap=True)
 
 
-def _json(file, name, config, nests, placement):
-    write_json(file, {"network": name, "config": config.name,
-                      "config_hash": f"0x{config.hash:08X}", "pe": f"{config.rows}x{config.cols}",
-                      "layers": [nest.to_dict() for nest in nests],
+def _energy(title, nests, table):
+    """Energy of the layers, each as often as it occurs; steps of a layer are rows of their own."""
+    rows = [(nest.name + (f" x {nest.count}" if nest.count > 1 else ""),
+             nest.energy(table) * nest.count) for nest in nests]
+    return energy_rows(title, rows, reduce(add, (energy for _, energy in rows)))
+
+
+def _json(file, name, config, nests, placement, table):
+    write_json(file, {**stamp("map", config), "network": name,
+                      "layers": [nest.to_dict() | {"energy": nest.energy(table).to_dict()}
+                                 for nest in nests],
                       "placement": placement and placement.to_dict()})
 
 

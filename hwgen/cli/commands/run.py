@@ -20,11 +20,13 @@ from ...network import golden
 from ...report.console import Report
 from ...report.placement import Placement
 from ...simulate.simulators import SIMULATORS, prepare, simulate
-from ..options import accelerator, integer, json_report, memory, preprocessing, waves
+from ..options import accelerator, energy_table, integer, json_report, memory, preprocessing, waves
 from ..progress import compiled
 from ..terminal import consoles
 
 __all__ = ["command"]
+
+_WIDTH = 100                # of the tables; a narrower terminal wraps them
 
 
 @click.command()
@@ -45,17 +47,18 @@ __all__ = ["command"]
 @memory
 @click.option("--output", "output_file", metavar="OUT.npz",
               help="Write the network's outputs and every layer's, under their names in the model.")
+@energy_table
 @waves
 @json_report
 @preprocessing
 def command(model, texts, accelerator, sim, check, resume, joined, integer, memory, output_file,
-            waves, json_file, **images):
+            energies, waves, json_file, **images):
     """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
     0: all that is compared is equal; 1: a difference, or the accelerator stopped; 2: bad input.
     """
-    console, notes = consoles(output_file, json_file)
+    console, notes = consoles(output_file, json_file, width=_WIDTH)
     for option, given in ("resume", resume), ("joined", joined), ("waves", waves):
         if given and sim == "golden":
             raise HwgenError(f"--{option} is for simulations of the RTL: choose another --sim.")
@@ -122,7 +125,7 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
         with notes.status("ONNX Runtime without options"):
             apart = _apart(read, network, inputs, values)
     report = Report(network, design and design.config, sim, layers, values, references, seconds,
-                    apart)
+                    apart, energies)
     if output_file:
         tensors = {layer.tensor: layer.value for layer in layers}
         tensors.update({name: values[name] for name in network.outputs})
@@ -131,6 +134,9 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
         write_json(json_file, report.to_dict())
     console.print(report.table())
     if design is not None:
+        split = report.energy_split()
+        if split:
+            console.print(split)
         console.print(f"{sum(layer.cycles or 0 for layer in layers):,} cycles in {seconds:.1f} s "
                       f"of simulation", highlight=False)
     Placement.of(network).print(console)

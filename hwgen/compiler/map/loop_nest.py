@@ -5,6 +5,7 @@ from functools import cached_property
 
 from ...config import Config
 from ...cost.geometry import MachineLayer, ceildiv, cuts
+from ...energy import Counts, of_counts, of_segment
 from ...machines import machine_of
 from .mapping import Estimate, Mapping
 
@@ -70,6 +71,8 @@ class Nest:
     estimate : Estimate
     macs : int
         Multiply-accumulates of the network that it does; data movement and pooling do none.
+    counts : Counts
+        What its commands move.
     count : int
         How often such a layer occurs in its network.
     """
@@ -79,13 +82,18 @@ class Nest:
     mapping: Mapping
     estimate: Estimate
     macs: int
+    counts: Counts
     count: int = 1
 
     @classmethod
-    def of(cls, segment, config, count=1):
+    def of(cls, program, segment, count=1):
         """The nest of a program's segment."""
-        return cls(segment.name, config, segment.layer, segment.mapping, segment.estimate,
-                   segment.macs, count)
+        return cls(segment.name, program.config, segment.layer, segment.mapping, segment.estimate,
+                   segment.macs, of_segment(program, segment), count)
+
+    def energy(self, table):
+        """The :class:`~hwgen.energy.Energy` by a :class:`~hwgen.energy.Table`."""
+        return of_counts(self.config, self.counts, self.macs, table)
 
     @property
     def shape(self):
@@ -297,6 +305,7 @@ class Nest:
             "name": self.name, "count": self.count, "shape": self.shape, "macs": self.macs,
             "groups": conv.groups, "depthwise": self.layer.depthwise,
             "mapping": asdict(self.mapping), "estimate": asdict(self.estimate),
+            "counts": self.counts.to_dict(),
             "predicted_cycles": self.estimate.cycles,
             "utilisation": self.share(self.estimate.cycles), "bound_by": self.estimate.bound,
             "array_bound_cycles": self.estimate.array_bound,

@@ -153,12 +153,13 @@ class _Arrangement:
         inputs = dict.fromkeys(i for node in nodes for i in node.needs
                                if i in known and (i not in made or i in self.used))
         model = graph.submodel(nodes, {i: graph.values[i] for i in inputs}, outputs)
-        if all(graph.values[i][0] is not None for i in inputs):
+        if not graph.tried and all(graph.values[i][0] is not None for i in inputs):
             # ONNX Runtime refuses some nodes only when it runs them.
             try:
                 evaluate(model, {i: zeros(*graph.values[i]) for i in inputs}, as_written=True)
             except HwgenError as error:
-                why = [self.reasons[n.name] for n in nodes if n.name in self.reasons]
+                why = [] if graph.depends else [self.reasons[n.name] for n in nodes
+                                                if n.name in self.reasons]
                 raise HwgenError(" ".join([*why[:1], str(error)])) from None
         return Host(name, model, tuple(inputs), tuple(outputs),
                     tuple((n.name, n.op) for n in nodes if not self._shaping(n)),

@@ -81,6 +81,8 @@ class Graph:
         for an operator's shape is not what its kernel does.
     values : dict of str to (shape, dtype)
         Of the inputs and everything that a node gives; a shape that depends on the data is None.
+    tried : bool
+        Whether it ran on inputs of its own, a ``sample``.
     """
 
     def __init__(self, proto, inputs=None, fixed=True):
@@ -223,6 +225,7 @@ class Graph:
                              as_written=True)
         except HwgenError:
             trial = {}    # a host part of it says why, later
+        self.tried = bool(sample) and bool(trial)
         self.trial = {name: np.shape(value) for name, value in trial.items()}
         open_shapes = () if sample else self._deciding(found)
         for name in tensors:
@@ -260,6 +263,11 @@ class Graph:
                 if source.intersection(node.needs):
                     data.add(name)
         return shapes
+
+    @property
+    def depends(self):
+        """Whether shapes depend on the values of inputs."""
+        return any(shape is None and dtype is not None for shape, dtype in self.values.values())
 
     @property
     def opsets(self):

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..errors import HwgenError
 from ..network.graph import Host, Network
 from . import ort_graph
 from .fragment import fragment
@@ -55,7 +56,7 @@ class Model:
     plain : bytes
         The file as it is.
     depends : bool
-        Whether shapes depend on the inputs' values.
+        Whether shapes, or numbers of outputs, depend on the inputs' values.
     macs : int
         Multiply-accumulates of the file.
     kernels : int
@@ -72,8 +73,7 @@ class Model:
         found = ort_graph.read(source, shapes or {}, sample, integer)
         self.graph, self.plain, self.kernels = found.graph, found.plain, found.kernels
         self._integers, self._macs = found.integers, found.macs
-        self.depends = any(shape is None and dtype is not None
-                           for shape, dtype in self.graph.values.values())
+        self.depends = found.depends
 
     @property
     def macs(self):
@@ -97,7 +97,14 @@ class Model:
 
         ``refused`` are reasons why layers are on the host all the same, by what they give.
         """
-        made = _Importer(self.graph, self._tables, refused or {}).network()
+        try:
+            made = _Importer(self.graph, self._tables, refused or {}).network()
+        except HwgenError as error:
+            if not self.depends:
+                raise
+            raise HwgenError(f"shapes in {self.graph.name} depend on the values of its inputs: "
+                             f"give values that fit, with --input (in Python: sample). {error}"
+                             ) from None
         return replace(made, integers=self._integers, integer_macs=self._macs)
 
 
@@ -157,7 +164,8 @@ class _Importer:
     def _shape(self, name):
         shape = self.graph.values[name][0]
         if shape is None:
-            raise OnHost(f"the shape of {name!r} depends on the data")
+            raise OnHost(f"the shape of {name!r} depends on the values of inputs: map and compile "
+                         f"take them with --input")
         if min(shape, default=1) < 1 or math.prod(shape) > _LARGEST:
             raise OnHost(f"{name!r} has the shape {shape}; the accelerator takes tensors of 1 to "
                          f"{_LARGEST} values")

@@ -22,6 +22,7 @@ from .integers import exact_integers
 from .limits import within_limits
 from .macs import INTEGER, computes_codes
 from .operators.conv import unusable
+from .sequences import elements
 
 __all__ = ["Meaning", "read"]
 
@@ -43,12 +44,15 @@ class Meaning:
         those of the whole file.
     kernels : int
         Nodes that ONNX Runtime computes in integers.
+    depends : bool
+        Whether shapes, or numbers of outputs, depend on the values of inputs.
     """
     graph: onnx_graph.Graph
     plain: bytes
     integers: dict
     macs: tuple
     kernels: int
+    depends: bool
 
 
 def read(source, shapes, sample=None, integer=False):
@@ -72,6 +76,7 @@ def read(source, shapes, sample=None, integer=False):
         The file cannot be read, is not an ONNX model, is malformed, or ONNX Runtime refuses it.
     """
     what, proto = onnx_graph.parse(source)
+    by_zeros = elements(proto, shapes, sample)
     plain = proto.SerializeToString()
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto)
@@ -97,7 +102,7 @@ def read(source, shapes, sample=None, integer=False):
         graph.infer(sample)
     while within_limits(graph):
         graph.infer(sample)
-    return Meaning(graph, plain, integers, macs, kernels)
+    return Meaning(graph, plain, integers, macs, kernels, by_zeros or graph.depends)
 
 
 # Positions of the scales in what these operators read.

@@ -59,6 +59,9 @@ def session(model, *, integers=True, as_written=False, precise=True, **options):
       and need none: there the default one is exact. Where such a model has uint8 activations as
       well, their weights are stored so here; see :mod:`.unsigned_weights`.
     """
+    if b"DynamicQuantizeLSTM" in model:
+        # It quantises the part of a batch that a thread has: as many threads as by default.
+        options = {"intra_op_num_threads": 0, **options}
     # Its optimiser does not know its own operators with channels last.
     for precision in ("1", "0") if precise and b"channels_last" not in model else ("0",):
         if precise and precision == "0":

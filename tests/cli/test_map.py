@@ -3,10 +3,12 @@
 import json
 import tomllib
 
+import numpy as np
 import pytest
 
 from hwgen.cli import main
 from hwgen.network.eyeriss import MAPPINGS
+from tests.importer.cases.shapes import shape_from_input
 
 _LENET = "examples/lenet5/lenet5.onnx"
 
@@ -55,6 +57,23 @@ def test_a_model(capsys):
     assert main(["map", _LENET, "--pe", "3x4", "--layers", "conv2"]) == 0
     out = capsys.readouterr().out
     assert "conv2  M16 C6 H14 W14 R5 S5 E10 F10" in out and "pooling fused" in out
+
+
+def test_inputs_that_decide_shapes(tmp_path, capsys):
+    """Values of an input that is a shape: with them a layer is on the array that is not without."""
+    data, inputs = shape_from_input()
+    model, values = tmp_path / "model.onnx", tmp_path / "to.npy"
+    model.write_bytes(data)
+    np.save(values, inputs["to"])
+    assert main(["map", str(model), "--pe", "4x4", "--brief"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: shapes in case depend on the values of its inputs: give values "
+                            "that fit, with --input (in Python: sample). ")
+    assert error.count("\n") == 1
+    for command in ["map", "--brief"], ["compile", "--out", str(tmp_path / "program")]:
+        assert main([*command, str(model), "--pe", "4x4", "--input", f"to={values}"]) == 0
+        out = capsys.readouterr().out
+        assert "100.0 % of 2,160 MACs on the accelerator" in " ".join(out.split())
 
 
 @pytest.mark.parametrize("arguments, message", [

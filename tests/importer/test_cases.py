@@ -10,6 +10,7 @@ from hwgen.importer.onnx_import import Model
 from hwgen.importer.reference import Reference, deviations
 from hwgen.network import golden
 from hwgen.network.graph import Host
+from hwgen.network.ort_session import session
 from hwgen.report.placement import Placement
 
 from .cases import CASES
@@ -18,8 +19,9 @@ from .cases.builder import Graph
 # All MACs of these are on the array.
 _WHOLLY = ("add_channels", "big_pools", "cast_noop", "dq_in_front", "dynq_u8u8",
            "float_bias", "gemm_no_out", "batch_1d", "batch_se", "computed_view", "matmul_rank3",
-           "old_wide_pads", "matrix_stacks", "auto_pad_gaps", "stacks_by_column", "stacks_integer",
-           "stacks_stretched", "volume_convs", "volume_pools", "volumes_int8", "volumes_integer",
+           "old_wide_pads", "matrix_stacks", "auto_pad_gaps", "gemm_bias_rows",
+           "stacks_by_column", "stacks_integer", "stacks_stretched", "volume_convs", "volume_pools",
+           "volumes_int8", "volumes_integer",
            "wide_pads", "if_shapes",
            "int8_conv", "maxpool_between", "nhwc_tf", "no_zp", "ort_optimised", "ort_tool_nobias",
            "prelu_channels", "qop_channels_last", "resize_frac", "tcn", "wzp_perchannel")
@@ -83,6 +85,21 @@ def test_exact_integers(name):
     assert layers
     for one in layers:
         assert one.differing <= 0.04 * one.count and one.largest <= 1
+
+
+@pytest.mark.parametrize("name", ["sequence_loop", "sequence_outputs"])
+def test_sequences(name):
+    """Each tensor of a sequence is an output; the values are those of the file's own outputs."""
+    model, inputs = _model(name)
+    network = model.network()
+    values = golden.run(network, inputs)
+    plain = session(CASES[name]()[0])
+    wanted = {}
+    for output, value in zip(plain.get_outputs(), plain.run(None, inputs), strict=True):
+        wanted |= {f"{output.name}[{k}]": v for k, v in enumerate(value)} \
+            if isinstance(value, list) else {output.name: value}
+    assert list(network.outputs) == list(wanted)
+    _same(values, wanted)
 
 
 def test_deviations_from_a_session_without_options():

@@ -7,9 +7,8 @@ from ...compiler.map import explain, given_mappings
 from ...compiler.map.loop_nest import Nest
 from ...files import check_folder, write_json
 from ...host.fitting import fitted
-from ...importer import onnx_import
-from ...importer.float_models import refuse_float
 from ...report.placement import Placement, nothing
+from .. import reading
 from ..options import accelerator, integer, json_report, memory, shapes
 from ..progress import compiled
 from ..terminal import consoles
@@ -29,9 +28,10 @@ _WIDTH = 130                # of the table; a narrower terminal wraps it
 @integer
 @memory
 @shapes
+@reading.given
 @click.option("--out", required=True, metavar="DIR", help="Where to write.")
 @json_report
-def command(model, accelerator, mappings, joined, integer, memory, shapes, out, json_file):
+def command(model, accelerator, mappings, joined, integer, memory, shapes, texts, out, json_file):
     """Compile a quantised ONNX network for an accelerator.
 
     Writes program.bin (the memory image), manifest.json (placement of tensors and programs),
@@ -43,8 +43,7 @@ def command(model, accelerator, mappings, joined, integer, memory, shapes, out, 
     check_folder(out, save.IMAGE)
     config = accelerator.design().config
     with notes.status("reading the model"):
-        read = onnx_import.Model(model, shapes, config.tables, integer=integer)
-        refuse_float(read, model)
+        read = reading.model(model, shapes, config, integer, texts)
     network, program = fitted(read, lambda network: compiled(
         network, config, notes, joined=joined, memory=memory,
         mappings=given_mappings.gather(mappings, config, layers=network.layers)))

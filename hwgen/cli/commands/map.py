@@ -23,12 +23,11 @@ from ...errors import HwgenError
 from ...files import check_folder, replacing, write_json
 from ...host.fitting import fitted
 from ...host.layer_bench import layer_network
-from ...importer import onnx_import
-from ...importer.float_models import refuse_float
 from ...network.shapes import NETWORKS
 from ...report.energy import energy_table as energy_rows
 from ...report.placement import Placement, nothing
 from ...report.saved import stamp
+from .. import reading
 from ..options import accelerator, energy_table, integer, json_report, shapes
 from ..terminal import consoles
 
@@ -48,11 +47,12 @@ _MARK = "mapping.toml"
 @integer
 @shapes
 @energy_table
+@reading.given
 @click.option("--brief", is_flag=True, help="Only the table, a line for each layer.")
 @click.option("--out", metavar="DIR", help="Write the report, a picture of each layer as SVG, and "
                                            "the mappings as a file for --mapping.")
 @json_report
-def command(network, accelerator, layers, mappings, integer, shapes, energies, brief, out,
+def command(network, accelerator, layers, mappings, integer, shapes, texts, energies, brief, out,
             json_file):
     """Show the mapping of each layer of a known NETWORK, or of an ONNX model.
 
@@ -62,7 +62,7 @@ def command(network, accelerator, layers, mappings, integer, shapes, energies, b
     console, notes = consoles(json_file, width=_WIDTH)
     check_folder(out, _MARK)
     config = accelerator.design().config
-    read = _read(network, config, shapes, integer)
+    read = _read(network, config, shapes, integer, texts)
     nests, placement = [], None
     with Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
                   TimeElapsedColumn(), console=notes, transient=True,
@@ -134,16 +134,14 @@ def _chosen(named, layers, network):
     return chosen
 
 
-def _read(network, config, open_shapes, integer):
+def _read(network, config, open_shapes, integer, texts):
     """The :class:`Model` that is to be mapped, None for a known network."""
     if network in NETWORKS:
         return None
     if not Path(network).is_file():
         raise HwgenError(f"{network!r} is neither a known network nor a file: name an ONNX model "
                          f"or one of {', '.join(NETWORKS)}.")
-    model = onnx_import.Model(network, open_shapes, config.tables, integer=integer)
-    refuse_float(model, network)
-    return model
+    return reading.model(network, open_shapes, config, integer, texts)
 
 
 def _write(folder, name, nests, report):

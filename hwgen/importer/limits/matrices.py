@@ -1,10 +1,11 @@
-"""Products with vectors and with stacks of matrices, as products with a matrix each."""
+"""Products with vectors, with stacks of matrices, and with a bias for each row, as products with a
+matrix and one bias each."""
 
 import math
 
 import numpy as np
 
-__all__ = ["matrices"]
+__all__ = ["matrices", "rows"]
 
 _STACK = 256            # matrices of one product
 # Positions of the weights, their scale and their zero point.
@@ -26,6 +27,29 @@ def matrices(graph, node):
     if stack.count > _STACK or any(value is None for value in params.values()):
         return None
     return stack.nodes(at[0], params, result)
+
+
+def rows(graph, node):
+    """Products of one row each, if a QGemm has a bias for each row."""
+    bias = graph.constants.get(node.input(6)) if node.op == "QGemm" else None
+    if bias is None or bias.ndim < 2 or not 1 < bias.shape[0] <= _STACK:
+        return None
+    shape, result = (graph.values[name][0] for name in (node.input(0), node.outputs[0]))
+    if not shape or not result or min(*shape, *result) < 1:
+        return None
+    axis, nodes, parts = int(bool(node.attributes.get("transA", 0))), [], []
+    bias = np.broadcast_to(bias, result)
+    for k, values in enumerate(bias):
+        part = f"{node.outputs[0]}, row {k}"
+        ends = [graph.constant(f"{part}, {what}", np.array([value], np.int64)) for what, value in
+                (("from", k), ("to", k + 1), ("axis", axis))]
+        inputs = list(node.inputs)
+        inputs[0], inputs[6] = part, graph.constant(f"{part}, bias", values)
+        parts.append(f"{part} of the product")
+        nodes += [graph.node("Slice", [node.input(0), *ends], [part]),
+                  graph.node("QGemm", inputs, parts[-1:], f"{node.name}, {k}", node.domain,
+                             **node.attributes)]
+    return [*nodes, graph.node("Concat", parts, node.outputs, axis=0)]
 
 
 class _Stack:

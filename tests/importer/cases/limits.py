@@ -7,6 +7,7 @@ from .builder import Graph, image
 
 __all__ = [
     "auto_pad_gaps",
+    "gemm_bias_rows",
     "stacks_by_column",
     "stacks_integer",
     "stacks_stretched",
@@ -133,3 +134,18 @@ def auto_pad_gaps():
         y = g.op("Conv", [x, w, g.bias(4, 0.02, s)], auto_pad=auto, strides=strides)
         _end(g, g.qdq(y, 0.05, 100), f"y{k}")
     return g.model(), dict(x=image(1, 3, 12, 17))
+
+
+def gemm_bias_rows():
+    """Gemm with a bias for each row, for each value, and one for all."""
+    g = Graph(np.random.default_rng(7))
+    x, v = (g.qdq(g.input(n, s), 0.02, 128) for n, s in (("x", [3, 8]), ("v", [8, 3])))
+    for k, (shape, options) in enumerate((
+        ((3, 6), {}), ((3, 1), {}), ((1,), {}), ((1, 6), {}), ((3, 6), dict(transA=1)),
+    )):
+        w, s = g.weights((8, 6), 128, "u8", per_channel=False)
+        codes = g.rng.integers(-500, 500, shape).astype(np.int32)
+        b = g.dq(g.init(codes), np.float32(0.02) * s, 0, "i32")
+        source = v if "transA" in options else x
+        _end(g, g.qdq(g.op("Gemm", [source, w, b], **options), 0.05, 128), f"y{k}")
+    return g.model(), dict(x=image(3, 8), v=image(8, 3))

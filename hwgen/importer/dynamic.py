@@ -75,15 +75,20 @@ def _gemm(graph, node):
     """A QGemm with a float result as the operators that it is made of."""
     values = [graph.constants.get(node.input(k)) for k in (1, 3, 4, 6)]
     step, weight, steps, bias = values
-    if node.input(7) or node.attributes.get("transA", 0) or node.input(6) and bias is None or \
+    if node.input(7) or node.input(6) and bias is None or \
             any(value is None for value in values[:3]) or not node.input(2) or not node.input(5):
         return [node]
     y = node.outputs[0]
     if node.attributes.get("transB", 0):
         weight = weight.T
     scale = np.float32(node.attributes.get("alpha", 1.0)) * step * steps
-    total, nodes = f"{y}, sum", [graph.node(
-        "MatMulInteger", [node.input(0), graph.constant(f"{y}, matrix", weight), node.input(2),
+    x, nodes = node.input(0), []
+    if node.attributes.get("transA", 0):
+        x = f"{y}, turned"
+        nodes = [graph.node("Transpose", [node.input(0)], [x], perm=[1, 0])]
+    total = f"{y}, sum"
+    nodes += [graph.node(
+        "MatMulInteger", [x, graph.constant(f"{y}, matrix", weight), node.input(2),
                           node.input(5)], [f"{y}, sum"], node.name)]
     if bias is not None:
         total = f"{y}, with bias"

@@ -1,13 +1,13 @@
 """Operators beyond what the accelerator's commands hold, written as several within."""
 
 from .large_pools import pooled
-from .matrices import matrices, rows
+from .matrices import gemm, matrices
 from .pads import padded
 from .volumes import planes
 
 __all__ = ["within_limits"]
 
-_REWRITINGS = (padded, planes, pooled, matrices, rows)
+_REWRITINGS = (padded, planes, pooled, matrices, gemm)
 
 
 def within_limits(graph):

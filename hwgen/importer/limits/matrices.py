@@ -1,42 +1,95 @@
-"""Products with vectors, with stacks of matrices, and with a bias for each row, as products with a
-matrix and one bias each."""
+"""Products with vectors, with stacks of matrices, with the constant first and with a bias for each
+row, as products with a matrix and one bias each, and as convolutions."""
 
 import math
 
 import numpy as np
 
-__all__ = ["matrices", "rows"]
+__all__ = ["gemm", "matrices"]
 
-_STACK = 256            # matrices of one product
-# Positions of the weights, their scale and their zero point.
-_WEIGHTS = {"QLinearMatMul": (3, 4, 5), "MatMulInteger": (1, 3)}
+_STACK = 512            # matrices of one product
+# Positions of the operands, and the order in which a convolution of the second takes all inputs.
+_PRODUCTS = {"QLinearMatMul": (0, 3, (3, 4, 5, 0, 1, 2, 6, 7)),
+             "MatMulInteger": (0, 1, (1, 0, 3, 2))}
+_CONVOLUTIONS = {"QLinearMatMul": "QLinearConv", "MatMulInteger": "ConvInteger"}
 
 
 def matrices(graph, node):
-    """Products with one matrix each, if a node's constant weights are a vector or a stack."""
-    at = _WEIGHTS.get(node.op)
-    weights = graph.constants.get(node.input(at[0])) if at else None
-    if weights is None or weights.ndim == 2:
+    """Products with one matrix each, if a node's constant operand is a vector, a stack or the first
+    one. With the constant first a product is a convolution, with the rows of the second as
+    channels."""
+    if node.op not in _PRODUCTS:
         return None
-    shape, result = (graph.values[name][0] for name in (node.input(0), node.outputs[0]))
+    first, second, _ = _PRODUCTS[node.op]
+    given = [graph.constants.get(node.input(k)) for k in (first, second)]
+    turned = given[0] is not None
+    weights = given[0] if turned else given[1]
+    if weights is None or turned and given[1] is not None or not turned and weights.ndim == 2 or \
+            turned and not _convolves(graph, node):
+        return None
+    shape, result = (graph.values[name][0] for name in (
+        node.input(second if turned else first), node.outputs[0]))
     if not shape or result is None or min(*shape, *result, *weights.shape) < 1:
         return None
-    stack = _Stack(graph, node, shape, weights)
-    params = {i: stack.parameter(graph.constants.get(node.input(i)))
-              for i in at[1:] if node.input(i)}
-    if stack.count > _STACK or any(value is None for value in params.values()):
+    stack = _Stack(graph, node, shape, weights, turned)
+    params = stack.parameters()
+    if stack.count > _STACK or None in params.values():
         return None
-    return stack.nodes(at[0], params, result)
+    return stack.nodes(params, result)
 
 
-def rows(graph, node):
-    """Products of one row each, if a QGemm has a bias for each row."""
-    bias = graph.constants.get(node.input(6)) if node.op == "QGemm" else None
-    if bias is None or bias.ndim < 2 or not 1 < bias.shape[0] <= _STACK:
+def _convolves(graph, node):
+    """Whether ONNX Runtime has a convolution of the types of a product with the constant first."""
+    first, second, _ = _PRODUCTS[node.op]
+    w, x, y = (graph.values[name][1] for name in (node.input(first), node.input(second),
+                                                  node.outputs[0]))
+    return x == np.uint8 if node.op == "MatMulInteger" else x == y and (x, w) != (np.int8, np.uint8)
+
+
+def gemm(graph, node):
+    """What a QGemm becomes that has its constant first, or a bias for each row."""
+    if node.op != "QGemm" or not node.input(7):
         return None
     shape, result = (graph.values[name][0] for name in (node.input(0), node.outputs[0]))
     if not shape or not result or min(*shape, *result) < 1:
         return None
+    bias = graph.constants.get(node.input(6))
+    if node.input(0) in graph.constants:
+        return _constant_first(graph, node, bias, result)
+    if bias is None or bias.ndim < 2 or not 1 < bias.shape[0] <= _STACK:
+        return None
+    return _rows(graph, node, bias, result)
+
+
+def _constant_first(graph, node, bias, result):
+    """A convolution with the rows of the second operand as channels, if each filter has one
+    bias."""
+    weights, x, y = graph.constants[node.input(0)], node.input(3), node.outputs[0]
+    m, n = result
+    kinds = (graph.values[x][1], weights.dtype)
+    if x in graph.constants or kinds[0] != graph.values[y][1] or kinds == (np.int8, np.uint8) or \
+            node.attributes.get("alpha", 1.0) != 1 or node.input(6) and bias is None or \
+            bias is not None and bias.shape not in ((), (1,), (1, 1), (m, 1)):
+        return None
+    if node.attributes.get("transA", 0):
+        weights = weights.T
+    nodes = []
+    if node.attributes.get("transB", 0):
+        nodes, x = [graph.node("Transpose", [x], [f"{y}, turned"], perm=[1, 0])], f"{y}, turned"
+    sizes = [graph.constant(f"{y}, {what}", np.array(values, np.int64)) for what, values in (
+        ("operand's shape", (1, weights.shape[1], n)), ("shape", result))]
+    inputs = [f"{y}, operand", *(node.input(k) for k in (4, 5)),
+              graph.constant(f"{y}, weights", weights[..., None]),
+              *(node.input(k) for k in (1, 2, 7, 8))]
+    if bias is not None:
+        inputs.append(graph.constant(f"{y}, bias", np.broadcast_to(bias.reshape(-1), m)))
+    return [*nodes, graph.node("Reshape", [x, sizes[0]], inputs[:1]),
+            graph.node("QLinearConv", inputs, [f"{y}, product"], node.name),
+            graph.node("Reshape", [f"{y}, product", sizes[1]], [y])]
+
+
+def _rows(graph, node, bias, result):
+    """Products of one row each."""
     axis, nodes, parts = int(bool(node.attributes.get("transA", 0))), [], []
     bias = np.broadcast_to(bias, result)
     for k, values in enumerate(bias):
@@ -53,59 +106,84 @@ def rows(graph, node):
 
 
 class _Stack:
-    """The product of operands of ``front`` times ``rows`` times ``depth`` values and of a ``stack``
-    of matrices; ``front`` and ``stack`` have the same number of dimensions, and stretch."""
+    """The product of operands of ``front`` times a matrix and of a ``stack`` of matrices; ``front``
+    and ``stack`` have the same number of dimensions, and stretch. ``turned``: the stack is the
+    first operand."""
 
-    def __init__(self, graph, node, shape, weights):
-        self.graph, self.node, self.made = graph, node, []
-        self.weights = weights if weights.ndim > 1 else weights.reshape(-1, 1)
-        front, stack = shape[:-2], self.weights.shape[:-2]
+    def __init__(self, graph, node, shape, weights, turned):
+        self.graph, self.node, self.turned, self.made = graph, node, turned, []
+        if weights.ndim == 1:
+            weights = weights.reshape((1, -1) if turned else (-1, 1))
+        if len(shape) == 1:
+            shape = (*shape, 1) if turned else (1, *shape)
+        front, stack = shape[:-2], weights.shape[:-2]
         dims = max(len(front), len(stack))
         self.front = (*(1,) * (dims - len(front)), *front)
         self.stack = (*(1,) * (dims - len(stack)), *stack)
-        self.rows, self.depth = shape[-2] if len(shape) > 1 else 1, shape[-1]
-        self.count = math.prod(stack)
-        self.weights = self.weights.reshape(self.stack + self.weights.shape[-2:])
+        self.operand, self.count = shape[-2:], math.prod(stack)
+        self.weights = weights.reshape(self.stack + weights.shape[-2:])
+        m, n = self.weights.shape[-2:]
+        self.product = (m, self.operand[1]) if turned else (self.operand[0], n)
 
-    def parameter(self, value):
-        """A scale or zero point for each matrix, of the shape ``stack`` and one value or one a
-        column; None if it is another kind."""
+    def parameters(self):
+        """By position, what scales and zero points the weights have: see :meth:`_parameter`."""
+        if self.node.op == "QLinearMatMul":
+            at = (1, 2) if self.turned else (4, 5)
+        else:
+            at = (2,) if self.turned else (3,)
+        return {k: self._parameter(self.graph.constants.get(self.node.input(k)))
+                for k in at if self.node.input(k)}
+
+    def _parameter(self, value):
+        """Values for each matrix in a list, one or one a column each; None for others."""
         columns = self.weights.shape[-1]
-        if value is None or value.size not in (1, columns) and value.ndim < 3:
+        if value is None or self.turned and value.size > 1 or \
+                value.size not in (1, columns) and value.ndim < 3:
             return None
-        if value.size == 1 or value.ndim < 2:
-            return np.broadcast_to(value.reshape(-1), self.stack + (value.size,))
+        if value.size == 1:
+            return [value.reshape(())] * self.count
+        if value.ndim < 2:
+            return [value] * self.count
         try:
-            return np.broadcast_to(value, (*self.stack, 1, value.shape[-1]))[..., 0, :]
+            each = np.broadcast_to(value, (*self.stack, 1, value.shape[-1]))
         except ValueError:
             return None
+        return list(each.reshape(self.count, -1))
 
-    def nodes(self, at, params, result):
+    def nodes(self, params, result):
         y, parts, products = self.node.outputs[0], {}, {}
-        whole = self._reshaped(self.node.input(0), f"{y}, operands",
-                               (*self.front, self.rows, self.depth))
+        first, second, _ = _PRODUCTS[self.node.op]
+        x, at = (second, first) if self.turned else (first, second)
+        whole = self._reshaped(self.node.input(x), f"{y}, operands", (*self.front, *self.operand))
         kept = tuple(f if s == 1 else 1 for f, s in zip(self.front, self.stack, strict=True))
         for number, index in enumerate(np.ndindex(self.stack)):
             where = tuple(k if f > 1 else 0 for k, f in zip(index, self.front, strict=True))
             if where not in parts:
-                parts[where] = self._reshaped(
-                    self._part(whole, where, f"{y}, operand {len(parts)}"),
-                    f"{y}, matrix {len(parts)}", (math.prod(kept) * self.rows, self.depth))
-            inputs = list(self.node.inputs)
-            inputs[0] = parts[where]
-            inputs[at] = self.graph.constant(f"{y}, weights {number}", self.weights[index])
+                part = self._part(whole, where, f"{y}, operand {len(parts)}")
+                images, (high, wide) = math.prod(kept), self.operand
+                sizes = (images, high, wide) if self.turned else (images * high, wide)
+                parts[where] = self._reshaped(part, f"{y}, matrix {len(parts)}", sizes)
+            weights, inputs = self.weights[index], list(self.node.inputs)
+            if self.turned:
+                weights = weights[..., None]
+            inputs[x] = parts[where]
+            inputs[at] = self.graph.constant(f"{y}, weights {number}", weights)
             for i, values in params.items():
-                value = values[index]
-                inputs[i] = self.graph.constant(f"{y}, parameter {i} of {number}",
-                                                value if value.size > 1 else value.reshape(()))
+                inputs[i] = self.graph.constant(f"{y}, parameter {i} of {number}", values[number])
             product = f"{y}, product {number}"
-            self.made.append(self.graph.node(
-                self.node.op, inputs, [product],
-                self.node.name if self.count == 1 else f"{self.node.name}, {number}"))
+            self._multiply(inputs, product, number)
             products[index] = self._reshaped(product, f"{product}, in place", (
-                *kept, self.rows, self.weights.shape[-1])) if self.count > 1 else product
+                *kept, *self.product)) if self.count > 1 else product
         self._reshaped(self._joined(products, y), y, result)
         return self.made
+
+    def _multiply(self, inputs, product, number):
+        node = self.node
+        name, op = node.name if self.count == 1 else f"{node.name}, {number}", node.op
+        if self.turned:
+            op, order = _CONVOLUTIONS[op], _PRODUCTS[op][2]
+            inputs = [inputs[k] if k < len(inputs) else "" for k in order]
+        self.made.append(self.graph.node(op, inputs, [product], name))
 
     def _reshaped(self, source, name, sizes):
         to = self.graph.constant(f"{name}, shape", np.array(sizes, np.int64))

@@ -7,7 +7,9 @@ from .builder import Graph, image
 
 __all__ = [
     "auto_pad_gaps",
+    "constant_first",
     "gemm_bias_rows",
+    "qgemm_float",
     "stacks_by_column",
     "stacks_integer",
     "stacks_stretched",
@@ -149,3 +151,37 @@ def gemm_bias_rows():
         source = v if "transA" in options else x
         _end(g, g.qdq(g.op("Gemm", [source, w, b], **options), 0.05, 128), f"y{k}")
     return g.model(), dict(x=image(3, 8), v=image(8, 3))
+
+
+def constant_first():
+    """Products whose first operand is the constant: a matrix, a vector, a stack; Gemm; sums."""
+    g = Graph(np.random.default_rng(7))
+    x, v, b = (g.qdq(g.input(n, s), 0.02, 120) for n, s in (
+        ("x", [8, 5]), ("v", [5, 8]), ("b", [2, 8, 5])))
+    for k, (shape, source) in enumerate((
+        ((6, 8), x), ((6, 8), b), ((2, 6, 8), b), ((3, 1, 6, 8), b), ((8,), b), ((2, 6, 8), x),
+    )):
+        w, _ = g.weights(shape, 128, "u8", per_channel=False)
+        _end(g, g.qdq(g.op("MatMul", [w, source]), 0.05, 128), f"y{k}")
+    for k, (source, options) in enumerate(((x, {}), (v, dict(transB=1)), (x, dict(transA=1)))):
+        w, s = g.weights((8, 6) if "transA" in options else (6, 8), 128, "u8", per_channel=False)
+        codes = g.rng.integers(-500, 500, (6, 1)).astype(np.int32)
+        bias = [g.dq(g.init(codes), np.float32(0.02) * s, 0, "i32")] * (k > 0)
+        _end(g, g.qdq(g.op("Gemm", [w, source, *bias], **options), 0.05, 128), f"z{k}")
+    w = g.init(g.rng.integers(0, 256, (3, 8)).astype(np.uint8))
+    codes = g.q(g.op("Relu", [b]), 0.02, 120)
+    g.op("MatMulInteger", [w, codes, g.init(np.uint8(7)), g.init(np.uint8(120))], "sums")
+    g.output("sums", ty=TensorProto.INT32)
+    return g.model(), dict(x=image(8, 5), v=image(5, 8), b=image(2, 8, 5))
+
+
+def qgemm_float():
+    """QGemm with a float result and the first operand transposed."""
+    g = Graph(np.random.default_rng(7))
+    g.input("x", [8, 3], TensorProto.UINT8)
+    w = g.init(g.rng.integers(0, 256, (8, 6)).astype(np.uint8))
+    step, zero = g.init(np.float32(0.02)), g.init(np.uint8(120))
+    bias = g.init(np.arange(6, dtype=np.int32))
+    g.op("QGemm", ["x", step, zero, w, step, zero, bias], "y", transA=1, domain="com.microsoft")
+    g.output("y")
+    return g.model(), dict(x=g.rng.integers(0, 256, (8, 3)).astype(np.uint8))

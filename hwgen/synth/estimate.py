@@ -6,8 +6,10 @@ coefficients are fitted by :func:`fit`: for each family, or for the machine's re
 which a block takes a constant factor on the others. Multipliers and block RAMs are computed.
 """
 
+import functools
 import json
 import sys
+import tomllib
 from collections import defaultdict
 from importlib import resources
 from pathlib import Path
@@ -21,9 +23,10 @@ from .flow import Result
 from .resources import BLOCKS, WRAPPER
 from .targets import RESOURCES, TARGETS
 
-__all__ = ["estimate", "fit", "refuse"]
+__all__ = ["clock", "estimate", "fit", "refuse"]
 
 _MODEL = "model.json"
+_CLOCKS = "clocks.toml"
 _FITTED = ("logic_cells", "ff")
 
 # How far the estimate may be off: what exceeds a device by more cannot fit.
@@ -99,6 +102,26 @@ def estimate(config, target):
     by_block = {block: amounts[block] for block in BLOCKS if block in amounts}
     total = {resource: sum(row[resource] for row in by_block.values()) for resource in RESOURCES}
     return Result(total, by_block, [], tools=["estimated"])
+
+
+@functools.cache
+def _clocks():
+    return tomllib.loads(resources.files(__package__).joinpath(_CLOCKS).read_text())
+
+
+def clock(config, target):
+    """The clock to expect, in MHz: that of routed designs of the machine on the target's family,
+    which falls with the logarithm of the PEs; the configuration's own where nothing was routed.
+
+    The points are few (clocks.toml): within 4 MHz of them, more for what is far from them.
+    """
+    routed = [(np.log2(row["pes"]), row["mhz"]) for row in _clocks().get(target.family.name, ())
+              if row["machine"] == config.machine]
+    if not routed:
+        return float(config.clock_mhz)
+    pes, mhz = zip(*routed, strict=True)
+    line = np.polyfit(pes, mhz, min(len(routed) - 1, 1))
+    return round(float(np.polyval(line, np.log2(config.rows * config.cols))), 1)
 
 
 def refuse(config, target):

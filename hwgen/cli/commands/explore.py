@@ -1,0 +1,167 @@
+"""``hwgen explore``: the design space, on this machine or on a cluster."""
+
+import re
+import time
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ...errors import HwgenError
+from ...files import replacing, write_json
+from ..options import json_report
+from ..terminal import consoles
+
+__all__ = ["command"]
+
+_WIDTH = 140                # of the tables; a narrower terminal wraps them
+_BUDGET = 1000
+_LINES = 20                 # of the front's table; --json and the folder have all
+_REASONS = 5
+_FRONT = "front.json"
+_UNITS = {"s": 1, "min": 60, "h": 3600}
+
+
+def _budget(context, parameter, text):
+    """``(points, seconds)`` of ``500`` or ``20min``."""
+    if text is None:
+        return _BUDGET, None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h)?", text)
+    if not match or not float(match[1]) or not match[2] and "." in match[1]:
+        raise HwgenError(f"--budget {text!r} is neither a number of points, as 500, nor a time, as "
+                         f"90s, 20min or 2h.")
+    if match[2]:
+        return 10 ** 9, float(match[1]) * _UNITS[match[2]]
+    return int(match[1]), None
+
+
+@click.command()
+@click.argument("space", required=False, metavar="SPACE.toml")
+@click.option("--example", is_flag=True, help="Print a commented SPACE.toml, and end.")
+@click.option("--networks", multiple=True, metavar="NAME|MODEL.onnx",
+              help="In place of the space's; may be given several times.")
+@click.option("--objective", default="cycles,cells", show_default=True, metavar="METRIC,...",
+              help="What the front is made of.")
+@click.option("--constraint", "constraints", multiple=True, metavar="'METRIC<=N'|fits=DEVICE",
+              help="What its points must meet; may be given several times.")
+@click.option("--budget", callback=_budget, metavar="N|TIME",
+              help=f"Points to look at, or time, as 90s, 20min, 2h. A space with more points is "
+                   f"searched by NSGA-II.  [default: {_BUDGET}]")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the search.")
+@click.option("--scheduler", metavar="ADDRESS",
+              help="A Dask scheduler, whose workers do the work.  [default: workers here]")
+@click.option("--workers", type=click.IntRange(1), metavar="N",
+              help="Workers to start here.  [default: one a core]")
+@click.option("--out", default="build/explore", show_default=True, metavar="DIR",
+              help="Results, and the front's configurations.")
+@click.option("--resume", is_flag=True, help="Go on with the results in --out.")
+@json_report
+def command(space, example, networks, objective, constraints, budget, seed, scheduler, workers, out,
+            resume, json_file):
+    """Search the design space of SPACE.toml, and show the points that no other beats.
+
+    Every point is judged by the cost model over all layers of all networks, and by the model of its
+    area. Results are written as they come: any stop can be resumed.
+    """
+    from ...explore import goals as judge
+    from ...explore.engine import engine
+    from ...explore.evaluate import load
+    from ...explore.exploration import Exploration
+    from ...explore.space import Space
+    from ...explore.space import example as example_space
+    from ...explore.store import Store
+    console, notes = consoles(json_file, width=_WIDTH)
+    if example:
+        click.echo(example_space(), nl=False)
+        return
+    if space is None:
+        raise HwgenError("a SPACE.toml is missing: 'hwgen explore --example' prints one.")
+    if scheduler and workers:
+        raise HwgenError("--workers starts workers here, and --scheduler has its own: give one.")
+    read = Space.read(space, networks)
+    goals = judge.objectives(objective)
+    rules = [judge.constraint(text) for text in constraints]
+    with notes.status("reading the networks"):
+        job = load(read)
+    points, seconds = budget
+    began = time.monotonic()
+    with Store(out, read, resume) as store:
+        exploration = Exploration(job, store, goals, rules, points, seconds, seed)
+        with notes.status("starting workers"):
+            started = engine(scheduler, workers)
+            with started as work, _bar(notes) as bar:
+                task = bar.add_task("exploring", total=exploration.wanted, front="")
+
+                def progress():
+                    bar.update(task, completed=exploration.looked_at, total=exploration.wanted,
+                               front=f"front {len(exploration.front())}")
+                exploration.run(work, progress)
+    front = exploration.front()
+    _write_front(Path(out), front, goals)
+    report = {"space": str(space), "points": read.size, "looked_at": exploration.looked_at,
+              "complete": exploration.complete, "objectives": list(goals),
+              "constraints": list(constraints), "allowed": len(exploration.allowed()),
+              "refused": [{"reason": reason, "points": count}
+                          for reason, count in exploration.refusals()],
+              "seconds": time.monotonic() - began,
+              "front": [{"config": config.to_dict(), "metrics": metrics}
+                        for config, metrics, _ in front]}
+    if json_file:
+        write_json(json_file, report)
+    console.print(_table(front, read, goals))
+    for line in _lines(report, out):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return 0 if front else 1
+
+
+def _bar(notes):
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                    TextColumn("{task.fields[front]}"), TimeRemainingColumn(), console=notes,
+                    transient=True)
+
+
+def _table(front, space, goals):
+    """The front, a row a point: what was searched, and every metric."""
+    table = Table(title="points that no other beats")
+    names = [*space.parameters, *space.derived]
+    metrics = [*goals, *(name for name in (front[0][1] if front else ()) if name not in goals)]
+    for name in (*names, *metrics):
+        table.add_column(name, justify="right")
+    for config, values, _ in front[:_LINES]:
+        table.add_row(*(str(getattr(config, name)) for name in names),
+                      *(_number(values[name]) for name in metrics))
+    return table
+
+
+def _number(value):
+    return f"{value:,.3f}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _lines(report, out):
+    if len(report["front"]) > _LINES:
+        yield f"and {len(report['front']) - _LINES} more, in {out}/{_FRONT}"
+    refused = sum(entry["points"] for entry in report["refused"])
+    how = "all that the relations leave" if report["complete"] else "chosen by NSGA-II"
+    yield (f"{report['looked_at']:,} points of {report['points']:,} combinations ({how}) in "
+           f"{report['seconds']:.1f} s; {refused:,} refused, {report['allowed']:,} meet every "
+           f"constraint, {len(report['front'])} on the front")
+    for entry in report["refused"][:_REASONS]:
+        yield f"  refused {entry['points']:,} times: {entry['reason']}"
+    if len(report["refused"]) > _REASONS:
+        yield f"  and for {len(report['refused']) - _REASONS} other reasons"
+    if report["front"]:
+        yield (f"results in {out}; build the best with 'python -m hwgen build --config "
+               f"{out}/front/01.toml'")
+
+
+def _write_front(folder, front, goals):
+    """The front as configurations, ``front/01.toml`` the best in the first objective."""
+    with replacing(folder / "front", _FRONT) as new:
+        digits = max(len(str(len(front))), 2)
+        entries = []
+        for number, (config, metrics, _) in enumerate(front, 1):
+            name = f"{number:0{digits}}"
+            (new / f"{name}.toml").write_text(config.replace(name=f"point-{name}").to_toml())
+            entries.append({"file": f"{name}.toml", "metrics": metrics})
+        write_json(new / _FRONT, {"objectives": list(goals), "points": entries})

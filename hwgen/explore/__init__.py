@@ -12,4 +12,8 @@
     Where are they evaluated? Dask workers, here or anywhere.
 :mod:`~hwgen.explore.store`
     Where do the results stand? A file of SQLite.
+:mod:`~hwgen.explore.exploration`
+    All of these together.
+:mod:`~hwgen.explore.proof`
+    Does the RTL keep what the model promises?
 """

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
+import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from .. import __version__
@@ -15,6 +16,7 @@ from ..errors import HwgenError
 __all__ = ["Engine", "engine"]
 
 _WAIT = "10s"               # for a scheduler to answer
+_LOST = {"distributed.comm.timeouts.connect": "5s"}     # then what a worker did is done again
 _AHEAD = 3                  # tasks handed out for each worker: one runs, the next wait
 
 
@@ -46,6 +48,7 @@ def engine(scheduler=None, workers=None):
         The scheduler does not answer or has no workers, or a worker has no hwgen or another one.
     """
     with ExitStack() as stack:
+        stack.enter_context(dask.config.set(_LOST))
         if scheduler is None:
             scheduler = stack.enter_context(LocalCluster(
                 n_workers=workers or os.cpu_count(), threads_per_worker=1, dashboard_address=None,
@@ -62,16 +65,13 @@ def engine(scheduler=None, workers=None):
 
 def _check(client, scheduler):
     """Refuse workers that would compute something else."""
-    found = client.get_versions(packages=["hwgen"])["workers"]
-    if not found:
+    if not client.scheduler_info()["workers"]:
         raise HwgenError(f"--scheduler {scheduler!r} has no workers: start some with 'dask worker "
                          f"{scheduler}'.")
-    without = [address for address, entry in found.items()
-               if (entry or {}).get("packages", {}).get("hwgen") is None]
-    if without:
-        raise HwgenError(f"the worker {without[0]} has no package hwgen (nor have "
-                         f"{len(without) - 1} more): install hwgen {__version__} there.")
-    for address, theirs in client.run(identity).items():
+    for address, theirs in client.run(identity, on_error="return").items():
+        if isinstance(theirs, Exception):
+            raise HwgenError(f"the worker {address} cannot import hwgen: install hwgen "
+                             f"{__version__} there.")
         _same(address, theirs)
 
 

@@ -16,7 +16,7 @@ from ..network.graph import Conv, Network, Tensor
 from ..network.shapes import NETWORKS
 from ..synth.estimate import clock, estimate
 
-__all__ = ["METRICS", "Job", "evaluate", "load"]
+__all__ = ["METRICS", "Job", "chosen_layers", "evaluate", "fitted_network", "load"]
 
 #: What is known of a point, and whether more of it is better.
 METRICS = {"cycles": False, "ms": False, "utilisation": True, "dram_bytes": False,
@@ -46,7 +46,7 @@ def load(space):
     models = []
     for workload in space.workloads:
         if workload.known:
-            _chosen(workload)
+            chosen_layers(workload)
             models.append(None)
             continue
         try:
@@ -104,7 +104,8 @@ def _network(config, workload, model, timing):
             "layers": layers}
 
 
-def _chosen(workload):
+def chosen_layers(workload):
+    """The :class:`LayerShape` s of a known network that count."""
     shapes = [shape for shape in NETWORKS[workload.network] if any(
         fnmatch.fnmatchcase(shape.name, pattern) for pattern in workload.layers.split(","))]
     if not shapes:
@@ -116,7 +117,7 @@ def _chosen(workload):
 
 def _known_layers(config, workload, timing):
     found, alike = [], {}
-    for shape in _chosen(workload):
+    for shape in chosen_layers(workload):
         what = replace(shape, name="", count=1)
         if what not in alike:
             planner = Planner(_shape_network(what), config, {}, timing)
@@ -147,12 +148,17 @@ def _model(content, tables):
     return _imported(hashlib.sha256(content).digest(), content, tables)
 
 
+def fitted_network(content, config, compiling):
+    """``(network, program)`` of an ONNX file on a configuration, see :func:`fitted`."""
+    return fitted(_model(content, config.tables), compiling)
+
+
 def _model_layers(config, content, timing):
     def plan(network):
         planner = Planner(network, config, {}, timing)
         planner.run()
         return planner.jobs
-    _, jobs = fitted(_model(content, config.tables), plan)
+    _, jobs = fitted_network(content, config, plan)
     if not jobs:
         raise HwgenError("nothing of the network runs on the accelerator: see 'hwgen map'.")
     found = []

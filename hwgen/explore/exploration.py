@@ -86,6 +86,10 @@ class Exploration:
                 self._space, self._goals, self._constraints,
                 lambda point: self.known.get(self._space.key(point)), self._budget, self._seed)
 
+    def point(self, name):
+        """The point of a key."""
+        return self._named[name]
+
     def _measured(self):
         """``(key, metrics)`` of the points that are no refusals, in the order of their keys."""
         return [(name, self.known[name]) for name in sorted(self._named)

@@ -1,12 +1,11 @@
 """Which points are looked at: all of them, or those that NSGA-II proposes.
 
 Proposals come in generations, and the optimiser learns of a generation when all of it is known, in
-the order in which it was proposed. So the points looked at depend on the seed alone, not on how many
-workers there are or which is faster.
+the order in which it was proposed. So the points looked at depend on the seed alone, not on how
+many workers there are or which is faster.
 """
 
 import itertools
-import warnings
 
 import optuna
 
@@ -44,11 +43,7 @@ def evolution(space, goals, constraints, known, budget, seed):
         Points, each only once.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.NSGAIISampler(
-            population_size=_POPULATION, seed=seed,
-            constraints_func=lambda trial: trial.user_attrs["excess"])
+    sampler = optuna.samplers.NSGAIISampler(population_size=_POPULATION, seed=seed)
     study = optuna.create_study(
         directions=["maximize" if more else "minimize" for more in goals.values()], sampler=sampler)
     proposed, stale = set(), 0
@@ -71,7 +66,8 @@ def evolution(space, goals, constraints, known, budget, seed):
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
             config = space.config(point)
-            trial.set_user_attr("excess", [rule.excess(config, metrics) for rule in constraints])
+            for number, rule in enumerate(constraints):
+                trial.set_constraint(str(number), rule.excess(config, metrics))
             study.tell(trial, [metrics[name] for name in goals])
 
 

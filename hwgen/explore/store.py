@@ -1,7 +1,7 @@
 """Where results stand: a file of SQLite, written as they come.
 
-Tables: ``space`` (what the file belongs to), ``points`` (a row a point: its parameters, metrics, and
-why it was refused), ``networks`` and ``layers`` (by point). ``pandas.read_sql`` reads each.
+Tables: ``space`` (what the file belongs to), ``points`` (a row a point: its parameters, metrics,
+and why it was refused), ``networks`` and ``layers`` (by point). ``pandas.read_sql`` reads each.
 """
 
 import sqlite3

@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -53,24 +54,31 @@ def _budget(context, parameter, text):
               help="A Dask scheduler, whose workers do the work.  [default: workers here]")
 @click.option("--workers", type=click.IntRange(1), metavar="N",
               help="Workers to start here.  [default: one a core]")
+@click.option("--verify", type=click.IntRange(1), metavar="N",
+              help="Run N points of the front on the RTL, and synthesise the first.")
 @click.option("--out", default="build/explore", show_default=True, metavar="DIR",
               help="Results, and the front's configurations.")
 @click.option("--resume", is_flag=True, help="Go on with the results in --out.")
 @json_report
-def command(space, example, networks, objective, constraints, budget, seed, scheduler, workers, out,
-            resume, json_file):
+def command(space, example, networks, objective, constraints, budget, seed, scheduler, workers,
+            verify, out, resume, json_file):
     """Search the design space of SPACE.toml, and show the points that no other beats.
 
     Every point is judged by the cost model over all layers of all networks, and by the model of its
     area. Results are written as they come: any stop can be resumed.
     """
-    from ...explore import goals as judge
-    from ...explore.engine import engine
-    from ...explore.evaluate import load
-    from ...explore.exploration import Exploration
-    from ...explore.space import Space
-    from ...explore.space import example as example_space
-    from ...explore.store import Store
+    try:
+        from ...explore import goals as judge
+        from ...explore import proof
+        from ...explore.engine import engine
+        from ...explore.evaluate import load
+        from ...explore.exploration import Exploration
+        from ...explore.space import Space
+        from ...explore.space import example as example_space
+        from ...explore.store import Store
+    except ModuleNotFoundError as error:
+        raise HwgenError(f"'hwgen explore' needs the Python package {error.name}: pip install "
+                         f"'hwgen[explore]'.") from None
     console, notes = consoles(json_file, width=_WIDTH)
     if example:
         click.echo(example_space(), nl=False)
@@ -86,18 +94,26 @@ def command(space, example, networks, objective, constraints, budget, seed, sche
         job = load(read)
     points, seconds = budget
     began = time.monotonic()
-    with Store(out, read, resume) as store:
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(out, read, resume))
         exploration = Exploration(job, store, goals, rules, points, seconds, seed)
         with notes.status("starting workers"):
-            started = engine(scheduler, workers)
-            with started as work, _bar(notes) as bar:
-                task = bar.add_task("exploring", total=exploration.wanted, front="")
+            work = stack.enter_context(engine(scheduler, workers))
+        with _bar(notes) as bar:
+            task = bar.add_task("exploring", total=exploration.wanted, front="")
 
-                def progress():
-                    bar.update(task, completed=exploration.looked_at, total=exploration.wanted,
-                               front=f"front {len(exploration.front())}")
-                exploration.run(work, progress)
-    front = exploration.front()
+            def progress():
+                bar.update(task, completed=exploration.looked_at, total=exploration.wanted,
+                           front=f"front {len(exploration.front())}")
+            exploration.run(work, progress)
+        front = exploration.front()
+        measured = synthesis = None
+        if verify and front:
+            points = proof.spread(front, goals, verify)
+            with notes.status(f"running {len(points)} points on the RTL"):
+                measured = _measured(work, job, points, exploration, proof.measure)
+            with notes.status("synthesising the first") as status:
+                synthesis = proof.synthesised(front[0][0], read.target, status.update)
     _write_front(Path(out), front, goals)
     report = {"space": str(space), "points": read.size, "looked_at": exploration.looked_at,
               "complete": exploration.complete, "objectives": list(goals),
@@ -106,13 +122,50 @@ def command(space, example, networks, objective, constraints, budget, seed, sche
                           for reason, count in exploration.refusals()],
               "seconds": time.monotonic() - began,
               "front": [{"config": config.to_dict(), "metrics": metrics}
-                        for config, metrics, _ in front]}
+                        for config, metrics, _ in front],
+              "measured": measured,
+              "synthesis": synthesis and dict(zip(("estimated_cells", "cells"), synthesis,
+                                                  strict=True))}
     if json_file:
         write_json(json_file, report)
     console.print(_table(front, read, goals))
+    if measured:
+        console.print(_measured_table(measured, read))
     for line in _lines(report, out):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return 0 if front else 1
+    wrong = any(run["mismatches"] or run["failed"] for run in measured or ())
+    return 1 if wrong or not front else 0
+
+
+def _measured(work, job, points, exploration, measure):
+    """What the RTL took for points of the front, in their order."""
+    by_key = {job.space.key(result["point"]): result for result in work.run(
+        measure, job, [exploration.point(name) for _, _, name in points])}
+    found = []
+    for _, metrics, name in points:
+        result = by_key[name]
+        layers = result.get("layers", [])
+        weights = {workload.network: workload.weight for workload in job.space.workloads}
+        cycles = sum(weights[line["network"]] * line["count"] * line["cycles"] for line in layers)
+        found.append({"point": result["point"], "predicted": metrics["cycles"], "cycles": cycles,
+                      "mismatches": sum(line["mismatches"] for line in layers),
+                      "failed": result.get("failed"), "layers": layers})
+    return found
+
+
+def _measured_table(measured, space):
+    table = Table(title="on the RTL")
+    for name in (*space.parameters, "predicted", "measured", "error %", "≠ golden"):
+        table.add_column(name, justify="right")
+    for run in measured:
+        values = [str(run["point"][name]) for name in space.parameters]
+        if run["failed"]:
+            table.add_row(*values, f"{run['predicted']:,.0f}", run["failed"])
+            continue
+        error = 100 * (run["predicted"] / run["cycles"] - 1)
+        table.add_row(*values, f"{run['predicted']:,.0f}", f"{run['cycles']:,.0f}",
+                      f"{error:.2f}", f"{run['mismatches']:,}")
+    return table
 
 
 def _bar(notes):
@@ -127,7 +180,7 @@ def _table(front, space, goals):
     names = [*space.parameters, *space.derived]
     metrics = [*goals, *(name for name in (front[0][1] if front else ()) if name not in goals)]
     for name in (*names, *metrics):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for config, values, _ in front[:_LINES]:
         table.add_row(*(str(getattr(config, name)) for name in names),
                       *(_number(values[name]) for name in metrics))
@@ -150,6 +203,10 @@ def _lines(report, out):
         yield f"  refused {entry['points']:,} times: {entry['reason']}"
     if len(report["refused"]) > _REASONS:
         yield f"  and for {len(report['refused']) - _REASONS} other reasons"
+    if report["synthesis"]:
+        cells, estimated = report["synthesis"]["cells"], report["synthesis"]["estimated_cells"]
+        yield (f"the first of the front synthesised: {cells:,} logic cells, {estimated:,} "
+               f"estimated ({100 * (estimated / cells - 1):+.1f} %)")
     if report["front"]:
         yield (f"results in {out}; build the best with 'python -m hwgen build --config "
                f"{out}/front/01.toml'")

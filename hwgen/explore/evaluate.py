@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..compiler.plan.planner import Planner
+from .. import energy
+from ..compiler import compile_network
 from ..errors import HwgenError
 from ..host.fitting import fitted
 from ..importer import onnx_import
@@ -20,7 +21,8 @@ __all__ = ["METRICS", "Job", "chosen_layers", "evaluate", "fitted_network", "loa
 
 #: What is known of a point, and whether more of it is better.
 METRICS = {"cycles": False, "ms": False, "utilisation": True, "dram_bytes": False,
-           "mhz": True, "cells": False, "ff": False, "bram": False, "dsp": False, "pes": False}
+           "energy": False, "energy_per_mac": False, "mhz": True, "cells": False, "ff": False,
+           "bram": False, "dsp": False, "pes": False}
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,12 @@ def evaluate(job, point):
     dict
         ``point``; either ``refused``, a sentence, or ``metrics`` (those of :data:`METRICS`, over
         all networks by their weights) and ``networks``: of each its ``network``, ``weight``,
-        ``macs``, ``cycles``, ``utilisation``, ``dram_bytes``, and ``layers``.
+        ``macs``, ``cycles``, ``utilisation``, ``dram_bytes``, ``energy``, and ``layers``.
     """
     space = job.space
     try:
         config = space.config(point)
-        networks = [_network(config, workload, model, space.timing)
+        networks = [_network(config, workload, model, space.timing, space.energy)
                     for workload, model in zip(space.workloads, job.models, strict=True)]
         resources = estimate(config, space.target).total
     except HwgenError as error:
@@ -87,20 +89,21 @@ def evaluate(job, point):
     metrics = {
         "cycles": total("cycles"), "ms": total("cycles") / mhz / 1e3,
         "utilisation": total("macs") / total("cycles") / (config.rows * config.cols),
-        "dram_bytes": total("dram_bytes"), "mhz": mhz, "cells": resources["logic_cells"],
+        "dram_bytes": total("dram_bytes"), "energy": total("energy"),
+        "energy_per_mac": total("energy") / total("macs"), "mhz": mhz,
+        "cells": resources["logic_cells"],
         **{name: resources[name] for name in ("ff", "bram", "dsp")},
         "pes": config.rows * config.cols}
     return {"point": point, "metrics": metrics, "networks": networks}
 
 
-def _network(config, workload, model, timing):
-    layers = _known_layers(config, workload, timing) if model is None else \
-        _model_layers(config, model, timing)
-    macs = sum(layer["count"] * layer["macs"] for layer in layers)
-    cycles = sum(layer["count"] * layer["cycles"] for layer in layers)
-    return {"network": workload.network, "weight": workload.weight, "macs": macs, "cycles": cycles,
-            "utilisation": macs / cycles / (config.rows * config.cols),
-            "dram_bytes": sum(layer["count"] * layer["dram_bytes"] for layer in layers),
+def _network(config, workload, model, timing, table):
+    layers = list(_known_layers(config, workload, timing, table) if model is None else
+                  _model_layers(config, model, timing, table))
+    total = {name: sum(layer["count"] * layer[name] for layer in layers)
+             for name in ("macs", "cycles", "dram_bytes", "energy")}
+    return {"network": workload.network, "weight": workload.weight, **total,
+            "utilisation": total["macs"] / total["cycles"] / (config.rows * config.cols),
             "layers": layers}
 
 
@@ -115,15 +118,13 @@ def chosen_layers(workload):
     return shapes
 
 
-def _known_layers(config, workload, timing):
+def _known_layers(config, workload, timing, table):
     found, alike = [], {}
     for shape in chosen_layers(workload):
         what = replace(shape, name="", count=1)
         if what not in alike:
-            planner = Planner(_shape_network(what), config, {}, timing)
-            planner.run()
-            alike[what] = planner.jobs
-        found += _layers(alike[what], shape.name, shape.count)
+            alike[what] = compile_network(_shape_network(what), config, timing=timing)
+        found += _layers(alike[what], table, shape.name, shape.count)
     return found
 
 
@@ -134,7 +135,7 @@ def _shape_network(shape):
     y = Tensor("y", (shape.m, shape.e, shape.f), uint8, 128, 0.02, (1, shape.m, shape.e, shape.f))
     weight = np.broadcast_to(np.int16(1), (shape.m, shape.c // shape.groups, shape.r, shape.s))
     conv = Conv("layer", x, y, weight, np.zeros(shape.m, np.int32),
-                np.full(shape.m, 0.01, np.float32), (shape.u, shape.u), (1, 1), (shape.pad,) * 4,
+                np.full(shape.m, 0.01, np.float32), (shape.u, shape.u), (1, 1), shape.pads,
                 shape.groups)
     return Network("layer", [conv], {"x": (x.onnx_shape, uint8)}, {"y": (y.onnx_shape, uint8)})
 
@@ -153,22 +154,20 @@ def fitted_network(content, config, compiling):
     return fitted(_model(content, config.tables), compiling)
 
 
-def _model_layers(config, content, timing):
-    def plan(network):
-        planner = Planner(network, config, {}, timing)
-        planner.run()
-        return planner.jobs
-    _, jobs = fitted_network(content, config, plan)
-    if not jobs:
+def _model_layers(config, content, timing, table):
+    _, program = fitted_network(
+        content, config, lambda network: compile_network(network, config, timing=timing))
+    if not program.segments:
         raise HwgenError("nothing of the network runs on the accelerator: see 'hwgen map'.")
-    found = []
-    for job in jobs:
-        found += _layers([job], job.layers[0].name, 1)
-    return found
+    return _layers(program, table)
 
 
-def _layers(jobs, name, count):
-    """Lines of the layers that jobs work for."""
-    return [{"layer": name, "count": count, "macs": job.macs, "cycles": job.estimate.cycles,
-             "bound": job.estimate.bound, "array_bound": job.estimate.array_bound,
-             "dram_bytes": job.estimate.bytes, "mapping": str(job.mapping)} for job in jobs]
+def _layers(program, table, name=None, count=1):
+    """Lines of a program's segments."""
+    for segment in program.segments:
+        estimate, counts = segment.estimate, energy.of_segment(program, segment)
+        yield {"layer": name or segment.name, "count": count, "macs": segment.macs,
+               "cycles": segment.cycles, "bound": estimate.bound,
+               "array_bound": estimate.array_bound, "dram_bytes": estimate.bytes,
+               "energy": energy.of_counts(program.config, counts, segment.macs, table).total,
+               "mapping": str(segment.mapping)}

@@ -13,6 +13,8 @@ import simpleeval
 
 from ..config import Config, load_toml, preset
 from ..cost.timing import Timing
+from ..energy import table
+from ..energy.prices import DEFAULT
 from ..errors import HwgenError
 from ..files import read_toml
 from ..network.shapes import NETWORKS
@@ -72,8 +74,8 @@ class Space:
         The DRAM.
     target : Target
         The device whose cells are counted.
-    energy : str
-        Name, or file, of the energy table.
+    energy : Table
+        Energies of accesses.
     """
     base: Config
     parameters: dict
@@ -82,7 +84,7 @@ class Space:
     workloads: tuple
     timing: Timing
     target: object
-    energy: str
+    energy: object
 
     @classmethod
     def read(cls, path, networks=()):
@@ -121,7 +123,7 @@ class Space:
         space = cls(base, parameters, derived, relations,
                     _workloads(path, networks or text.get("networks", ())),
                     _timing(path, text.get("dram", {})), TARGETS[name],
-                    text.get("energy", "isca16"))
+                    table(text.get("energy", DEFAULT)))
         space._check(path)
         return space
 
@@ -146,7 +148,8 @@ class Space:
     def hash(self):
         """Identity of what a point's results depend on."""
         body = [self.base.to_dict(), self.derived, dataclasses.asdict(self.timing),
-                self.target.name, self.energy, [dataclasses.asdict(w) for w in self.workloads]]
+                self.target.name, dataclasses.asdict(self.energy),
+                [dataclasses.asdict(w) for w in self.workloads]]
         return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]
 
     def points(self):

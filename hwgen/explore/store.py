@@ -15,8 +15,10 @@ __all__ = ["FILE", "Store"]
 #: Name of the file in the folder of an exploration.
 FILE = "points.sqlite"
 
-_NETWORK = ("network", "weight", "macs", "cycles", "utilisation", "dram_bytes")
-_LAYER = ("layer", "count", "macs", "cycles", "bound", "array_bound", "dram_bytes", "mapping")
+_NETWORK = ("network", "weight", "macs", "cycles", "utilisation", "dram_bytes",
+            "energy")
+_LAYER = ("layer", "count", "macs", "cycles", "bound", "array_bound", "dram_bytes",
+          "energy", "mapping")
 
 
 class Store:

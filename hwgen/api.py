@@ -243,7 +243,7 @@ def run(compiled: Compiled, inputs: Inputs, *, sim: str = "verilator", check: bo
     with recorded or nullcontext(), start(program.memory_bytes, dram=dram) as bus:
         layers, values, seconds = simulate(network, program, given, bus, console=quiet,
                                            waves=recorded)
-    return Report(network, config, sim, layers, values, references, seconds)
+    return Report(network, config, sim, layers, values, references, seconds, program=program)
 
 
 def _named(network: Network, inputs: Inputs) -> dict[str, np.ndarray]:

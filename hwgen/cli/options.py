@@ -15,7 +15,7 @@ from ..simulate.hardware import built, generated
 from ..simulate.waves import Waves
 
 __all__ = ["Accelerator", "accelerator", "energy_table", "integer", "json_report", "memory",
-           "preprocessing", "shapes", "waves"]
+           "preprocessing", "shapes", "tracing", "waves"]
 
 integer = click.option("--integer", is_flag=True,
                        help="Products of quantised values that ONNX Runtime computes in float: as "
@@ -139,6 +139,12 @@ json_report = click.option(
     "--json", "json_file", metavar="FILE", callback=_check_json,
     help="Write everything as JSON; '-' is standard output, what is printed goes to standard "
          "error.")
+
+
+tracing = click.option(
+    "--trace", "trace_file", metavar="FILE.json",
+    callback=lambda context, parameter, path: check_target("--trace", path) or path,
+    help="Record what each unit does over time, for ui.perfetto.dev and, with --json, the report.")
 
 
 def waves(command):

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import energy
 from ..compiler import compile_network
+from ..compiler.map.loop_nest import Nest
 from ..cost.timing import Timing
 from ..network import golden
 from ..network.eyeriss import PUBLISHED
@@ -39,8 +40,8 @@ class LayerBench:
     config : Config
     segment : Segment
         Mapping and estimate.
-    told : Counts
-        What the commands move.
+    nests : list of Nest
+        How the layer's segments are laid over the machine.
     table : Table
         Energies.
     counters : dict of str to int, or None
@@ -53,7 +54,7 @@ class LayerBench:
     shape: object
     config: object
     segment: object
-    told: energy.Counts
+    nests: list
     table: energy.Table
     counters: dict = None
     mismatches: int = None
@@ -106,7 +107,8 @@ class LayerBench:
     @property
     def counts(self):
         """The :class:`~hwgen.energy.Counts`: measured, else those of the commands."""
-        return energy.measured(self.told, self.counters) if self.counters else self.told
+        told = reduce(add, (nest.counts for nest in self.nests))
+        return energy.measured(told, self.counters) if self.counters else told
 
     def _words(self, *items):
         return sum(self.counts.items[item] for item in items)
@@ -162,6 +164,7 @@ class LayerBench:
             "counts": self.counts.to_dict(), "eyeriss": chip and asdict(chip),
             "eyeriss_ratio": self.ratio, "mapping": str(self.segment.mapping),
             "mismatches": self.mismatches, "counters": self.counters,
+            "nests": [nest.to_dict() for nest in self.nests],
         }
 
 
@@ -240,7 +243,7 @@ def layer_network(shape, sparsity, rng):
 
 
 def bench_layer(network_name, shape, config, start, *, sparsity, seed, dram=Dram(),
-                mappings=None, table=None, starting=None, progress=None):
+                mappings=None, table=None, starting=None, progress=None, trace=None):
     """Compile a layer, run it on the RTL and compare its whole output with the golden model.
 
     Parameters
@@ -256,19 +259,22 @@ def bench_layer(network_name, shape, config, start, *, sparsity, seed, dram=Dram
         Energies; ``isca16`` if none are given.
     starting, progress : callable
         ``starting(bus, segment)`` before the run, ``progress()`` during it.
+    trace : Trace
+        Takes samples of the counters.
     """
     network, inputs = layer_network(shape, sparsity, np.random.default_rng(seed))
     program = compile_network(network, config, mappings=mappings,
                               timing=Timing(dram.read_latency, dram.total_bytes))
     segment = program.segments[0]
     result = LayerBench(network_name, shape, config, segment,
-                        energy.of_segments(program, program.segments), table or energy.table())
+                        [Nest.of(program, each) for each in program.segments],
+                        table or energy.table())
     if start is None:
         return result
     with start(program.memory_bytes, dram=dram) as bus:
         driver = Driver(bus, config)
         began = time.perf_counter()
-        ran, = execute(network, program, driver, inputs, progress=progress,
+        ran, = execute(network, program, driver, inputs, progress=progress, trace=trace,
                           starting=starting and (lambda run: starting(bus, run[0])))
         seconds = time.perf_counter() - began
     found = difference(ran.value, golden.run(network, inputs)["y"])

@@ -130,7 +130,8 @@ def where(layer):
     return {Conv: "array", Host: "host"}.get(type(layer), "vector")
 
 
-def execute(network, program, driver, inputs, *, starting=None, progress=None, earlier=None):
+def execute(network, program, driver, inputs, *, starting=None, progress=None, earlier=None,
+            trace=None):
     """Run a compiled network, layer after layer; yields a :class:`LayerResult` for each.
 
     A layer's inputs are what the accelerator left in its memory; only tensors that come from the
@@ -152,6 +153,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
         Called without arguments every now and then while one runs.
     earlier : dict of str to LayerResult
         Results, by tensor, of layers that an earlier run finished: they are not run again.
+    trace : Trace
+        Takes samples of the counters meanwhile.
 
     Raises
     ------
@@ -199,7 +202,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
             if starting is not None:
                 starting(runs[segment.offset])
             try:
-                outcome = driver.run(segment.offset, progress=progress)
+                outcome = _run(driver, runs[segment.offset], progress, trace)
             except SimulationError as error:
                 error.layer = segment.name
                 raise
@@ -216,6 +219,22 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
         if name not in values:
             values[name] = values[network.aliases[name]].reshape(shape)
     return values
+
+
+def _run(driver, segments, progress, trace):
+    """Run a program; returns its outcome."""
+    if trace is None:
+        return driver.run(segments[0].offset, progress=progress)
+
+    def sample():
+        trace.sample(driver)
+        if progress is not None:
+            progress()
+    trace.begin(" to ".join(dict.fromkeys((segments[0].name, segments[-1].name))))
+    interval = trace.interval(sum(segment.cycles for segment in segments))
+    outcome = driver.run(segments[0].offset, progress=sample, slice_cycles=interval)
+    trace.sample(driver, outcome.counters)
+    return outcome
 
 
 def collect(run):

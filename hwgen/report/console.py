@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import energy
+from ..compiler.map.loop_nest import Nest
+from ..compiler.program import Program
 from ..config import Config
 from ..energy import Table as EnergyTable
 from ..host.network_runner import difference
@@ -62,6 +64,8 @@ class Report:
         :func:`~hwgen.importer.reference.in_float` says; None if nothing is compared.
     energy_table : hwgen.energy.Table
         Energies of accesses; ``isca16`` if none are given.
+    program : Program or None
+        What ran, for how its layers are laid over the machine.
     """
     network: Network
     config: Config | None
@@ -72,6 +76,7 @@ class Report:
     seconds: float
     deviations: tuple | None = None
     energy_table: EnergyTable = field(default_factory=energy.table)
+    program: Program | None = None
 
     def _differences(self, name):
         """``{reference: Difference or None}`` of a tensor, for the references that have it."""
@@ -178,7 +183,14 @@ class Report:
                        "values": result.value.size, **self._counts([result.tensor]),
                        "counters": result.counters,
                        "counts": result.counts and result.counts.to_dict(),
-                       "energy": result.counts and self._energy(result).to_dict()}
+                       "energy": result.counts and self._energy(result).to_dict(),
+                       "nests": self._nests(result)}
+
+    def _nests(self, result):
+        """How a layer's segments are laid over the machine."""
+        return [Nest.of(self.program, segment).to_dict()
+                for segment in (self.program.segments if self.program else ())
+                if segment.layers[-1].y.name == result.tensor]
 
     @property
     def _pes(self):

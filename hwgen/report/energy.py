@@ -14,13 +14,13 @@ _OTHER = "parameters", "commands"
 _JOULES = ((1, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
 
 
-def energy_unit(energy):
-    """``(factor, unit)`` in which an :class:`~hwgen.energy.Energy` has a few digits."""
-    if energy.table.unit == "pJ":
+def energy_unit(total, unit):
+    """``(factor, unit)`` in which an energy ``total``, of a table's unit, has a few digits."""
+    if unit == "pJ":
         scales = [(factor / 1e-12, unit) for factor, unit in _JOULES]
     else:
         scales = [(factor, f"{prefix} MAC".lstrip()) for factor, prefix in _PREFIXES]
-    return next((each for each in scales if energy.total >= each[0]), scales[-1])
+    return next((each for each in scales if total >= each[0]), scales[-1])
 
 
 def energy_table(title, rows, total):
@@ -37,7 +37,7 @@ def energy_table(title, rows, total):
     -------
     rich.table.Table
     """
-    factor, unit = energy_unit(total)
+    factor, unit = energy_unit(total.total, total.table.unit)
     table = Table(title=f"{title}: energy in {unit}, by {total.table.name}", box=box.SIMPLE_HEAD,
                   pad_edge=False, collapse_padding=True)
     table.add_column("layer")

@@ -1,13 +1,15 @@
 """What ``bench``, ``run`` and ``map`` write as JSON: marked with its kind, and read back."""
 
 import json
+import shlex
 from typing import Any
 
 from .. import __version__
 from ..config import Config
 from ..errors import HwgenError
+from ..files import is_standard_output
 
-__all__ = ["FORMAT", "KINDS", "read", "stamp"]
+__all__ = ["FORMAT", "KINDS", "hint", "read", "stamp"]
 
 #: Version of the format: it grows when a field changes its meaning.
 FORMAT = 1
@@ -22,6 +24,13 @@ def stamp(kind: str, config: Config | None) -> dict[str, Any]:
             "config": config and config.name, "config_hash": config and f"0x{config.hash:08X}",
             "pe": config and f"{config.rows}x{config.cols}",
             "parameters": config and config.to_dict()}
+
+
+def hint(file: str | None) -> str:
+    """The line that makes the report of a command whose ``--json`` is ``file``."""
+    if file is None or is_standard_output(file):
+        return "report: --json RUN.json, then python -m hwgen report RUN.json --out report.html"
+    return f"report: python -m hwgen report {shlex.quote(file)} --out report.html"
 
 
 def read(path: str) -> list[dict[str, Any]]:

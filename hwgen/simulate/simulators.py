@@ -100,7 +100,7 @@ class Watch:
         self._bar.update(self._task, completed=cycles, cycles=cycles, rate=cycles / elapsed)
 
 
-def simulate(network, program, inputs, bus, *, console, checkpoint=None, waves=None):
+def simulate(network, program, inputs, bus, *, console, checkpoint=None, waves=None, trace=None):
     """Run every layer of a compiled network, with progress on ``console``.
 
     Parameters
@@ -114,6 +114,8 @@ def simulate(network, program, inputs, bus, *, console, checkpoint=None, waves=N
         Where finished layers are kept, and those of an earlier run are found.
     waves : Waves
         Where ``bus`` records to.
+    trace : Trace
+        Takes samples of the counters.
 
     Returns
     -------
@@ -126,6 +128,6 @@ def simulate(network, program, inputs, bus, *, console, checkpoint=None, waves=N
     with Watch(bus, len(program.runs), console, waves) as watch:
         run = execute(network, program, Driver(bus, program.config), inputs,
                       starting=watch.starting, progress=watch.progress,
-                      earlier=checkpoint and checkpoint.layers)
+                      earlier=checkpoint and checkpoint.layers, trace=trace)
         layers, values = collect(checkpoint.keep(run) if checkpoint else run)
         return layers, values, watch.seconds

@@ -13,12 +13,13 @@ from ...errors import HwgenError
 from ...files import write_json
 from ...host.driver import SimulationError
 from ...host.layer_bench import CAUSES, bench_layer, total_energy, totals
+from ...host.trace import Trace
 from ...network.shapes import NETWORKS
 from ...report.energy import energy_table as energy_rows
-from ...report.saved import stamp
+from ...report.saved import hint, stamp
 from ...simulate.dram import Dram
 from ...simulate.simulators import prepare
-from ..options import accelerator, energy_table, json_report, waves
+from ..options import accelerator, energy_table, json_report, tracing, waves
 from ..terminal import consoles
 
 __all__ = ["command"]
@@ -43,10 +44,11 @@ _WIDTH = 160                 # of the tables; a narrower terminal wraps them
 @click.option("--mapping", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
               help="Fields of the mappings that are given, see 'hwgen map'.")
 @energy_table
+@tracing
 @waves
 @json_report
 def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
-            dram_latency, sparsity, seed, mappings, energies, waves, json_file):
+            dram_latency, sparsity, seed, mappings, energies, trace_file, waves, json_file):
     """Measure the layers of NETWORKs on the RTL: cycles, stalls, traffic, against the golden model.
 
     Equal layers run once and count as often as they occur. Exit code 1 if an output differs.
@@ -54,6 +56,10 @@ def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
     console, notes = consoles(json_file, width=_WIDTH)
     if waves and model_only:
         raise HwgenError("--waves needs a simulation: leave out --model-only.")
+    if trace_file and model_only:
+        raise HwgenError("--trace needs a simulation: leave out --model-only.")
+    if trace_file and len(networks) > 1:
+        raise HwgenError(f"--trace records one network, and {len(networks)} are named: name one.")
     if waves and waves.layer is not None:
         layers = waves.layer
     design = accelerator.design()
@@ -76,11 +82,11 @@ def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
     start = None
     if not model_only:
         start = prepare("verilator", design.verilog, console=notes, waves=waves)
-    reports, differing = [], 0
+    reports, differing, trace = [], 0, Trace() if trace_file else None
     for name, shapes, fixed in chosen:
         with waves or nullcontext():
             results = _run(name, shapes, config, start, notes, mappings=fixed, dram=dram,
-                           sparsity=sparsity, seed=seed, table=energies)
+                           sparsity=sparsity, seed=seed, table=energies, trace=trace)
         for table in _tables(name, config, results):
             console.print(table)
         for line in _summary(results, config, dram, model_only):
@@ -89,10 +95,13 @@ def command(networks, accelerator, layers, model_only, dram_bytes_per_cycle,
         reports.append({**stamp("bench", config), "network": name,
                         "dram": dataclasses.asdict(dram), "modelled": model_only,
                         "layers": [result.to_dict() for result in results],
-                        "total": totals(results)})
+                        "total": totals(results), "timeline": trace and trace.samples})
+    if trace:
+        trace.write(trace_file, f"{networks[0]} on {config.name}")
     if json_file:
         report = reports[0] if len(reports) == 1 else reports
         write_json(json_file, report)
+    console.print(hint(json_file), highlight=False, markup=False, soft_wrap=True)
     return 1 if differing else 0
 
 

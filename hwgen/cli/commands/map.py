@@ -26,7 +26,7 @@ from ...host.layer_bench import layer_network
 from ...network.shapes import NETWORKS
 from ...report.energy import energy_table as energy_rows
 from ...report.placement import Placement, nothing
-from ...report.saved import stamp
+from ...report.saved import hint, stamp
 from .. import reading
 from ..options import accelerator, energy_table, integer, json_report, shapes
 from ..terminal import consoles
@@ -108,6 +108,7 @@ def command(network, accelerator, layers, mappings, integer, shapes, texts, ener
         placement.print(console)
     if out:
         console.print(f"written to {out}", highlight=False, soft_wrap=True)
+    console.print(hint(json_file), highlight=False, markup=False, soft_wrap=True)
 
 
 def _energy(title, nests, table):

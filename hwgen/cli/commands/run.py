@@ -13,14 +13,25 @@ from ...host.checkpoint import Checkpoint
 from ...host.driver import SimulationError
 from ...host.fitting import fitted
 from ...host.network_runner import golden_layers
+from ...host.trace import Trace
 from ...importer import onnx_import
 from ...importer.float_models import refuse_float
 from ...importer.reference import Reference, deviations, in_float
 from ...network import golden
 from ...report.console import Report
 from ...report.placement import Placement
+from ...report.saved import hint
 from ...simulate.simulators import SIMULATORS, prepare, simulate
-from ..options import accelerator, energy_table, integer, json_report, memory, preprocessing, waves
+from ..options import (
+    accelerator,
+    energy_table,
+    integer,
+    json_report,
+    memory,
+    preprocessing,
+    tracing,
+    waves,
+)
 from ..progress import compiled
 from ..terminal import consoles
 
@@ -48,18 +59,20 @@ _WIDTH = 100                # of the tables; a narrower terminal wraps them
 @click.option("--output", "output_file", metavar="OUT.npz",
               help="Write the network's outputs and every layer's, under their names in the model.")
 @energy_table
+@tracing
 @waves
 @json_report
 @preprocessing
 def command(model, texts, accelerator, sim, check, resume, joined, integer, memory, output_file,
-            energies, waves, json_file, **images):
+            energies, trace_file, waves, json_file, **images):
     """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
     0: all that is compared is equal; 1: a difference, or the accelerator stopped; 2: bad input.
     """
     console, notes = consoles(output_file, json_file, width=_WIDTH)
-    for option, given in ("resume", resume), ("joined", joined), ("waves", waves):
+    for option, given in ("resume", resume), ("joined", joined), ("waves", waves), \
+            ("trace", trace_file):
         if given and sim == "golden":
             raise HwgenError(f"--{option} is for simulations of the RTL: choose another --sim.")
     if resume and joined:
@@ -91,7 +104,7 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
         shown = input_files.picture(array)
         if shown and not console.options.ascii_only:
             console.print(shown, highlight=False, markup=False)
-    references, apart = {}, None
+    references, apart, trace = {}, None, None
     if check == "layers" or sim == "golden":
         with notes.status("golden model"):
             began = time.perf_counter()
@@ -106,6 +119,7 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
     if design is None:
         layers, values = list(golden_layers(network, expected)), expected
     else:
+        trace = Trace() if trace_file else None
         kept = resume and Checkpoint(resume, network, program, inputs, sim)
         if kept and kept.layers:
             notes.print(f"note: {len(kept.layers)} layers are taken from {resume}.",
@@ -116,7 +130,7 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
         try:
             with waves or nullcontext(), start(program.memory_bytes) as bus:
                 layers, values, seconds = simulate(network, program, inputs, bus, console=notes,
-                                                   checkpoint=kept, waves=waves)
+                                                   checkpoint=kept, waves=waves, trace=trace)
         except SimulationError as error:
             where = f" in layer {error.layer!r}" if error.layer else ""
             notes.print(f"[bold red]stopped[/]{where}: {error}", highlight=False)
@@ -125,13 +139,15 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
         with notes.status("ONNX Runtime without options"):
             apart = _apart(read, network, inputs, values)
     report = Report(network, design and design.config, sim, layers, values, references, seconds,
-                    apart, energies)
+                    apart, energies, design and program)
+    if trace_file:
+        trace.write(trace_file, f"{network.name} on {design.config.name}")
     if output_file:
         tensors = {layer.tensor: layer.value for layer in layers}
         tensors.update({name: values[name] for name in network.outputs})
         write_whole(output_file, lambda file: np.savez_compressed(file, **tensors))
     if json_file:
-        write_json(json_file, report.to_dict())
+        write_json(json_file, report.to_dict() | {"timeline": trace and trace.samples})
     console.print(report.table())
     if design is not None:
         split = report.energy_split()
@@ -144,6 +160,8 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for line in report.output_lines():
         console.print(line, highlight=False, markup=False)
+    if design is not None:
+        console.print(hint(json_file), highlight=False, markup=False, soft_wrap=True)
     found = report.differences()
     for line in found:
         console.print(f"[bold red]different[/]: {line}", highlight=False)

@@ -206,6 +206,14 @@ def test_rows_of_a_window_and_then_its_columns(kernel, stride, segments, rng):
         assert sum(s.cycles for s in program.segments) < 0.8 * whole.segments[0].cycles
 
 
+def test_a_window_that_does_not_fit_is_taken_apart(rng):
+    """30x30 values do not stand in the buffer at once; its rows do, and then its columns."""
+    net = network(pool(tensor("x", (2, 40, 40), rng), (30, 30), (1, 1)))
+    program = compile_network(net, SMALL)
+    assert [segment.name for segment in program.segments] == ["pool"] * 2
+    check(net, program, rng)
+
+
 def test_same_program_every_time(rng):
     a = conv(rng, tensor("x", (5, 13, 13), rng), 9, (3, 3))
     images = {compile_network(network(a), SMALL).image for _ in range(2)}

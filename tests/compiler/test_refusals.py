@@ -28,11 +28,6 @@ def refuse(net, config, *words):
         assert word in message
 
 
-def test_pooling_beyond_the_buffer(rng):
-    x = tensor("x", (2, 40, 40), rng)
-    refuse(network(pool(x, (30, 30), (1, 1))), SMALL, "'pool'", "30x30", "glb_kib")
-
-
 def test_pooling_beyond_the_fields(rng):
     x = tensor("x", (2, 40, 40), rng)
     refuse(network(pool(x, (2, 40), (1, 1))), SMALL, "2x40", "31")

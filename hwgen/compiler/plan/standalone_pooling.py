@@ -52,8 +52,15 @@ def search(planner, pool, source):
         One layer, or two: the second reads what the first one makes.
     """
     whole = layer(pool)
-    found = [(whole, planner.best(whole, (source,), pool.y))]
-    if 1 in pool.kernel or pool.name in planner.mappings:
+    parted = 1 not in pool.kernel and pool.name not in planner.mappings
+    found, refusal = [], None
+    try:
+        found = [(whole, planner.best(whole, (source,), pool.y))]
+    except HwgenError as error:
+        if not parted:
+            raise
+        refusal = error
+    if not parted:
         return found
     window, channels = windows(pool), pool.x.shape[0]
     between = identity_convs.tensor(pool.name, (channels, pool.y.shape[1], pool.x.shape[2]),
@@ -65,8 +72,10 @@ def search(planner, pool, source):
         place = Placement.place(between, min(first[0].p, channels), 0, planner.config.bus_bytes)
         second = planner.best(cols, (place,), pool.y)
     except HwgenError:
+        if refusal:
+            raise refusal from None
         return found
-    if first[1].cycles + second[1].cycles >= found[0][1][1].cycles:
+    if found and first[1].cycles + second[1].cycles >= found[0][1][1].cycles:
         return found
     return [(rows, first), (cols, second)]
 

@@ -3,11 +3,12 @@
 from .large_pools import pooled
 from .matrices import gemm, matrices
 from .pads import padded
+from .spread import spread
 from .volumes import planes
 
 __all__ = ["within_limits"]
 
-_REWRITINGS = (padded, planes, pooled, matrices, gemm)
+_REWRITINGS = (padded, planes, pooled, matrices, gemm, spread)
 
 
 def within_limits(graph):
@@ -17,7 +18,7 @@ def within_limits(graph):
     A convolution with wide pads gets a Pad of its own, filled with the input's zero point; one of
     volumes becomes one of planes for each output plane. A large window is pooled in steps, on
     codes: the largest value of the largest values. A product with a vector, or with a stack of
-    matrices, becomes products with matrices.
+    matrices, becomes products with matrices. Operands of pointwise operators are stretched.
     """
     nodes, changed = [], False
     for node in graph.nodes:

@@ -58,7 +58,13 @@ def pooled(graph, node):
         if None in firsts:
             return None
         step += 1
-        source, y = x, f"{node.outputs[0]}, step {step}"
+        y = f"{node.outputs[0]}, step {step}"
+        if any(axis.sparse for axis in firsts):
+            nodes.append(_picked(graph, x, y, firsts))
+            x, y, firsts = y, f"{y}, rest", [axis.rest for axis in firsts]
+            if all(axis.plain for axis in firsts):
+                continue
+        source = x
         if graph.version < 12:    # MaxPool takes no codes yet
             made, source = real(x, step)
             nodes.append(made)
@@ -71,6 +77,15 @@ def pooled(graph, node):
         made, x = real(x, step + 1)
         nodes.append(made)
     return [*nodes, pool(graph, x, node.outputs, axes, node.name)]
+
+
+def _picked(graph, x, name, axes):
+    """A Slice of what windows of one value pick."""
+    ends = [graph.constant(f"{name}, {what}", np.array(values, np.int64)) for what, values in (
+        ("from", [0] * len(axes)), ("to", [axis.size for axis in axes]),
+        ("axes", range(2, 2 + len(axes))),
+        ("steps", [axis.stride if axis.sparse else 1 for axis in axes]))]
+    return graph.node("Slice", [x, *ends], [name])
 
 
 def pool(graph, x, outputs, axes, name):
@@ -94,6 +109,21 @@ class Axis:
         return max(self.kernel, self.stride) <= _WINDOW
 
     @property
+    def sparse(self):
+        """Whether it only picks values, further apart than a pooling has them."""
+        return self.kernel == 1 and self.stride > _WINDOW
+
+    @property
+    def plain(self):
+        """Whether it changes nothing."""
+        return self.kernel == self.stride == 1
+
+    @property
+    def rest(self):
+        """What is left to do behind a Slice for the sparse ones."""
+        return Axis(self.outputs) if self.sparse else self
+
+    @property
     def end(self):
         """Places behind the last value that the last window reaches."""
         return max(0, (self.outputs - 1) * self.stride + self.kernel - self.size - self.pad)
@@ -102,6 +132,14 @@ class Axis:
         """``(first, rest)``: windows of a first step, and those over its results."""
         if self.small:
             return Axis(self.size), self
+        if self.sparse:
+            return self, self.rest
+        if self.kernel <= _WINDOW:
+            stride = max(n for n in range(1, _WINDOW + 1) if self.stride % n == 0)
+            step = self.stride // stride
+            count = (self.outputs - 1) * step + 1
+            return (Axis(self.size, self.kernel, stride, self.pad, count),
+                    Axis(count, 1, step, 0, self.outputs))
         for stride in range(_WINDOW, 0, -1):
             kernel = stride + (self.kernel - stride) % stride
             kernel += (_WINDOW - kernel) // stride * stride if kernel <= _WINDOW else 0

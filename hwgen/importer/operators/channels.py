@@ -59,15 +59,11 @@ def channel_layer(fragment, code, y_quant, tables):
     shape, dtype = fragment.graph.values[fragment.y]
     if code.shape != shape:
         raise OnHost(f"{fragment.name} makes {shape} of {code.shape}")
-    stored = planes(fragment.name, shape)
-    if code.stored[0] != stored[0]:
-        raise OnHost(f"{fragment.name} has a constant a channel for {code.name!r}, whose values "
-                     f"lie in another order")
     wanted = _functions(fragment, code, shape)
     zero, scale = (int(y_quant.zero.item()), float(y_quant.scale.item())) if y_quant else (0, 1.0)
-    y = Tensor(fragment.y, code.stored, dtype, zero, scale, shape)
+    y = Tensor(fragment.y, planes(fragment.name, shape), dtype, zero, scale, shape)
     x_quant = fragment.reading(fragment.leaves[0]) if y_quant else None
-    x, name = code.tensor(x_quant), fragment.inner[0].name
+    x, name = code.spatial(fragment.name, x_quant), fragment.inner[0].name
     wanted = np.tile(wanted, (shape[0], 1))
     layer = _affine(name, x, y, wanted)
     if layer:

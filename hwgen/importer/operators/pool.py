@@ -16,7 +16,8 @@ POOLS = {"MaxPool": "MaxPool", "AveragePool": "AveragePool",
          "GlobalAveragePool": "GlobalAveragePool", "GlobalMaxPool": "GlobalMaxPool",
          "QLinearAveragePool": "AveragePool", "QLinearGlobalAveragePool": "GlobalAveragePool"}
 
-_SUMS = 1 << 14     # sums of a global average that are tried, all there are if possible
+_SUMS = 1 << 14     # sums of a global average that are tried, all there are if possible, ...
+_CODES = 1 << 26    # ... of no more than so many codes together
 
 
 def pool_layer(fragment, node, code, tables):
@@ -152,9 +153,10 @@ def _global_scale(fragment, x, y, count):
         return None
     least, most = count * (info.min - x.zero_point), count * (info.max - x.zero_point)
     sums = np.arange(least, most + 1)
-    if sums.size > _SUMS:
+    most = min(_SUMS, max(_CODES // count, 1 << 8))
+    if sums.size > most:
         exact = sums * ratio
-        sums = np.sort(sums[np.argsort(np.abs(exact - np.floor(exact) - 0.5))[:_SUMS]])
+        sums = np.sort(sums[np.argsort(np.abs(exact - np.floor(exact) - 0.5))[:most]])
     # A sum as `count` codes: as equal as can be.
     total = sums - least
     codes = (total // count)[:, None] + (np.arange(count) < (total % count)[:, None]) + info.min

@@ -9,6 +9,7 @@ __all__ = [
     "auto_pad_gaps",
     "constant_first",
     "gemm_bias_rows",
+    "far_pools",
     "qgemm_float",
     "stacks_by_column",
     "stacks_integer",
@@ -185,3 +186,17 @@ def qgemm_float():
     g.op("QGemm", ["x", step, zero, w, step, zero, bias], "y", transA=1, domain="com.microsoft")
     g.output("y")
     return g.model(), dict(x=g.rng.integers(0, 256, (8, 3)).astype(np.uint8))
+
+
+def far_pools():
+    """Maxima whose windows stand further apart than a command has it, and a large global one."""
+    g = Graph(np.random.default_rng(7))
+    x = g.qdq(g.input("x", [1, 2, 150, 130]), 0.02, 120)
+    for k, options in enumerate((
+        dict(kernel_shape=[2, 2], strides=[50, 1]),
+        dict(kernel_shape=[3, 90], strides=[37, 97], pads=[2, 5, 0, 50]),
+        dict(kernel_shape=[100, 40], strides=[41, 64]), dict(kernel_shape=[1, 1], strides=[37, 2]),
+    )):
+        _end(g, g.qdq(g.op("MaxPool", [x], **options), 0.03, 100), f"y{k}")
+    _end(g, g.qdq(g.op("GlobalMaxPool", [x]), 0.02, 120), "y")
+    return g.model(), dict(x=image(1, 2, 150, 130))

@@ -61,7 +61,7 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         for i in run[:-1]:
             codes[i].join(codes[i + 1])
 
-    # Memory: code, then filters and parameters, then tensors.
+    # Memory: code, then filters and parameters, then constant tensors, then the others.
     cursor, code_at, data_at = 0, [], []
     for run in runs:
         code_at.append(cursor)
@@ -71,11 +71,13 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         cursor = align(cursor, 64)
         data_at.append(cursor)
         cursor += len(code.data)
-    image_bytes = align(cursor, 64)
-    cursor, roots = image_bytes, {}
-    for name, place in planner.roots.items():
+    cursor, roots = align(cursor, 64), {}
+    image_bytes = cursor
+    for name in sorted(planner.roots, key=lambda name: name not in network.constants):
         roots[name] = cursor
-        cursor = align(cursor + place.size, 64)
+        cursor = align(cursor + planner.roots[name].size, 64)
+        if name in network.constants:
+            image_bytes = cursor
     cursor = max(cursor, readable)
     _check_memory(network, cursor, memory)
 
@@ -96,6 +98,10 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
             joined=n > 0) for n, job in enumerate(jobs[i] for i in run)]
     tensors = {name: replace(place, offset=roots[place.root] + place.offset)
                for name, place in planner.places.items()}
+    for name, value in network.constants.items():
+        if name in tensors:
+            at, size = tensors[name].offset, tensors[name].size
+            image[at:at + size] = tensors[name].pack(value.reshape(tensors[name].shape))
     return Program(config, bytes(image), cursor, tuple(segments), tensors)
 
 

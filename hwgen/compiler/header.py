@@ -80,6 +80,7 @@ def c_header(network, program, image):
             for tensor in (*layer.inputs, layer.y):
                 tensors.setdefault(tensor.name, tensor)
     made = {layer.y.name for layer in network.layers if not isinstance(layer, Host)}
+    made |= network.constants.keys()
     places = program.tensors.values()
     segments = [segment for segment in program.segments if not segment.joined]
     lines = [

@@ -166,7 +166,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     for segment in program.segments:
         segments.setdefault(id(segment.layers[0]), []).append(segment)
     fused = {id(layer) for segment in program.segments for layer in segment.layers[1:]}
-    values, earlier = {}, earlier or {}
+    values, earlier = dict(network.constants), earlier or {}
 
     def provide(tensors):
         """Take values from the host; the accelerator gets those that it reads."""

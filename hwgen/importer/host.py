@@ -31,6 +31,8 @@ def arrange(graph, layers, aliases, reads, reasons):
         The layers that the outputs need, and :class:`Host` parts.
     dict of str to (shape, dtype)
         The network's outputs.
+    dict of str to numpy.ndarray
+        Constants that layers read.
 
     Raises
     ------
@@ -58,17 +60,26 @@ class _Arrangement:
         self._levels()
         ordered = [(self.level[y], self.index[id(self.graph.producer[y])], layer)
                    for y, layer in self.layers.items() if y in self.used]
-        known, count = set(self.graph.inputs) | self.used, 0
+        known, count, constants = set(self.graph.inputs) | self.used, 0, {}
         for level in sorted(set(self.wanted)):
             parts = self._parts(self.wanted[level], known)
             known.update(name for name in self.wanted[level] if not self._repeated(name))
             for nodes, outputs in parts:
+                if nodes and all(self._constant(node) for node in nodes):
+                    constants |= {node.outputs[0]: self.graph.constants[node.input(0)]
+                                  for node in nodes}
+                    continue
                 count += 1
                 part = self._host(f"host {count}", nodes, outputs, known)
                 first = self.index[id(nodes[0])] if nodes else -1
                 ordered.append((level, first, part))
         ordered.sort(key=lambda entry: entry[:2])
-        return [layer for _, _, layer in ordered], self._outputs()
+        return [layer for _, _, layer in ordered], self._outputs(), constants
+
+    def _constant(self, node):
+        """Whether a node only names codes that are constant, for layers to read."""
+        return node.op == "Identity" and node.input(0) in self.graph.constants and \
+            node.outputs[0] not in self.graph.outputs
 
     def _source(self, name):
         return self.aliases.get(name, name)

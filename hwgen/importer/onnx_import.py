@@ -237,10 +237,12 @@ class _Importer:
             reason = node.name not in self.reasons and why_float(graph, node)
             if reason:
                 self.reasons[node.name] = reason
-        layers, outputs = arrange(graph, self.layers, self.aliases, self.reads, self.reasons)
+        layers, outputs, constants = arrange(graph, self.layers, self.aliases, self.reads,
+                                             self.reasons)
         hosted = [name for part in layers if isinstance(part, Host) for name, _ in part.nodes]
         reasons = {name: self.reasons[name] for name in hosted if name in self.reasons}
         read = {name for y in self.layers for name in self.reads[y]} | set(graph.outputs)
         return Network(graph.name, layers, dict(graph.inputs), outputs,
-                       {k: v for k, v in self.aliases.items() if k in read}, reasons)
+                       {k: v for k, v in self.aliases.items() if k in read}, reasons,
+                       constants=constants)
 

@@ -177,7 +177,7 @@ def run(network, inputs):
     HwgenError
         An input is missing, unknown, or of another shape or type.
     """
-    values = checked(network, inputs)
+    values = checked(network, inputs) | network.constants
     for layer in network.layers:
         if isinstance(layer, Host):
             values.update(host(layer, values))

@@ -249,6 +249,8 @@ class Network:
         node's name, the codes that the result is quantised to.
     integer_macs : tuple of int
         Multiply-accumulates that ONNX Runtime computes in integers, and those of the whole file.
+    constants : dict of str to numpy.ndarray
+        Codes that layers read and that are the same in every run.
     """
     name: str
     layers: list
@@ -258,3 +260,4 @@ class Network:
     reasons: dict = field(default_factory=dict)
     integers: dict = field(default_factory=dict)
     integer_macs: tuple = (0, 0)
+    constants: dict = field(default_factory=dict)

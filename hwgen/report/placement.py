@@ -119,7 +119,8 @@ def _crossing(network, layers, hosts):
         return name
     made = {layer.y.name: math.prod(layer.y.shape) for layer in layers}
     read = {x.name: math.prod(x.shape) for layer in layers for x in layer.inputs}
-    into = sum(size for name, size in read.items() if name not in made)
+    into = sum(size for name, size in read.items()
+               if name not in made and name not in network.constants)
     wanted = {source(name) for part in hosts for name in part.inputs}
     wanted |= {source(name) for name in network.outputs}
     return into + sum(size for name, size in made.items() if name in wanted)

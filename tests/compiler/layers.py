@@ -147,11 +147,11 @@ def network(*layers):
 
 
 def load(net, program, rng):
-    """DRAM with the program and random inputs in it, and the inputs by name."""
-    produced = {layer.y.name for layer in net.layers}
+    """DRAM with the program and random inputs in it, and the inputs and constants by name."""
+    produced = {layer.y.name for layer in net.layers} | net.constants.keys()
     memory = rng.integers(0, 256, program.memory_bytes, np.uint8)
     memory[:len(program.image)] = np.frombuffer(program.image, np.uint8)
-    values = {}
+    values = dict(net.constants)
     for name, place in program.tensors.items():
         if name not in produced:
             limits = np.iinfo(place.dtype)

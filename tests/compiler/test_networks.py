@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hwgen.compiler import compile_network
+from hwgen.compiler.header import c_header
 from hwgen.compiler.lower.order import LAYER_WRITTEN
 from hwgen.compiler.map.search import search
 from hwgen.config import PRESETS, Config
@@ -16,8 +17,10 @@ from tests.seed import SEED
 
 from .layers import (
     check,
+    concat,
     conv,
     dense,
+    elementwise,
     load,
     network,
     pool,
@@ -212,6 +215,25 @@ def test_a_window_that_does_not_fit_is_taken_apart(rng):
     program = compile_network(net, SMALL)
     assert [segment.name for segment in program.segments] == ["pool"] * 2
     check(net, program, rng)
+
+
+def test_constant_tensors_are_in_the_image(rng):
+    """The host does not write them, whatever groups of channels their readers like."""
+    a, b, c = (tensor(name, (12, 9, 7), rng) for name in "abc")
+    constants = {x.name: rng.integers(0, 256, x.shape).astype(x.dtype) for x in (b, c)}
+    first = conv(rng, a, 12, (3, 3), pads=(1, 1, 1, 1))
+    total = elementwise(rng, first.y, b, name="total")
+    last = concat([total.y, c])
+    net = replace(network(first, total, last), constants=constants)
+    program = compile_network(net, replace(SMALL, tables=True, params_depth=512, glb_kib=8))
+    for name in constants:
+        place = program.tensors[name]
+        assert place.offset + place.size <= len(program.image)
+    check(net, program, rng)
+    header = c_header(net, program, "program.bin").splitlines()
+    written = {line.split('"')[1]: "true" in line.split(", ")[-3] for line in header
+               if line.startswith('    {"') and line.count(",") > 5}
+    assert [name for name, host in written.items() if host] == ["a"]
 
 
 def test_same_program_every_time(rng):

@@ -243,12 +243,18 @@ def test_a_constant_operand(seed):
     case.layers(Conv, Elementwise)
 
 
-def test_operands_that_do_not_fit():
+@pytest.mark.parametrize("shape, layers", [((1, 3, 4, 5), [Move, Elementwise]),
+                                           ((1, 70, 4, 5), [])])
+def test_an_operand_for_each_place_of_a_plane(shape, layers):
+    """It is stretched over the channels, if these are no more than 64."""
     case = Case(1)
-    case.codes("a", (1, 3, 4, 5))
+    case.codes("a", shape)
     case.codes("b", (1, 1, 4, 5))
     case.quantised(case.b.node("Add", [case.real("a"), case.real("b")], "f"))
-    assert [type(layer) for layer in case.layers(host=True)] == [Host]
+    if layers:
+        case.layers(*layers)
+    else:
+        assert [type(layer) for layer in case.layers(host=True)] == [Host]
 
 
 # Pooling.

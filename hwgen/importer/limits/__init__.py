@@ -3,12 +3,12 @@
 from .large_pools import pooled
 from .matrices import gemm, matrices
 from .pads import padded
-from .spread import spread
+from .spread import joined, spread
 from .volumes import planes
 
 __all__ = ["within_limits"]
 
-_REWRITINGS = (padded, planes, pooled, matrices, gemm, spread)
+_REWRITINGS = (padded, planes, pooled, matrices, gemm, spread, joined)
 
 
 def within_limits(graph):

@@ -1,4 +1,4 @@
-"""Operands of pointwise operators in the shape of the result."""
+"""Operands of pointwise operators in the shape of the result; constants of codes as tensors."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ..operators.conv import CODES
 
-__all__ = ["spread"]
+__all__ = ["joined", "spread"]
 
 _PIECES = 64            # of a Move; more are left to the host
 _QLINEAR = {"QLinearAdd": (0, 3), "QLinearMul": (0, 3)}
@@ -16,7 +16,7 @@ _BEHIND = ("Relu", "Clip")
 
 def spread(graph, node):
     """The node with operands of the result's shape: codes through an Expand, constants of codes as
-    a tensor that the host gives; None if they have it, or one value, or one a channel."""
+    a tensor; None if they have it, or one value, or one a channel."""
     places = _QLINEAR.get(node.op)
     if places is None and (node.op not in _FLOAT or len(node.inputs) != 2 or
                            not _quantised(graph, node.outputs[0])):
@@ -39,6 +39,23 @@ def spread(graph, node):
                                **node.attributes)]
 
 
+def joined(graph, node):
+    """A Concat whose constants of codes are tensors, if it has some beside computed codes."""
+    places = range(2, len(node.inputs), 3) if node.op == "QLinearConcat" else \
+        range(len(node.inputs)) if node.op == "Concat" else ()
+    operands = [_Operand(graph, node, place, (), node.op == "QLinearConcat") for place in places]
+    constants = [operand for operand in operands if operand.constant]
+    if not constants or len(constants) == len(operands) or \
+            not all(operand.known and operand.plain for operand in operands):
+        return None
+    inputs, nodes = list(node.inputs), []
+    for operand in constants:
+        operand.shape = operand.own
+        inputs[operand.place] = operand.whole(nodes)
+    return [*nodes, graph.node(node.op, inputs, node.outputs, node.name, node.domain,
+                               **node.attributes)]
+
+
 def _quantised(graph, name):
     """Whether a float value goes into one QuantizeLinear, a Relu or Clip in front of it at most."""
     readers = graph.consumers[name]
@@ -49,7 +66,7 @@ def _quantised(graph, name):
 
 class _Operand:
     """An operand of ``node``: its ``codes`` by name, whether they are ``known`` to be such, and
-    ``constant``, and whether they are ``stretched`` to the result's ``shape``."""
+    ``constant``, and whether they are to be ``stretched`` to a tensor of ``shape``."""
 
     def __init__(self, graph, node, place, shape, direct):
         self.graph, self.node, self.place, self.shape = graph, node, place, shape
@@ -65,8 +82,8 @@ class _Operand:
         self.plain = not self.quantised or all(
             i in graph.constants and graph.constants[i].size == 1
             for i in self.quantised.inputs[1:] if i)
-        self.stretched = self.known and self.plain and own != shape and (
-            not self.constant or math.prod(own) > 1)
+        self.stretched = self.known and self.plain and (
+            math.prod(own) > 1 if self.constant else own != shape)
         self.own = own
 
     def fits(self, operands):

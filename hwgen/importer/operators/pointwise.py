@@ -7,7 +7,7 @@ import numpy as np
 from ...network.graph import Conv, Elementwise, Tensor
 from .. import proof
 from .channels import by_channel, channel_layer
-from .conv import OnHost, quantisation
+from .conv import OnHost, planes, quantisation
 
 __all__ = ["POINTWISE", "QLINEAR", "pointwise_layer"]
 
@@ -136,14 +136,13 @@ def _two(fragment, codes, shape, y_quant, output):
         raise OnHost(f"{fragment.name} joins tensors of the shapes {codes[0].shape} and "
                      f"{codes[1].shape}; the accelerator takes equal shapes, or one value a "
                      f"channel")
-    if all(wide) and codes[0].stored != codes[1].stored or not all(wide) and \
-            (codes[0].stored != (shape[0] * shape[1], *codes[0].stored[1:]) or
-             codes[1].stored != (shape[0] * shape[1], 1, 1)):
-        raise OnHost(f"{fragment.name} joins tensors whose bytes lie in different orders")
     wanted = _pairs(fragment, shape, codes, all(wide), first)
-    y = output(codes[0].stored)
+    # Both are read in one shape; values lie in the same order in any.
+    stored = codes[0].stored if all(wide) else planes(fragment.name, shape)
+    y = output(stored)
     lo, hi = int(wanted.min()), int(wanted.max())
-    inputs = tuple(code.tensor() for code in codes)
+    inputs = tuple(replace(code.tensor(), shape=size) for code, size in zip(
+        codes, (stored, stored if all(wide) else (stored[0], 1, 1)), strict=True))
     name = fragment.inner[0].name
     readings = _readings(fragment, leaves)
     kinds = {n.op for n in fragment.inner} - {"Relu", "Clip"}

@@ -1,6 +1,6 @@
 """The report: results as one HTML file with charts, for a browser.
 
-:mod:`~hwgen.report.html.data`
+:mod:`~hwgen.report.runs`
     What is shown, the same for results of ``bench``, ``run`` and ``map``.
 :mod:`~hwgen.report.html.charts`
     Charts, by Plotly.

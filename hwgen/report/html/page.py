@@ -10,8 +10,8 @@ from ... import __version__
 from ...compiler.map import array_picture
 from ...compiler.map.loop_nest import Pass
 from ..energy import energy_unit
+from ..runs import Run, runs
 from . import charts
-from .data import Run, runs
 
 __all__ = ["page"]
 

@@ -1,11 +1,11 @@
-"""What the report shows of a result of ``bench``, ``run`` or ``map``, the same for all three."""
+"""What is shown of a result of ``bench``, ``run`` or ``map``, the same for all three."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from ...cost.timing import Timing
-from ...energy.items import ITEMS
-from ...host.layer_bench import CAUSES
+from ..cost.timing import Timing
+from ..energy.items import ITEMS
+from ..host.layer_bench import CAUSES
 
 __all__ = ["Layer", "Run", "runs"]
 

@@ -1,13 +1,14 @@
 """From a network to a program: plan, lower, lay out memory."""
 
 from dataclasses import replace
-from itertools import accumulate, groupby
+from itertools import groupby
 
 from ..cost.timing import Timing
 from ..errors import HwgenError
 from ..isa import COMMAND_BYTES, MAGIC, READ_AHEAD, pack
-from ..network.graph import Host
+from ..machines import machine_of
 from .layout.dram import align
+from .lower.join import join
 from .lower.lower import lower
 from .plan.planner import Planner
 from .program import Program, Segment
@@ -49,17 +50,15 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         If a layer does not fit the machine or asks for what it cannot do, or the network does not
         fit the memory.
     """
-    planner = Planner(network, config, mappings or {}, timing)
+    planner = Planner(network, config, mappings or {}, timing, joined)
     planner.run(planning)
     _check_memory(network, sum(place.size for place in planner.roots.values()), memory)
     jobs = planner.jobs
-    codes = [lower(config, job.layer, job.mapping, job.sources, job.y, job.store_op)
-             for job in jobs]
-
-    runs = _runs(network, jobs, joined)
-    for run in runs:
-        for i in run[:-1]:
-            codes[i].join(codes[i + 1])
+    runs = _runs(planner, joined)
+    side_by_side = not machine_of(config).in_order
+    at_end = {i for run in runs for i in run[1::2] if side_by_side}
+    codes = [lower(config, job.layer, job.mapping, job.sources, job.y, job.store_op, i in at_end)
+             for i, job in enumerate(jobs)]
 
     # Memory: code, then filters and parameters, then constant tensors, then the others.
     cursor, code_at, data_at = 0, [], []
@@ -84,13 +83,15 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
     image = bytearray(image_bytes)
     segments = []
     for run, at in zip(runs, code_at, strict=True):
-        program = [pack("BEGIN", magic=MAGIC, hash=config.hash)]
+        layers = []
         for i in run:
             job, data = jobs[i], data_at[i]
-            program += codes[i].assemble([roots[x.root] + x.offset for x in job.sources],
-                                         roots[job.y.root] + job.y.offset, data)
+            layers.append((codes[i].place, codes[i].located(
+                [roots[x.root] + x.offset for x in job.sources],
+                roots[job.y.root] + job.y.offset, data)))
             image[data:data + len(codes[i].data)] = codes[i].data
-        commands = b"".join([*program, pack("END")])
+        commands = b"".join(pack(name, **fields) for name, fields in [
+            ("BEGIN", {"magic": MAGIC, "hash": config.hash}), *join(config, layers), ("END", {})])
         image[at:at + len(commands)] = commands
         segments += [Segment(
             job.layers[0].name, job.layers, tuple(dict.fromkeys(x.name for x in job.sources)),
@@ -105,15 +106,14 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
     return Program(config, bytes(image), cursor, tuple(segments), tensors)
 
 
-def _runs(network, jobs, joined):
+def _runs(planner, joined):
     """Numbers of the jobs of each program: of one job, or of all that no host part stands
     between."""
+    numbers = range(len(planner.jobs))
     if not joined:
-        return [[i] for i in range(len(jobs))]
-    hosts = list(accumulate(isinstance(layer, Host) for layer in network.layers))
-    before = dict(zip(map(id, network.layers), hosts, strict=True))
-    return [list(run) for _, run in groupby(range(len(jobs)),
-                                            lambda i: before[id(jobs[i].layers[0])])]
+        return [[i] for i in numbers]
+    return [list(run) for _, run in groupby(
+        numbers, lambda i: planner.programs[planner.jobs[i].layers[0]])]
 
 
 def _check_memory(network, size, memory):

@@ -55,7 +55,11 @@ def lower_bound(config, layer, folds, q, p, t, e):
     drain = groups * out_rows * out_cols * layer.mode.psum_reads(config, p) \
         * layer.pooling.r * layer.pooling.s
     filters *= len(layer.parts) * layer.sets
-    cycles = np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e), filters),
+    waited = filters
+    if layer.idle is not None:      # a pass's filters may be there before
+        waited = filters - t * (config.rows * ceildiv(p * layer.conv.weight.shape[3] * q,
+                                                      config.bus_bytes) + 1)
+    cycles = np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e), waited),
                         drain * layer.sets)
     moved = filters * config.bus_bytes + least_input(layer) + int(np.prod(layer.y.shape))
     return cycles + byte_weight(config) * moved

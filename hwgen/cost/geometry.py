@@ -121,6 +121,9 @@ class MachineLayer:
         What the output stage does.
     sources : int
         Tensors that take turns in the rows of the input, a LOAD each.
+    idle : int or None
+        Cycles in which the layer before it in a program leaves the DRAM's port idle: the first
+        filters come then. None: no layer is before it.
     """
     conv: Conv
     pooling: Pooling
@@ -129,6 +132,7 @@ class MachineLayer:
     groups: tuple = ()
     mode: StoreMode = REQUANTISE
     sources: int = 1
+    idle: int | None = None
 
     @cached_property
     def parts(self):
@@ -147,7 +151,12 @@ class MachineLayer:
         conv = self.conv
         return (conv.x.shape, conv.y.shape, conv.weight.shape, conv.stride, conv.dilation,
                 conv.pads, conv.groups, self.pooling, self.y.shape, self.depthwise, self.groups,
-                self.mode, self.sources, len(self.parts))
+                self.mode, self.sources, self.idle, len(self.parts))
+
+    @property
+    def vector(self):
+        """Whether the input is one vector, of which every filter reads all."""
+        return self.conv.x.shape[1:] == (1, 1) and self.conv.groups == self.sources == 1
 
     @property
     def sets(self):

@@ -56,14 +56,21 @@ def estimate(config, layer, folds, m, timing):
         "array", "refill", "ybus", "xbus", "filter", "filter_words", "compute", "load_words",
         "drain", "dram_write", "write_words")}
     cost["dram_read"] = dram_reads(x, cost["load_words"], cost["filter_words"])
+    serial, startup = _serial(x, tiles), _startup(x, tiles, shapes)
+    # Behind another layer the first filters come while the port is idle, there and in the startup.
+    first_filters, early = _first_filters(x, shapes[-1]), 0
+    if layer.idle is not None:
+        early = np.minimum(first_filters, layer.idle + startup)
     # Each LOAD leaves the port idle while it begins, and the others read the rest of the time.
     cost["loader"] = np.maximum(
         sum(tile.kind.count * tile.loader for tile in tiles),
-        cost["dram_read"] + x.loads * (CYCLES.load + timing.latency))
+        cost["dram_read"] - early + x.loads * (CYCLES.load + timing.latency))
     moved = (cost["dram_read"] + cost["write_words"]) * config.bus_bytes
     cost["dram"] = timing.cycles(moved)
-    serial, startup = _serial(x, tiles), _startup(x, tiles, shapes)
-    cycles = total(cost["compute"], serial, startup, *(cost[name] for name in _OUTER))
+    startup = startup + first_filters - early
+    others = busiest(cost["array"] + cost["refill"], cost["ybus"], cost["xbus"])
+    cycles = total(busiest(cost["compute"] - early, others), serial, startup,
+                   *(cost[name] - early * (name == "dram_read") for name in _OUTER))
     return {"cycles": cycles, "serial": serial, "startup": startup, "bytes": moved,
             **{name: cost[name] for name in (*_INNER, *_OUTER)}}
 
@@ -157,20 +164,23 @@ def _serial(x, tiles):
 
 
 def _startup(x, tiles, shapes):
-    """Cycles before the first tile and after the last: its first piece, the first filters, the
-    rows' following one another, the last block's last piece, the program's ends."""
-    config, timing, fold = x.config, x.timing, shapes[-1]
+    """Cycles before the first tile and after the last, without the first filters: its first piece,
+    the rows' following one another, the last block's last piece, the program's ends."""
+    config, timing = x.config, x.timing
     first_load: Any = 0
     last_block: Any = 0
     for tile in tiles:
         first_load = np.where((tile.kind.count > 0) & (first_load == 0), tile.first_load,
                               first_load)
         last_block = np.where(tile.kind.count > 0, tile.last_block, last_block)
-    words = x.t * fold.active_rows * ceildiv(fold.weights, config.bus_bytes)
-    first_filters = np.maximum(words, timing.cycles(words * config.bus_bytes)) + x.t
     skew = busiest(*(config.rows * shape.taps for shape in shapes))
-    return first_load + first_filters + skew + last_block + CYCLES.ends \
-        + CYCLES.end_latencies * timing.latency
+    return first_load + skew + last_block + CYCLES.ends + CYCLES.end_latencies * timing.latency
+
+
+def _first_filters(x, fold):
+    """Cycles in which the filters of a first pass come, which nothing hides."""
+    words = x.t * fold.active_rows * ceildiv(fold.weights, x.config.bus_bytes)
+    return np.maximum(words, x.timing.cycles(words * x.config.bus_bytes)) + x.t
 
 
 class _Cost:

@@ -242,10 +242,10 @@ class Loader:
 
     def __init__(self, x, tile, works):
         config, layer, word, chunk = x.config, x.layer, x.config.bus_bytes, x.m["chunk"]
-        q, g, conv = x.q, x.g, x.layer.conv
+        q, g, conv = x.q, _read_together(x), x.layer.conv
         row_read = (x.timing.latency + CYCLES.read_issue) // CYCLES.reads_in_flight
         misaligned_sets = (layer.sets > 1) & (layer.channels % g != 0)  # they begin within a group
-        dram_groups = _dram_groups(x)
+        dram_groups = _dram_groups(x, g)
         in_pieces = ~(layer.depthwise | misaligned_sets
                       | ((x.chunks > 1) & (chunk * q % g != 0)))
         self.dram_words = self.aligned = self.offset = self.cycles = self.first = 0
@@ -279,9 +279,16 @@ class Loader:
             self.first += np.where(first_shifted, offset, aligned)
 
 
-def _dram_groups(x):
+def _read_together(x):
+    """Channels of a group in DRAM; of a vector all, for they stand side by side."""
+    if x.layer.vector:
+        return np.where(x.chunks == 1, x.layer.channels, x.g)
+    return x.g
+
+
+def _dram_groups(x, g):
     """DRAM groups of channels that are read for a tile; those that two sets share count twice."""
-    layer, g = x.layer, x.g
+    layer = x.layer
     if layer.sets == 1 or layer.channels == 1:
         groups = ceildiv(layer.channels, g)
     else:

@@ -9,6 +9,7 @@ from hwgen.compiler import compile_network
 from hwgen.compiler.header import c_header
 from hwgen.compiler.lower.order import LAYER_WRITTEN
 from hwgen.compiler.map.search import search
+from hwgen.compiler.plan.planner import Planner
 from hwgen.config import PRESETS, Config
 from hwgen.isa import COMMAND_BYTES, pack, unpack
 from hwgen.isa.disassemble import commands
@@ -24,6 +25,7 @@ from .layers import (
     load,
     network,
     pool,
+    program_commands,
     random_config,
     random_graph,
     random_network,
@@ -82,6 +84,55 @@ def test_joined_layers_wait_for_each_other(rng):
                 fields[field] &= ~LAYER_WRITTEN
         memory[at:at + COMMAND_BYTES] = np.frombuffer(pack(name, **fields), np.uint8)
     assert any(result(seed) != right for seed in range(8))
+
+
+@pytest.mark.parametrize("config, early", [(Config(glb_kib=432), True), (SMALL, False)],
+                         ids=["room for both", "room for one"])
+def test_a_joined_layer_begins_before_the_end_of_the_one_before(config, early, rng):
+    """Where both layers have room in the GLB, the second one's LOADs wait for the STOREs that they
+    need; else for the last. Its filters come before the first layer's STOREs in any case."""
+    a = conv(rng, tensor("x", (8, 30, 30), rng), 16, (3, 3), name="a")
+    b = conv(rng, a.y, 8, (3, 3), name="b")
+    net = network(a, b)
+    program = compile_network(net, config, joined=True)
+    check(net, program, rng)
+    found, place = program_commands(program, program.segments[0]), program.tensors[a.y.name]
+
+    def of_a(kind):
+        return [i for i, (name, f) in enumerate(found) if name == kind
+                and place.offset <= f["addr"] < place.offset + place.size]
+    loads, stores = of_a("LOAD"), of_a("STORE")
+    assert (loads[0] < stores[-1]) == early
+    waits = sum(bool(f["wait"] & LAYER_WRITTEN) for name, f in found if name in ("LOAD", "PARAMS"))
+    gives = sum(bool(f["signal_written"] & LAYER_WRITTEN) for name, f in found if name == "STORE")
+    assert waits == gives and (waits > 1) == early
+    last = max(i for i, (name, _) in enumerate(found[:stores[-1]]) if name == "COMPUTE")
+    assert found[last + 1][0] == "FILTER"
+
+
+def test_a_vector_is_read_as_one_group(rng):
+    """Its channels stand side by side in DRAM, whatever a channel group has in the GLB."""
+    net = network(dense(rng, tensor("x", (45, 1, 1), rng), 12))
+    program = compile_network(net, SMALL)
+    check(net, program, rng)
+    load_fields, = (f for name, f in program_commands(program, program.segments[0])
+                    if name == "LOAD")
+    assert (load_fields["groups"], load_fields["dram_channels"]) == (1, 45)
+    assert load_fields["q"] < 45
+
+
+def test_a_layer_makes_groups_that_suit_its_reader(rng, monkeypatch):
+    """If that costs both of them less in all."""
+    a = conv(rng, tensor("x", (64, 25, 5), rng), 64, (1, 1), name="a")
+    b = conv(rng, a.y, 64, (25, 5), name="b", groups=64)
+    net = network(a, b)
+    suiting = compile_network(net, Config())
+    monkeypatch.setattr(Planner, "_suiting", lambda self, layer, sources, y, found: found)
+    apart = compile_network(net, Config())
+    assert suiting.tensors[a.y.name].dram_channels == suiting.segments[1].mapping.q
+    assert apart.tensors[a.y.name].dram_channels != apart.segments[1].mapping.q
+    assert sum(s.cycles for s in suiting.segments) < 0.98 * sum(s.cycles for s in apart.segments)
+    check(net, suiting, rng)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -114,6 +114,12 @@ class Placement:
         return replace(self, shape=shape, dram_channels=1, row_stride=row,
                        group_stride=height * row)
 
+    @property
+    def together(self):
+        """A gapless vector with all channels in one group."""
+        assert self.gapless and self.shape[1:] == (1, 1)
+        return replace(self, dram_channels=self.shape[0])
+
     def turned(self, g):
         """A gapless matrix ``(rows, 1, columns)`` with its columns, a multiple of ``g``, as
         channels in groups of ``g``: ``(columns, rows, 1)``."""

@@ -38,6 +38,7 @@ class Encoder:
     plan : Plan
     y : Placement
     store_op : StoreOp
+    place : Place
 
     Attributes
     ----------
@@ -45,8 +46,9 @@ class Encoder:
         Parameters, then filter streams as they are first used.
     """
 
-    def __init__(self, plan, y, store_op):
+    def __init__(self, plan, y, store_op, place):
         self.plan, self.config, self.layer = plan, plan.config, plan.layer
+        self.place = place
         self.mapping, self.y, self.store_op = plan.mapping, y, store_op
         self.streams = {}       # offset and size of the filter packets that exist already
         self.data = bytearray(self._parameters())
@@ -59,7 +61,13 @@ class Encoder:
         return name, source, getattr(self, f"_{name.lower()}")(command)
 
     def _glb(self, word):
+        """The address, or a difference of addresses, of so many ifmap words."""
         return isa.glb_address(self.config, word)
+
+    def _ifmap(self, word):
+        """The address of a word that counts from the layer's first."""
+        config = self.config
+        return self._glb(self.place.banks.start * config.cols * config.subwords + word)
 
     def _load(self, command):
         plan, m, step, part = self.plan, self.mapping, command.step, command.rows
@@ -85,7 +93,7 @@ class Encoder:
             read = {"addr": 0, "keep_every_col": 1, "cols": tile.cols}
         return {
             "wait": command.wait, "signal": command.signal, **read,
-            "dst": self._glb(dst), "start": self._glb(dst + first_channel_offset // word),
+            "dst": self._ifmap(dst), "start": self._ifmap(dst + first_channel_offset // word),
             "glb_col_stride": self._glb(m.q // word),
             "glb_row_stride": self._glb(tile.words * part.every),
             "glb_cg_stride": self._glb(tile.rows * tile.words),
@@ -99,7 +107,8 @@ class Encoder:
         block, words = command.block, self.plan.words_per_column
         fields = {"wait": command.wait, "signal": command.signal}
         if block is None:
-            return fields | {"dst": 0, "count": self.plan.parameters, "addr": 0}
+            return fields | {"dst": self.place.parameters.start, "count": self.plan.parameters,
+                             "addr": 0}
         return fields | {"dst": self._parameter_word(block, command.psums),
                          "count": block.t * words,
                          "addr": block.params * 8 * self.config.lanes}
@@ -127,7 +136,7 @@ class Encoder:
                 "feed_wait", "feed_signal", "psum_wait", "psum_signal", "feed_step", "wait_step",
                 "signal_step")},
             # Ifmap words.
-            "ifmap": self._glb(tile.base + first_group * tile.rows * tile.words),
+            "ifmap": self._ifmap(tile.base + first_group * tile.rows * tile.words),
             "row_stride": self._glb(tile.words), "cg_stride": self._glb(tile.rows * tile.words),
             "strip_stride": self._glb(m.e * r.u * tile.words), "rounds": tile.words,
             "strip_ifmap_rows": r.span(m.e), "u": r.u, "dil": r.d,
@@ -177,16 +186,16 @@ class Encoder:
 
     def _psum(self, psums):
         """First bank word of the block with a running number."""
-        return psums % self.mapping.slots * self.mapping.block_words
+        return self.place.banks.start + psums % self.mapping.slots * self.mapping.block_words
 
     def _parameter_word(self, block, psums):
         """First parameter word of a block."""
-        plan = self.plan
-        if self.store_op.mode.needs_tables:
+        plan, first = self.plan, self.place.parameters.start
+        if plan.tables:
             return 0
         if plan.parameters_once:
-            return block.params
-        return psums % plan.parameter_slots * self.mapping.t * plan.words_per_column
+            return first + block.params
+        return first + psums % plan.parameter_slots * self.mapping.t * plan.words_per_column
 
     # Data.
 

@@ -1,14 +1,14 @@
 """Lowering: a layer and its mapping to commands, filter streams and parameters.
 
-:mod:`.steps` says what is to be done, :mod:`.order` in which order, :mod:`.encode` with which
-fields.
+:mod:`.steps` says what is to be done, :mod:`.order` in which order, :mod:`.place` where on the
+chip, :mod:`.encode` with which fields; :mod:`.join` makes one program of several layers.
 """
 
 from dataclasses import dataclass
 
-from ... import isa
 from .encode import Encoder
-from .order import LAYER_WRITTEN, ordered
+from .order import ordered
+from .place import Place
 from .steps import Plan
 
 __all__ = ["LayerCode", "lower"]
@@ -25,33 +25,26 @@ class LayerCode:
         (LOAD), of the output tensor (STORE) or of ``data`` (FILTER, PARAMS).
     data : bytes
         Filter streams and parameters; a multiple of the bus word.
+    place : Place
     """
     commands: list
     data: bytes
+    place: Place
 
-    def join(self, following):
-        """Let the commands of ``following`` stand behind these in one program. What it loads waits
-        until these outputs are in DRAM; its filters come during this layer's last pass."""
-        last = max(i for i, (name, *_) in enumerate(self.commands) if name == "STORE")
-        first = min(i for i, (name, *_) in enumerate(following.commands)
-                    if name in ("LOAD", "PARAMS"))
-        for commands, i, field in ((self.commands, last, "signal_written"),
-                                   (following.commands, first, "wait")):
-            name, source, fields = commands[i]
-            commands[i] = name, source, {**fields, field: fields.get(field, 0) | LAYER_WRITTEN}
-
-    def assemble(self, sources, y, data):
-        """The commands' bytes, with the sources at the offsets ``sources``, the output at ``y``,
-        the data at ``data``."""
+    def located(self, sources, y, data):
+        """Names and fields of the commands, with the sources at the offsets ``sources``, the output
+        at ``y``, the data at ``data``."""
         base = {"STORE": y, "FILTER": data, "PARAMS": data}
+        found = []
         for name, source, fields in self.commands:
             if "addr" in fields:
                 start = base[name] if source is None else sources[source]
                 fields = {**fields, "addr": fields["addr"] + start}
-            yield isa.pack(name, **fields)
+            found.append((name, fields))
+        return found
 
 
-def lower(config, layer, mapping, sources, y_place, store_op):
+def lower(config, layer, mapping, sources, y_place, store_op, at_end=False):
     """Commands and data of ``layer``.
 
     Parameters
@@ -66,12 +59,15 @@ def lower(config, layer, mapping, sources, y_place, store_op):
     y_place : Placement
         The output.
     store_op : StoreOp
+    at_end : bool
+        The layer stands at the end of the memories on the chip, not at their start.
 
     Returns
     -------
     LayerCode
     """
     plan = Plan(config, layer, mapping, sources, store_op.mode.needs_tables)
-    encoder = Encoder(plan, y_place, store_op)
+    place = Place.of(plan, at_end)
+    encoder = Encoder(plan, y_place, store_op, place)
     commands = [encoder.fields(command) for command in ordered(plan)]
-    return LayerCode(commands, bytes(encoder.data))
+    return LayerCode(commands, bytes(encoder.data), place)

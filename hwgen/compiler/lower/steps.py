@@ -183,6 +183,8 @@ class Plan:
         One for each block of psums, by running number.
     words_per_column : int
         Psum words of an output column.
+    tables : bool
+        As given.
     parameters : int
         Parameter words of the layer.
     parameters_once : bool
@@ -193,6 +195,8 @@ class Plan:
 
     def __init__(self, config, layer, mapping, sources, tables):
         self.config, self.layer, self.mapping, self.sources = config, layer, mapping, sources
+        if layer.vector and sources[0].gapless and mapping.chunk * mapping.q >= layer.channels:
+            self.sources = sources[0].together,
         self.order = machine_of(config).order
         self.words_per_column = ceildiv(mapping.p, config.lanes)
         self._ifmaps = mapping.slots * mapping.block_words * config.cols * config.subwords
@@ -204,7 +208,7 @@ class Plan:
         psums = [step for step in self.steps if step.first for _ in step.blocks]
         self.leaving = [self._leaving(step, n == len(psums) - 1) for n, step in enumerate(psums)]
         memory = config.params_depth // config.lanes
-        self.parameters = TABLE_WORDS if tables else words
+        self.tables, self.parameters = tables, TABLE_WORDS if tables else words
         self.parameters_once = tables or words <= memory
         self.parameter_slots = memory // (mapping.t * self.words_per_column)
 

@@ -1,6 +1,7 @@
 """Planning: a network's layers as jobs for the machine, and a place for every tensor."""
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import lcm
 
 import numpy as np
@@ -9,7 +10,7 @@ from ...cost.geometry import MachineLayer, Pooling
 from ...errors import HwgenError, LayerError
 from ...isa.store_modes import RAW
 from ...machines import machine_of
-from ...network.graph import Elementwise, Host, MaxPool, Move, Tensor
+from ...network.graph import Conv, Elementwise, Host, MaxPool, Move, Tensor
 from ..layout.dram import Placement
 from ..lower.encode import StoreOp
 from ..map.mapping import Estimate, Mapping
@@ -22,6 +23,8 @@ _REQUANTISE = StoreOp()
 
 _RUN = 128                  # most channels of a matrix that are read in one run, where rows ...
 _RUNS = (8, 16, 32, 64)     # ... are long; shorter ones may be faster
+_IDLE, _IDLE_STEP = 4096, 2048  # idle cycles of the port that count, and in what steps
+_GAIN = 0.02                # of two layers' cycles: what better groups between them are tried for
 _START = 400                # cycles that a program more costs before and after its work
 
 
@@ -62,6 +65,8 @@ class Planner:
         Fields of the mapping that are given, by layer name.
     timing : Timing
         Of the DRAM.
+    joined : bool
+        Layers that no host part stands between share a program.
 
     Attributes
     ----------
@@ -71,15 +76,19 @@ class Planner:
         Tensors in DRAM by name, their offsets counted from the start of their root.
     roots : dict of str to Placement
         What takes memory of its own: tensors, and what layers leave for themselves.
+    programs : dict of Layer to int
+        Layers with equal numbers have no host part between them.
     """
 
-    def __init__(self, network, config, mappings, timing):
-        self.network, self.config = network, config
+    def __init__(self, network, config, mappings, timing, joined=False):
+        self.network, self.config, self.joined = network, config, joined
         self.mappings, self.timing = mappings, timing
         self.jobs, self.places, self.roots = [], {}, {}
         self.searched = {}      # mapping and estimate, by all that they depend on
         self.fused = set()      # poolings that a layer before them takes care of
         self.layers = [layer for layer in network.layers if not isinstance(layer, Host)]
+        hosts = accumulate(isinstance(layer, Host) for layer in network.layers)
+        self.programs = dict(zip(network.layers, hosts, strict=True))
         self.producers = {layer.y.name: layer for layer in self.layers}
         self.consumers = self._consumers()
         self.pieces = {layer: tuple(moves.woven(layer)) for layer in self.layers
@@ -94,6 +103,7 @@ class Planner:
                 planning(layer, index, len(self.layers))
             if layer in self.fused:
                 continue
+            self.planned = layer
             try:
                 self._plan(layer)
             except HwgenError as error:
@@ -199,12 +209,26 @@ class Planner:
 
     # Jobs.
 
-    def search(self, layer, sources, groups=(), fixed=None):
+    def _idle(self, before, layer, estimate):
+        """Cycles in which a job of the layer ``before`` leaves the DRAM's port idle for one of
+        ``layer`` behind it; None if that is in another program."""
+        if not self.joined or machine_of(self.config).in_order or \
+                self.programs[before] != self.programs[layer]:
+            return None
+        idle = min(estimate.compute + estimate.serial - estimate.dram_read, _IDLE)
+        return max(idle // _IDLE_STEP * _IDLE_STEP, 0)
+
+    def search(self, layer, sources, groups=(), fixed=None, behind=None):
         """Mapping and estimate of a layer that reads ``sources``, with ``groups`` allowed for the
-        output and the ``fixed`` fields of the mapping given."""
+        output and the ``fixed`` fields of the mapping given. It stands ``behind`` the last job, or
+        one of a layer with such an estimate."""
         _check(layer)
+        idle = None
+        if behind or self.jobs:
+            last = behind or (self.jobs[-1].layers[0], self.planned, self.jobs[-1].estimate)
+            idle = self._idle(*last)
         placed = [source.dram_channels for source in sources if isinstance(source, Placement)]
-        layer = replace(layer, groups=groups, sources=len(sources))
+        layer = replace(layer, groups=groups, sources=len(sources), idle=idle)
         g = lcm(*placed) if placed else None
         if fixed:
             return search(self.config, layer, g, self.timing, fixed)
@@ -225,6 +249,8 @@ class Planner:
         groups = moves.wanted(self, y)
         if not groups:
             groups, spare = elementwise.wanted(self, y), spare // 2
+        if not groups and not fixed:
+            return self._suiting(layer, sources, y, found)
         if not groups or min(found[0].p, y.shape[0]) in groups:
             return found
         try:
@@ -232,6 +258,36 @@ class Planner:
         except HwgenError:
             return found
         return wanted if wanted[1].cycles <= found[1].cycles + spare else found
+
+    def _suiting(self, layer, sources, y, found):
+        """Mapping and estimate of a layer that makes ``y``, with such groups that it and the layer
+        that alone reads them take the fewest cycles: those that the one or the other likes best."""
+        reader = self._reader(y)
+        if reader is None:
+            return found
+
+        def reading(x, made):
+            return self.search(reader, (x,), behind=(self.planned, reader.conv, made[1]))
+
+        def both(made):
+            place = Placement.place(y, min(made[0].p, y.shape[0]), 0, self.config.bus_bytes)
+            return made[1].cycles + reading(place, made)[1].cycles
+        try:
+            now, liked = both(found), reading(y, found)
+            if now * (1 - _GAIN) < found[1].cycles + liked[1].cycles:
+                return found
+            return min(found, self.search(layer, sources, (liked[0].q,)), key=both)
+        except HwgenError:
+            return found
+
+    def _reader(self, y):
+        """The convolution that alone reads a tensor, as the machine sees it, or None."""
+        readers = self.consumers.get(y.name, [])
+        conv = readers[0] if len(readers) == 1 else None
+        if not isinstance(conv, Conv) or any(conv.turned) or conv.scale.ndim > 1 or \
+                conv.x.shape != y.shape or conv.name in self.mappings:
+            return None
+        return MachineLayer(conv, Pooling(), conv.y, _depthwise(conv), mode=_store_op(conv).mode)
 
     def add(self, layers, layer, found, sources, y, *, store_op=_REQUANTISE, macs=0, fused="",
             note=""):
@@ -278,7 +334,7 @@ class Planner:
         sources : list of Placement or Tensor
         store_op : StoreOp
         """
-        depthwise = 1 < conv.groups == conv.x.shape[0] == conv.y.shape[0]
+        depthwise = _depthwise(conv)
         layer = MachineLayer(conv, Pooling(), conv.y, depthwise, mode=store_op.mode)
         if pool is None:
             found = self.best(layer, sources, conv.y)
@@ -344,6 +400,11 @@ class Planner:
                              for source in sources), key=lambda pair: pair[0][1].cycles)
         self.add((conv,), layer, found, (source,), y.turned(found[0].p), store_op=store_op,
                  macs=conv.macs)
+
+
+def _depthwise(conv):
+    """Whether each filter of a convolution reads a channel of its own."""
+    return 1 < conv.groups == conv.x.shape[0] == conv.y.shape[0]
 
 
 def _store_op(conv):

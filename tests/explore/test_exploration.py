@@ -25,6 +25,7 @@ from hwgen.explore import goals
 from hwgen.explore.engine import engine
 from hwgen.explore.evaluate import evaluate, load
 from hwgen.explore.exploration import Exploration
+from hwgen.explore.page import importance
 from hwgen.explore.proof import measure, spread
 from hwgen.explore.space import Space
 from hwgen.explore.store import FILE, Store
@@ -216,6 +217,12 @@ def test_a_scheduler_that_does_not_answer(monkeypatch):
     monkeypatch.setattr("hwgen.explore.engine._WAIT", "1s")
     with pytest.raises(HwgenError, match="does not answer"), engine("tcp://127.0.0.1:9"):
         pass
+
+
+def test_importance_is_the_share_of_the_variance():
+    rows = [({"a": a, "b": b}, {"cycles": 10 * a}) for a in (1, 2) for b in (1, 2)]
+    assert importance(rows, "a", "cycles") == pytest.approx(1)
+    assert importance(rows, "b", "cycles") == pytest.approx(0)
 
 
 def test_a_point_is_measured_on_the_rtl(tmp_path):

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ...errors import HwgenError
-from ...files import replacing, write_json
+from ...files import replacing, write_json, write_whole
 from ..options import json_report
 from ..terminal import consoles
 
@@ -20,6 +20,7 @@ _WIDTH = 140                # of the tables; a narrower terminal wraps them
 _BUDGET = 1000
 _LINES = 20                 # of the front's table; --json and the folder have all
 _REASONS = 5
+_SHOWN = ("cycles", "utilisation", "energy_per_mac", "cells", "mhz")    # with the objectives
 _FRONT = "front.json"
 _UNITS = {"s": 1, "min": 60, "h": 3600}
 
@@ -107,6 +108,7 @@ def command(space, example, networks, objective, constraints, budget, seed, sche
                            front=f"front {len(exploration.front())}")
             exploration.run(work, progress)
         front = exploration.front()
+        _write_report(Path(out) / "report.html", exploration, read, goals, store, notes)
         measured = synthesis = None
         if verify and front:
             points = proof.spread(front, goals, verify)
@@ -168,6 +170,17 @@ def _measured_table(measured, space):
     return table
 
 
+def _write_report(path, exploration, space, goals, store, notes):
+    try:
+        from ...explore.page import page
+    except ModuleNotFoundError as error:
+        notes.print(f"no report.html: it needs {error.name}, pip install 'hwgen[report]'",
+                    highlight=False)
+        return
+    text = page(exploration, space, goals, store.layers).encode()
+    write_whole(path, lambda file: file.write(text))
+
+
 def _bar(notes):
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                     TextColumn("{task.fields[front]}"), TimeRemainingColumn(), console=notes,
@@ -175,10 +188,10 @@ def _bar(notes):
 
 
 def _table(front, space, goals):
-    """The front, a row a point: what was searched, and every metric."""
+    """The front, a row a point: what was searched, objectives, and what else matters most."""
     table = Table(title="points that no other beats")
     names = [*space.parameters, *space.derived]
-    metrics = [*goals, *(name for name in (front[0][1] if front else ()) if name not in goals)]
+    metrics = [*goals, *(name for name in _SHOWN if name not in goals)]
     for name in (*names, *metrics):
         table.add_column(name, justify="right", overflow="fold")
     for config, values, _ in front[:_LINES]:

@@ -15,9 +15,12 @@ from rich.console import Console
 from .compiler import Program, compile_network
 from .compiler.save import save
 from .config import Config, resolve
+from .energy import table
+from .energy.prices import DEFAULT
 from .errors import HwgenError
 from .host.fitting import fitted
 from .host.network_runner import golden_layers
+from .host.trace import Trace
 from .importer.onnx_import import Model
 from .importer.reference import Reference
 from .network import golden
@@ -186,7 +189,7 @@ def _simulator(config: Config, sim: str) -> Callable:
 
 def run(compiled: Compiled, inputs: Inputs, *, sim: str = "verilator", check: bool = True,
         dram: Dram | None = None, waves: str | PathLike | None = None,
-        layer: str | None = None) -> Report:
+        layer: str | None = None, trace: bool = False, energy: str = DEFAULT) -> Report:
     """Run a compiled model on the simulated accelerator.
 
     The simulator is built at the first run of a configuration, and kept in the user's cache.
@@ -203,11 +206,15 @@ def run(compiled: Compiled, inputs: Inputs, *, sim: str = "verilator", check: bo
         Timing of the memory behind the accelerator.
     waves, layer : str
         File to record waves to, ``.vcd`` or ``.fst``; and the one layer to record.
+    trace : bool
+        Take samples of the counters: the report's ``timeline``.
+    energy : str
+        Table of energies, by name or file.
 
     Returns
     -------
     Report
-        Outputs, cycles, a row for each layer, and what differs.
+        Outputs, cycles, a row for each layer, energy, and what differs.
 
     Raises
     ------
@@ -223,6 +230,7 @@ def run(compiled: Compiled, inputs: Inputs, *, sim: str = "verilator", check: bo
     if sim not in SIMULATORS:
         raise HwgenError(f"sim = {sim!r} is unknown: choose one of {', '.join(SIMULATORS)}.")
     network, program, config = compiled.network, compiled.program, compiled.config
+    prices, sampled = table(energy), Trace() if trace else None
     given = golden.checked(network, _named(network, inputs))
     references = {}
     if check:
@@ -232,7 +240,7 @@ def run(compiled: Compiled, inputs: Inputs, *, sim: str = "verilator", check: bo
         began = time.perf_counter()
         values = references["golden"] if check else golden.run(network, given)
         return Report(network, None, sim, list(golden_layers(network, values)), values, references,
-                      time.perf_counter() - began)
+                      time.perf_counter() - began, energy_table=prices)
     quiet, recorded = Console(quiet=True), None
     if waves is None:
         start = _simulator(config, sim)
@@ -242,8 +250,9 @@ def run(compiled: Compiled, inputs: Inputs, *, sim: str = "verilator", check: bo
         start = prepare(sim, _verilog(config), console=quiet, waves=recorded)
     with recorded or nullcontext(), start(program.memory_bytes, dram=dram) as bus:
         layers, values, seconds = simulate(network, program, given, bus, console=quiet,
-                                           waves=recorded)
-    return Report(network, config, sim, layers, values, references, seconds, program=program)
+                                           waves=recorded, trace=sampled)
+    return Report(network, config, sim, layers, values, references, seconds, energy_table=prices,
+                  program=program, timeline=sampled.samples if sampled else None)
 
 
 def _named(network: Network, inputs: Inputs) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -14,11 +15,12 @@ from ..compiler.map.loop_nest import Nest
 from ..compiler.program import Program
 from ..config import Config
 from ..energy import Table as EnergyTable
+from ..files import write_whole
 from ..host.network_runner import difference
 from ..network.graph import Host, Network
 from .energy import energy_table
 from .placement import Placement
-from .saved import stamp
+from .saved import check, stamp
 
 __all__ = ["Report"]
 
@@ -66,6 +68,8 @@ class Report:
         Energies of accesses; ``isca16`` if none are given.
     program : Program or None
         What ran, for how its layers are laid over the machine.
+    timeline : list of dict or None
+        Samples of the counters, see :mod:`hwgen.host.trace`; None if none were taken.
     """
     network: Network
     config: Config | None
@@ -77,6 +81,7 @@ class Report:
     deviations: tuple | None = None
     energy_table: EnergyTable = field(default_factory=energy.table)
     program: Program | None = None
+    timeline: list[dict[str, Any]] | None = None
 
     def _differences(self, name):
         """``{reference: Difference or None}`` of a tensor, for the references that have it."""
@@ -287,6 +292,18 @@ class Report:
             total["utilisation"] = macs / max(total["cycles"] * self._pes, 1)
         return total
 
+    def html(self, path):
+        """Write the report as one HTML file with charts, as ``hwgen report``.
+
+        Raises :exc:`HwgenError` if nothing ran on an accelerator, or the file cannot be written;
+        :exc:`ModuleNotFoundError` without the extra ``report``.
+        """
+        found = self.to_dict()
+        check("the run", found)
+        from .html.page import page  # Plotly is an extra
+        text = page([found]).encode()
+        write_whole(path, lambda file: file.write(text))
+
     def to_dict(self):
         """The whole report as plain data, ready for JSON."""
         total, spent = self._totals(), self.energy()
@@ -297,6 +314,7 @@ class Report:
             "cycles": total["cycles"],
             "mismatches": total["mismatches"],
             "energy": spent and spent.to_dict(),
+            "timeline": self.timeline,
             "layers": list(self._rows()),
             "outputs": {name: {
                 "shape": list(self.values[name].shape), "dtype": str(self.values[name].dtype),

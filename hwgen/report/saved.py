@@ -9,7 +9,7 @@ from ..config import Config
 from ..errors import HwgenError
 from ..files import is_standard_output
 
-__all__ = ["FORMAT", "KINDS", "hint", "read", "stamp"]
+__all__ = ["FORMAT", "KINDS", "check", "hint", "read", "stamp"]
 
 #: Version of the format: it grows when a field changes its meaning.
 FORMAT = 1
@@ -51,7 +51,7 @@ def read(path: str) -> list[dict[str, Any]]:
         raise HwgenError(f"the result {path} is not JSON: {error}.") from None
     results = found if isinstance(found, list) else [found]
     for result in results:
-        _check(path, result)
+        check(f"the result {path}", result)
     if not results:
         raise HwgenError(f"the result {path} is empty: give what --json of {_commands()} wrote.")
     return results
@@ -61,22 +61,23 @@ def _commands():
     return ", ".join(f"hwgen {kind}" for kind in KINDS)
 
 
-def _check(path, result):
+def check(name: str, result: Any) -> None:
+    """Refuse what is no result of this version, on an accelerator, with counts; ``name`` it."""
     if not isinstance(result, dict) or result.get("kind") not in KINDS:
-        raise HwgenError(f"the result {path} is something else: give what --json of {_commands()} "
+        raise HwgenError(f"{name} is something else: give what --json of {_commands()} "
                          f"wrote.")
     if result.get("format") != FORMAT:
-        raise HwgenError(f"the result {path} has format {result.get('format')!r}, of another "
+        raise HwgenError(f"{name} has format {result.get('format')!r}, of another "
                          f"version of hwgen; this one reads format {FORMAT}: run hwgen "
                          f"{result['kind']} again.")
     if result.get("parameters") is None:
-        raise HwgenError(f"the result {path} is of the golden model alone, without an accelerator: "
+        raise HwgenError(f"{name} is of the golden model alone, without an accelerator: "
                          f"run it with --sim verilator.")
     layers = result.get("layers")
     if not isinstance(layers, list) or not layers:
-        raise HwgenError(f"the result {path} has no layers: nothing of {result.get('network')!r} "
+        raise HwgenError(f"{name} has no layers: nothing of {result.get('network')!r} "
                          f"is on the accelerator.")
     for layer in layers:
         if layer.get("where") != "host" and not isinstance(layer.get("energy"), dict):
-            raise HwgenError(f"the result {path} lacks the counts of layer {layer.get('name')!r}: "
+            raise HwgenError(f"{name} lacks the counts of layer {layer.get('name')!r}: "
                              f"run hwgen {result['kind']} again.")

@@ -139,7 +139,7 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
         with notes.status("ONNX Runtime without options"):
             apart = _apart(read, network, inputs, values)
     report = Report(network, design and design.config, sim, layers, values, references, seconds,
-                    apart, energies, design and program)
+                    apart, energies, design and program, trace and trace.samples)
     if trace_file:
         trace.write(trace_file, f"{network.name} on {design.config.name}")
     if output_file:
@@ -147,7 +147,7 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
         tensors.update({name: values[name] for name in network.outputs})
         write_whole(output_file, lambda file: np.savez_compressed(file, **tensors))
     if json_file:
-        write_json(json_file, report.to_dict() | {"timeline": trace and trace.samples})
+        write_json(json_file, report.to_dict())
     console.print(report.table())
     if design is not None:
         split = report.energy_split()

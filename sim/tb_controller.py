@@ -38,7 +38,7 @@ class Bench:
     async def begin(self):
         dut = self.dut
         for name in ("start", "program", "req__ready", "data__valid", "data__payload",
-                     "units_idle", "read_error", "read_error_addr", "write_error",
+                     "units_idle", "read_error", "last_error", "read_error_addr", "write_error",
                      "write_error_addr", "filter_error", "watchdog", "progress",
                      *(f"{queue}__ready" for queue in QUEUES),
                      *(f"take_{unit}__{port}" for unit in TAKERS for port in ("valid", "payload")),
@@ -358,29 +358,29 @@ async def bad_programs(dut):
 
 @cocotb.test()
 async def outside_errors(dut):
-    """Errors 1, 2, 7 and 8; the first wins, and those of one cycle in a fixed order."""
+    """Errors 1, 2, 7, 8 and 10; the first wins, and those of one cycle in a fixed order."""
     bench = Bench(dut)
     rng = bench.rng
     await bench.begin()
-    inputs = {"read_error": ErrorCode.AXI_READ, "write_error": ErrorCode.AXI_WRITE,
-              "filter_error": ErrorCode.FILTER}
+    inputs = {"read_error": ErrorCode.AXI_READ, "last_error": ErrorCode.RLAST,
+              "write_error": ErrorCode.AXI_WRITE, "filter_error": ErrorCode.FILTER}
 
     async def pulse(names):
-        addresses = {name: rng.getrandbits(CONFIG.addr_bits) for name in names}
+        read, write = rng.getrandbits(CONFIG.addr_bits), rng.getrandbits(CONFIG.addr_bits)
+        dut.read_error_addr.value, dut.write_error_addr.value = read, write
         for name in names:
             getattr(dut, name).value = 1
-            if name != "filter_error":
-                getattr(dut, f"{name}_addr").value = addresses[name]
         await RisingEdge(dut.clk)
         for name in names:
             getattr(dut, name).value = 0
-        return addresses
+        return {"read_error": read, "last_error": read, "write_error": write, "filter_error": 0}
 
     await pulse(list(inputs))            # nothing runs: nothing happens
     await ClockCycles(dut.clk, 5)
     assert not bench.errors and not dut.halt.value
 
-    for names in (["read_error"], ["write_error"], ["filter_error"],
+    for names in (["read_error"], ["last_error"], ["write_error"], ["filter_error"],
+                  ["last_error", "write_error"], ["last_error", "read_error"],
                   ["filter_error", "write_error"], ["filter_error", "write_error", "read_error"]):
         dut.units_idle.value = 0
         await bench.start(random_program(rng, 30))
@@ -389,8 +389,7 @@ async def outside_errors(dut):
         first = min(names, key=list(inputs).index)
         await RisingEdge(dut.clk)
         await pulse(list(inputs))        # too late
-        info = 0 if first == "filter_error" else addresses[first]
-        await _expect(bench, inputs[first], info)
+        await _expect(bench, inputs[first], addresses[first])
         await _recover(bench)
 
     dut.units_idle.value = 0

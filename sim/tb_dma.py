@@ -58,6 +58,17 @@ async def collect(dut, signal, value, seen):
             seen.append(int(getattr(dut, value).value))
 
 
+async def no_burst_in_halt(dut, x):
+    """Check for ever that VALID of a channel does not rise from the cycle after ``halt`` on."""
+    valid, ready = (getattr(dut, f"axi_{x}{name}") for name in ("valid", "ready"))
+    halted = waiting = False
+    while True:
+        await RisingEdge(dut.clk)
+        assert not (halted and int(valid.value) and not waiting), f"{x}: a burst begins in halt"
+        halted = bool(int(dut.halt.value))
+        waiting = int(valid.value) and not int(ready.value)
+
+
 async def until(dut, condition, limit=200_000):
     for _ in range(limit):
         if condition():
@@ -73,10 +84,20 @@ READ_INPUTS = [f"{name}_{k}__{wire}" for k in range(3)
 
 
 class Memory(AxiRamRead):
-    """A memory whose beats at some addresses are answered with SLVERR."""
-    bad = frozenset()
+    """A memory whose beats at some addresses are answered with SLVERR, or have the wrong RLAST."""
+    bad = flipped = frozenset()
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self._send, self.r_channel.send = self.r_channel.send, self._send_beat
+        self._places = deque()
+
+    async def _send_beat(self, beat):
+        beat.rlast ^= self._places.popleft() in self.flipped
+        await self._send(beat)
 
     async def _read(self, address, length):
+        self._places.append(address)
         if address in self.bad:
             raise ValueError("bad address")
         return self.read(address % self.size, length)
@@ -211,15 +232,39 @@ async def read_errors(dut):
 
 
 @cocotb.test()
-async def read_halt(dut):
-    """After halt no burst starts, those under way end, nothing reaches a client, then idle."""
+async def read_last_errors(dut):
+    """RLAST where it should not be, or not where it should be: bursts end by counting."""
+    memory, image, _ = await start_read(dut, 0.2)
+    requests = list(random_requests(20, 2 * CONFIG.burst))
+    beats = [BASE + a + i * BUS for a, n in requests for i in range(n)]
+    memory.flipped = frozenset(random.sample(beats, len(beats) // 3))
+    got, errors, others = [], [], []
+    cocotb.start_soon(collect(dut, "last_error", "error_addr", errors))
+    cocotb.start_soon(collect(dut, "error", "error_addr", others))
+    cocotb.start_soon(send(dut, "req_2", [a | n << 32 for a, n in requests]))
+    cocotb.start_soon(receive(dut, "data_2", got.append))
+    await until(dut, lambda: len(got) == len(beats))
+    await ClockCycles(dut.clk, 5)
+    assert errors == [a for a in beats if a in memory.flipped] and not others
+    assert got == reference_words(image, requests)
+    assert int(dut.idle.value) == 1
+
+
+@cocotb.test()
+@cocotb.parametrize(words=(0, 1, 20, 60, 200))
+async def read_halt(dut, words):
+    """After halt no burst starts, those under way end, whatever RLAST is, nothing reaches a client,
+    then idle."""
     memory, _, seen = await start_read(dut, 0.2)
+    memory.flipped = frozenset(range(BASE, BASE + SIZE, 3 * BUS))
+    cocotb.start_soon(no_burst_in_halt(dut, "ar"))
     got = [[], [], []]
     for k in range(3):
         beats = 500 if k else fetch_beats(CONFIG)
         cocotb.start_soon(send(dut, f"req_{k}", [beats << 32] * (3 if k else 200)))
         cocotb.start_soon(receive(dut, f"data_{k}", got[k].append))
-    await until(dut, lambda: len(got[1]) > 20)
+    await until(dut, lambda: len(got[1]) >= words)
+    await ClockCycles(dut.clk, random.randint(0, 6))
     dut.halt.value = 1
     await ClockCycles(dut.clk, 10)
     started = list(seen)
@@ -360,15 +405,21 @@ async def write_errors(dut):
 
 
 @cocotb.test()
-async def write_halt(dut):
-    """After halt no burst starts, those under way end, then idle though words are buffered."""
+@cocotb.parametrize(bursts=(0, 1, 2, 3, 4, 5, 6, 30), short=(False, True))
+async def write_halt(dut, bursts, short):
+    """After halt no burst starts, those under way end, then idle though words are buffered. Short
+    bursts, of a word, can be issued in every other cycle."""
     memory, seen = await start_write(dut, 0.3)
+    cocotb.start_soon(no_burst_in_halt(dut, "aw"))
     beats = []
     cocotb.start_soon(receive_beats(dut, beats))
-    content = random.randbytes(8 * CONFIG.burst * BUS)
-    sender = send_segments(dut, [(0, content)], 0)
-    await until(dut, lambda: len(seen) > 2)
+    content = random.randbytes(32 * CONFIG.burst * BUS)
+    size = BUS if short else len(content)
+    sender = send_segments(dut, [(i, content[i:i + size]) for i in range(0, len(content), size)], 0)
+    await until(dut, lambda: len(seen) >= bursts)
+    await ClockCycles(dut.clk, random.randint(0, 2 if short else CONFIG.burst))
     dut.halt.value = 1
+    await RisingEdge(dut.clk)
     await until(dut, lambda: int(dut.idle.value))
     assert len(beats) == sum(n for _, n in seen)
     started = len(seen)

@@ -24,16 +24,17 @@ class Bench:
         self.got = []                              # words
         self.left = 0                              # words of the run that are not through
         self.reads, self.writes = [], []           # bursts
-        self.errors = {"read_error": [], "write_error": []}
+        self.errors = {"read_error": [], "write_error": [], "last_error": []}
         self.owed = dict.fromkeys("rwb", 0)        # words of the burst under way
         self.cycle = 0
 
-    async def start(self, pause=0.0, stall=0.0, bad=()):
+    async def start(self, pause=0.0, stall=0.0, bad=(), flipped=()):
         dut = self.dut
         self.memory = Memory(AxiReadBus.from_prefix(dut, "axi"), dut.clk, dut.rst, size=SIZE)
         written = WriteMemory(AxiWriteBus.from_prefix(dut, "axi"), dut.clk, dut.rst, size=SIZE,
                               mem=self.memory.mem)
         self.memory.bad = written.bad = frozenset(bad)
+        self.memory.flipped = frozenset(flipped)
         self.memory.mem[:] = bytes(self.image)
         if pause:
             for channel in (self.memory.ar_channel, self.memory.r_channel, written.aw_channel,
@@ -62,14 +63,16 @@ class Bench:
     async def watch(self):
         """Check in every cycle what is promised of ``idle``, ``quiet``, errors and bursts."""
         dut, owed = self.dut, self.owed
-        waited = moved = 0
+        waited = moved = halted = 0
         while True:
             await RisingEdge(dut.clk)
             self.cycle += 1
             assert self.cycle - moved < 1000, "the stream hangs"
             now = {name: int(getattr(dut, name).value) for name in (
                 "idle", "quiet", "halt", "read", "write", "word_valid", "value", "address",
-                "read_error", "write_error", "beat_in", "beat_out")}
+                "read_error", "write_error", "last_error", "beat_in", "beat_out")}
+            assert now["quiet"] or not halted, "a burst begins in halt"
+            halted = now["halt"] and now["quiet"]
             valid, beat = {}, {}
             for x in ("ar", "aw", "r", "w", "b"):
                 valid[x] = int(getattr(dut, f"axi_{x}valid").value)
@@ -92,6 +95,10 @@ class Bench:
             owed["r"] -= beat["r"]
             owed["w"] -= beat["w"]                 # data may come before their address
             self.left -= beat["r"]
+            wrong = beat["r"] and int(dut.axi_rlast.value) != (owed["r"] == 0)
+            assert now["last_error"] == wrong
+            if wrong:
+                self.errors["last_error"].append(now["address"])
             assert owed["r"] >= 0
             if beat["b"]:
                 assert owed["w"] == 0 and owed["b"] > 0
@@ -287,6 +294,19 @@ async def errors(dut):
             if any(i - BASE in bad for i in places([(a, n)]))]
 
 
+@cocotb.test()
+async def last_errors(dut):
+    """RLAST where it should not be, or not where it should be: bursts end by counting."""
+    bench = Bench(dut)
+    flipped = set(random.sample(range(BASE, BASE + SIZE, 4), SIZE // 12))
+    await bench.start(0.2, 0.2, flipped=flipped)
+    for _ in range(10):
+        offset, size = random_run(4)
+        bench.errors["last_error"].clear()
+        await bench.read(offset, size)
+        assert bench.errors["last_error"] == [a for a in places(bench.reads) if a in flipped]
+
+
 async def halt(bench):
     """Halt; check that the burst under way ends, and nothing else begins."""
     dut = bench.dut
@@ -322,7 +342,7 @@ async def restart(bench):
 @cocotb.parametrize(trial=range(8))
 async def halted_read(dut, trial):
     bench = Bench(dut)
-    await bench.start(0.3, 0.2)
+    await bench.start(0.3, 0.2, flipped=range(BASE, BASE + SIZE, 12))
     await bench.begin("read", 0, LONGEST)
     await ClockCycles(dut.clk, trial if trial < 4 else random.randint(4, 150))
     await halt(bench)

@@ -118,6 +118,8 @@ class ErrorCode(IntEnum):
                     "ERROR_INFO is the mask of such semaphores.")
     MODE = 9, ("A STORE is in a mode that needs tables, which the accelerator was built without; "
                "ERROR_INFO is the mode.")
+    RLAST = 10, ("The memory ended a read burst too early or not at all: RLAST is not in the last "
+                 "beat that was asked for; ERROR_INFO is the address.")
 
 
 _CONST, _RO, _RW, _W1C, _PULSE = Access

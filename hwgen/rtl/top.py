@@ -19,8 +19,9 @@ class Top(Block):
     aclk : In(1)
         The one clock; all ports are synchronous to it.
     aresetn : In(1)
-        Synchronous reset, active low, for at least 8 cycles. The core follows a cycle later, most
-        of its blocks two.
+        Synchronous reset, active low, for a cycle or more. ARVALID, AWVALID and WVALID are low from
+        its first edge on; 2 cycles after its last one all of the core is reset. Bursts under way
+        are forgotten: whatever answers them, interconnect and memory, must share the reset.
     m_axi_*
         AXI4 master: ``addr_bits`` of address, ``bus_bits`` of data, one ID (0), INCR bursts of at
         most ``burst`` beats that never cross 4 KiB. Several reads are outstanding; a write burst
@@ -51,9 +52,12 @@ class Top(Block):
         m.domains.core = ClockDomain("core")
         m.submodules.csr = csr
         m.submodules.core = DomainRenamer("core")(core)
-        # The core's reset leaves a register: it goes far.
+        # The core's reset leaves a register, for it goes far, and passes another one in the blocks
+        # that stand far away. Until these are reset the others still are, and nothing leaves.
         core_reset = Signal(init=1)
-        m.d.sync += core_reset.eq(csr.core_reset)
+        late = Signal(init=1)
+        silent = Signal(init=1)
+        m.d.sync += [core_reset.eq(csr.core_reset | late), late.eq(0), silent.eq(late)]
         m.d.comb += [
             ClockSignal("sync").eq(self.aclk), ResetSignal("sync").eq(~self.aresetn),
             ClockSignal("core").eq(self.aclk), ResetSignal("core").eq(core_reset),
@@ -67,5 +71,7 @@ class Top(Block):
         for prefix, block in (("m_", core), ("s_", csr)):
             for name, member in axi_members(block).items():
                 inside, outside = getattr(block, name), getattr(self, prefix + name)
+                if prefix == "m_" and member.flow == Out and name.endswith("valid"):
+                    inside &= ~silent
                 m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
         return m

@@ -30,6 +30,9 @@ class Dram:
         Of the stalls.
     fail_read, fail_write : int or None
         An address; reading, or writing, the bus word that holds it answers SLVERR.
+    flip_last : int or None
+        An address; when the bus word that holds it is read, RLAST is the opposite of what it
+        should be.
     """
     base: int = 0
     read_latency: int = 40
@@ -42,6 +45,7 @@ class Dram:
     seed: int = 1
     fail_read: int | None = None
     fail_write: int | None = None
+    flip_last: int | None = None
 
     def __post_init__(self) -> None:
         def check(name: str, good: bool, allowed: str) -> None:

@@ -32,6 +32,7 @@ struct Settings {
     uint64_t base;           // address of the memory's first byte
     uint64_t fail_read;      // a read beat that holds this address answers SLVERR
     uint64_t fail_write;     // a write burst that touches this address answers SLVERR
+    uint64_t flip_last;      // a read beat that holds this address has the wrong RLAST
     uint64_t seed;           // of the stalls
     uint32_t read_latency;   // cycles from AR to the first R beat
     uint32_t write_latency;  // cycles from the last W beat to B
@@ -125,13 +126,13 @@ public:
 
     void reset(unsigned cycles) {
         top_->aresetn = 0;
-        for (unsigned i = 0; i < cycles; ++i) step();
         reads_.clear();
         writes_.clear();
         responses_.clear();
         read_beat_ = write_beat_ = 0;
         top_->m_axi_rvalid = top_->m_axi_bvalid = 0;
         waiting_ar_ = waiting_aw_ = waiting_w_ = false;
+        for (unsigned i = 0; i < cycles; ++i) step();
         top_->aresetn = 1;
         step();
     }
@@ -263,6 +264,9 @@ private:
 
     void edge() {
         const bool running = top_->aresetn;
+        if (silent_ && (top_->m_axi_arvalid || top_->m_axi_awvalid || top_->m_axi_wvalid))
+            fail("ARVALID, AWVALID or WVALID is high after an edge in reset");
+        silent_ = !running;
         const bool ar = running && request_ar();
         const bool aw = running && request_aw();
         const bool w = running && data_w();
@@ -275,6 +279,7 @@ private:
         read_rate_.cycle();
         write_rate_.cycle();
         total_rate_.cycle();
+        if (!running) return;
         serve_reads(ar, r);
         serve_writes(aw, w, b);
     }
@@ -386,9 +391,10 @@ private:
             top_->m_axi_rresp = !source ? kDecodeError
                                 : holds(address, settings_.fail_read) ? kSlaveError : kOkay;
             top_->m_axi_rid = burst.id;
-            top_->m_axi_rlast = ++read_beat_ == burst.beats;
+            const bool last = ++read_beat_ == burst.beats;
+            top_->m_axi_rlast = last != holds(address, settings_.flip_last);
             top_->m_axi_rvalid = 1;
-            if (top_->m_axi_rlast) {
+            if (last) {
                 read_beat_ = 0;
                 reads_.pop();
             }
@@ -458,6 +464,7 @@ private:
     uint32_t w_strobe_ = 0;
     bool w_last_ = false, read_last_ = false;
     bool waiting_ar_ = false, waiting_aw_ = false, waiting_w_ = false;
+    bool silent_ = false;  // the last edge was in reset
 };
 
 }  // namespace

@@ -35,7 +35,8 @@ _SHARED = ("array_row", "glb_bank", "requant")
 
 
 class _Settings(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("base", "fail_read", "fail_write", "seed")] + [
+    _fields_ = [(name, ctypes.c_uint64) for name in (
+        "base", "fail_read", "fail_write", "flip_last", "seed")] + [
         (name, ctypes.c_uint32) for name in ("read_latency", "write_latency", "read_rate",
                                              "write_rate", "total_rate", "outstanding", "stall")]
 
@@ -45,6 +46,7 @@ class _Settings(ctypes.Structure):
         return cls(base=dram.base, seed=dram.seed,
                    fail_read=nowhere if dram.fail_read is None else dram.fail_read,
                    fail_write=nowhere if dram.fail_write is None else dram.fail_write,
+                   flip_last=nowhere if dram.flip_last is None else dram.flip_last,
                    read_latency=dram.read_latency, write_latency=dram.write_latency,
                    read_rate=round(dram.read_bytes * 1024),
                    write_rate=round(dram.write_bytes * 1024),

@@ -296,7 +296,8 @@ def test_a_soft_reset_at_any_time(device):
     for round_ in range(12):
         bus.dram = Dram(read_latency=int(rng.integers(4, 120)), write_latency=60,
                         stall=float(rng.choice((0, 0.3))), seed=round_ + 1)
-        _abandon(bus, driver, layer, int(rng.integers(1, 0.8 * shortest)))
+        _run_for(bus, layer, int(rng.integers(1, 0.8 * shortest)))
+        driver.recover()
         before = bus.statistics()
         bus.wait(300)                              # nothing is under way, nothing begins
         after = bus.statistics()
@@ -305,10 +306,45 @@ def test_a_soft_reset_at_any_time(device):
         layer.check(driver)
 
 
-def _abandon(bus, driver, layer, cycles):
-    """Start the layer's program and reset the core so many cycles later, while it runs."""
+def _run_for(bus, layer, cycles):
+    """Start the layer's program; returns so many cycles later, while it runs."""
     bus.write32(REGISTERS["PROGRAM"].offset, layer.program.segments[0].offset)
     bus.write32(REGISTERS["CTRL"].offset, 1)
     bus.wait(cycles)
     assert bus.read32(REGISTERS["STATUS"].offset) & 1, "the program has ended"
+
+
+def test_a_short_reset_at_any_time(device):
+    """``aresetn`` for 1, 2 or 3 cycles, of a running program: the harness sees that no VALID is
+    high from the first edge on, and the next program is exact."""
+    bus, driver, layer = device
+    rng = np.random.default_rng(SEED)
+    shortest = driver.run(layer.program.segments[0].offset).cycles
+    for round_ in range(30):
+        bus.dram = Dram(read_latency=int(rng.integers(4, 60)), stall=0.9 if round_ % 2 else 0,
+                        seed=round_ + 1)
+        _run_for(bus, layer, int(rng.integers(1, 0.8 * shortest)))
+        bus.reset(round_ % 3 + 1)
+        bus.dram = Dram()
+        if round_ % 5 == 0:
+            layer.check(Driver(bus, driver.config))
+        else:
+            Driver(bus, driver.config).run(layer.program.segments[0].offset)
+
+
+@pytest.mark.parametrize("program, beat", ((False, 0), (False, 1), (True, 0), (True, 7)))
+def test_rlast_in_the_wrong_place(device, program, beat):
+    """Of a tensor or of the program: in the last beat of its burst RLAST is missing, in the others
+    it is early. The program stops, soft reset ends, the next program is exact."""
+    bus, driver, layer = device
+    segment = layer.program.segments[0]
+    start = segment.offset if program else layer.program.tensors[segment.inputs[0]].offset
+    address = start + beat * driver.config.bus_bytes
+    bus.dram = Dram(flip_last=address)
+    with pytest.raises(DeviceError) as caught:
+        layer.check(driver)
+    assert caught.value.code is ErrorCode.RLAST
+    assert caught.value.info == address
+    bus.dram = Dram()
     driver.recover()
+    layer.check(driver)

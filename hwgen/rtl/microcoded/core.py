@@ -220,6 +220,8 @@ class MicrocodedCore(Block):
         m.d.comb += self.error.eq(running & ~stopped)
         with m.If(stream.read_error):
             m.d.comb += self.error_code.eq(ErrorCode.AXI_READ)
+        with m.Elif(stream.last_error):
+            m.d.comb += self.error_code.eq(ErrorCode.RLAST)
         with m.Elif(stream.write_error):
             m.d.comb += self.error_code.eq(ErrorCode.AXI_WRITE)
         with m.Elif(given[Port.ERROR]):

@@ -56,6 +56,9 @@ class Stream(Block):
         Of the next word to read, or of the burst that is written.
     read_error, write_error : Out(1)
         A response is not OKAY; ``address`` is that of the word, or of its burst.
+    last_error : Out(1)
+        RLAST is high before the last beat that was asked for, or low in it; ``address`` is that of
+        the word. The burst ends with as many beats as were asked for.
     beat_in, beat_out : Out(1)
     axi_*
         AXI4 master. One ID, 0.
@@ -71,7 +74,8 @@ class Stream(Block):
             "word": Out(32), "word_valid": Out(1), "word_taken": In(1),
             "set_lane": In(1), "push": In(1), "ends": In(1), "byte": In(8), "push_ready": Out(1),
             "halt": In(1), "quiet": Out(1), "address": Out(32),
-            "read_error": Out(1), "write_error": Out(1), "beat_in": Out(1), "beat_out": Out(1),
+            "read_error": Out(1), "write_error": Out(1), "last_error": Out(1),
+            "beat_in": Out(1), "beat_out": Out(1),
             **address_channel(config, "ar"),
             "axi_rid": In(1), "axi_rdata": In(32), "axi_rresp": In(2),
             "axi_rlast": In(1), "axi_rvalid": In(1), "axi_rready": Out(1),
@@ -92,7 +96,8 @@ class Stream(Block):
         left = Signal(16)                          # words of the run, from the next burst on
         writing = Signal(reset_less=True)
         length = Signal(range(config.burst + 1), reset_less=True)
-        beats = Signal(range(config.burst + 1), reset_less=True)   # to be written
+        beats = Signal(range(config.burst + 1), reset_less=True)   # of the burst that are to come
+        final = Signal()                           # the next beat is its last
         answered = Signal()
         beat_in = Signal()
         beat_out = Signal()
@@ -125,13 +130,14 @@ class Stream(Block):
                 m.d.sync += [self.axi_arvalid.eq(~writing), self.axi_awvalid.eq(writing)]
                 m.d.sync += state.eq(_State.OPEN)
             with m.Case(_State.OPEN):
-                with m.If(Mux(writing, answered, beat_in & self.axi_rlast)):
+                with m.If(Mux(writing, answered, beat_in & final)):
                     m.d.sync += state.eq(_State.IDLE)
         with m.If(self.read | self.write):
             m.d.sync += [left.eq(self.value), writing.eq(self.write)]
         address = Cat(Const(0, _WORD_BITS), position)
         m.d.comb += [
             open_.eq(state == _State.OPEN),
+            final.eq(beats == 1),
             self.quiet.eq(~open_ & (state != _State.ISSUE)),
             self.axi_araddr.eq(address), self.axi_awaddr.eq(address),
             self.axi_arlen.eq(length - 1), self.axi_awlen.eq(length - 1),
@@ -144,7 +150,10 @@ class Stream(Block):
             self.axi_rready.eq(open_ & ~writing & (self.word_taken | self.halt)),
             beat_in.eq(self.axi_rvalid & self.axi_rready),
             self.read_error.eq(beat_in & (self.axi_rresp != 0)),
+            self.last_error.eq(beat_in & (self.axi_rlast != final)),
         ]
+        with m.If(beat_in | beat_out):
+            m.d.sync += beats.eq(beats - 1)
 
         # Writing: bytes are packed, a full word waits until the bus has taken it.
         lane = Signal(2, reset_less=True)
@@ -152,14 +161,14 @@ class Stream(Block):
         m.d.comb += [
             self.push_ready.eq(~full),
             self.axi_wvalid.eq(open_ & writing & (beats != 0) & (full | self.halt)),
-            self.axi_wlast.eq(beats == 1),
+            self.axi_wlast.eq(final),
             beat_out.eq(self.axi_wvalid & self.axi_wready),
             self.axi_bready.eq(open_ & writing & (beats == 0)),
             answered.eq(self.axi_bvalid & self.axi_bready),
             self.write_error.eq(answered & (self.axi_bresp != 0)),
         ]
         with m.If(beat_out):
-            m.d.sync += [beats.eq(beats - 1), full.eq(0), self.axi_wstrb.eq(0)]
+            m.d.sync += [full.eq(0), self.axi_wstrb.eq(0)]
         with m.If(self.set_lane):
             m.d.sync += lane.eq(self.value)
         with m.If(self.push & self.ends):

@@ -91,7 +91,7 @@ class Controller(Block):
         granted 3 cycles later. Beyond 63: error.
     units_idle : In(1)
         No unit holds a command or has anything in flight.
-    read_error, write_error : In(1); read_error_addr, write_error_addr : In(addr_bits)
+    read_error, last_error, write_error : In(1); read_error_addr, write_error_addr : In(addr_bits)
         From the DMAs, one cycle; no later than the failing beat's data.
     filter_error : In(1)
         A filter packet has no mark.
@@ -127,6 +127,7 @@ class Controller(Block):
             **{f"give_{unit}": In(isa.SEMAPHORES) for unit in GIVERS},
             "units_idle": In(1),
             "read_error": In(1),
+            "last_error": In(1),
             "read_error_addr": In(config.addr_bits),
             "write_error": In(1),
             "write_error_addr": In(config.addr_bits),
@@ -227,6 +228,7 @@ class Controller(Block):
         expired = self._watchdog(m, running, self.progress | word_taken | granted)
         self._report(m, running, (
             (self.read_error, ErrorCode.AXI_READ, self.read_error_addr),
+            (self.last_error, ErrorCode.RLAST, self.read_error_addr),
             (self.write_error, ErrorCode.AXI_WRITE, self.write_error_addr),
             (self.filter_error, ErrorCode.FILTER, 0),
             (overflows, ErrorCode.SEMAPHORE, overflow),

@@ -98,7 +98,7 @@ class Core(Block):
             controller.give_written.eq(drain.give_written),
             controller.units_idle.eq(loader.idle & feed.idle & filters.idle & psums.idle
                                      & drain.idle & write_dma.idle),
-            controller.read_error.eq(read_dma.error),
+            controller.read_error.eq(read_dma.error), controller.last_error.eq(read_dma.last_error),
             controller.read_error_addr.eq(read_dma.error_addr),
             controller.write_error.eq(write_dma.error),
             controller.write_error_addr.eq(write_dma.error_addr),

@@ -54,12 +54,14 @@ class ReadDma(Block):
         No new bursts; beats that still arrive are accepted and dropped. Ends with a reset.
     idle : Out(1)
         No burst is under way.
-    error : Out(1)
-        High for one cycle for each beat whose RRESP is not OKAY.
+    error, last_error : Out(1)
+        High for one cycle for each beat whose RRESP is not OKAY; for each whose RLAST is high
+        before the last beat that was asked for, or low in it.
     error_addr : Out(addr_bits)
-        Address of that beat, valid with ``error``.
+        Address of that beat, valid with them.
     axi_ar*, axi_r*
-        AXI4 read channels. One ID, 0.
+        AXI4 read channels. One ID, 0. A burst ends with as many beats as were asked for, whatever
+        RLAST says.
     """
     module_name = "read_dma"
     late_reset = True
@@ -74,7 +76,7 @@ class ReadDma(Block):
             "base": In(config.addr_bits),
             "halt": In(1),
             "idle": Out(1),
-            "error": Out(1),
+            "error": Out(1), "last_error": Out(1),
             "error_addr": Out(config.addr_bits),
             **address_channel(config, "ar"),
             "axi_rid": In(1), "axi_rdata": In(config.bus_bits), "axi_rresp": In(2),
@@ -87,12 +89,13 @@ class ReadDma(Block):
         word_bits = exact_log2(config.bus_bytes)
         constants(m, config, self, "ar")
         # Bursts that are under way, in order.
-        tag = data.StructLayout({"client": range(3), "last": 1,
+        tag = data.StructLayout({"client": range(3), "last": 1, "final": range(config.burst),
                                  "address": config.addr_bits - word_bits})
         m.submodules.tags = tags = Fifo(tag, OUTSTANDING)
         issue = Signal()                             # the burst in ``tags.i``
         length = Signal(range(config.burst + 1), reset_less=True)
         beat = Signal()
+        final = Signal()                             # the beat is its burst's last
         after = Signal(self._left)                   # what is left of the request behind it
         last = Signal()                              # nothing
         m.d.comb += last.eq(after.beats == 0)
@@ -101,15 +104,15 @@ class ReadDma(Block):
         for k in range(3):
             mine = Signal(name=f"issue_{k}")
             m.d.comb += mine.eq(issue & (tags.i.payload.client == k))
-            room = self._answer(m, k, tags, beat, mine, length)
+            room = self._answer(m, k, tags, beat, final, mine, length)
             left, pending = self._request(m, k, mine, after, last)
             lefts.append(left)
             wants.append(pending & (room >= self._limits[k]))
         self._issue(m, tags, lefts, wants, issue, length, after, last)
-        self._receive(m, tags, beat)
+        self._receive(m, tags, beat, final)
         return m
 
-    def _answer(self, m, k, tags, beat, issue, length):
+    def _answer(self, m, k, tags, beat, final, issue, length):
         """The FIFO of client ``k``. Returns the words it has room for, with those under way."""
         out = getattr(self, f"data_{k}")
         depth = 2 * self._limits[0] if k == 0 else max(128, 2 * self._config.burst)
@@ -119,7 +122,7 @@ class ReadDma(Block):
         m.d.comb += [
             fifo.i.valid.eq(beat & (tags.o.payload.client == k) & ~self.halt),
             fifo.i.payload.data.eq(self.axi_rdata),
-            fifo.i.payload.last.eq(self.axi_rlast & tags.o.payload.last),
+            fifo.i.payload.last.eq(final & tags.o.payload.last),
             out.valid.eq(fifo.o.valid),
             out.payload.eq(fifo.o.payload),
             fifo.o.ready.eq(out.ready),
@@ -175,6 +178,7 @@ class ReadDma(Block):
             tags.i.valid.eq(issue),
             tags.i.payload.client.eq(client),
             tags.i.payload.last.eq(last),
+            tags.i.payload.final.eq(length - 1),
             tags.i.payload.address.eq(address[word_bits:]),
             self.idle.eq(outstanding == 0),
         ]
@@ -207,8 +211,9 @@ class ReadDma(Block):
                     m.d.sync += state.eq(_State.CHOOSE)
         m.d.sync += outstanding.eq(outstanding + issue - tags.o.ready)
 
-    def _receive(self, m, tags, beat):
-        """Take the beats, which come back in the order of the bursts, and tell of errors."""
+    def _receive(self, m, tags, beat, final):
+        """Take the beats, which come back in the order of the bursts, count them, and tell of
+        errors."""
         word_bits = exact_log2(self._config.bus_bytes)
         page_words = exact_log2(PAGE) - word_bits
         burst_address = tags.o.payload.address
@@ -216,7 +221,8 @@ class ReadDma(Block):
         m.d.comb += [
             self.axi_rready.eq(tags.o.valid),
             beat.eq(self.axi_rvalid & self.axi_rready),
-            tags.o.ready.eq(beat & self.axi_rlast),
+            final.eq(position == tags.o.payload.final),
+            tags.o.ready.eq(beat & final),
         ]
         with m.If(beat):
             m.d.sync += position.eq(position + 1)
@@ -224,6 +230,7 @@ class ReadDma(Block):
             m.d.sync += position.eq(0)
         m.d.sync += [
             self.error.eq(beat & (self.axi_rresp != 0)),
+            self.last_error.eq(beat & (self.axi_rlast != final)),
             self.error_addr.eq(Cat(Const(0, word_bits),
                                    (burst_address[:page_words] + position)[:page_words],
                                    burst_address[page_words:])),

@@ -64,6 +64,7 @@ def random_command(rng):
         psum_rows=rows, zy=rng.getrandbits(8), ysigned=signed, lo=lo & 255, hi=hi & 255,
         out_rows=out_rows, out_cols=out_cols, row0=row0, col0=col0, pool_r=pool_r, pool_s=pool_s,
         pool_u=pool_u, pool_v=pool_v, strip_words=psum_cols * words_per_column, param_stride=stride,
+        function=0 if MODES[mode].raw else rng.randint(0, CONFIG.functions),
         mode=mode, scale=rng.getrandbits(32) if mode not in TABLE_MODES else
         int(np.float32(2.0 ** rng.uniform(-24, 2)).view("u4")))
 
@@ -80,7 +81,7 @@ def combine(c, psums, bias, scale, picked):
     return a + b, np.uint32(c["scale"]).view("f4")
 
 
-def model(c, psums, bias, scale):
+def model(c, psums, bias, scale, functions):
     """What a command reads, ``[(bank, word)]``, the rows it writes, ``[(addr, bytes)]``, and how
     many psums go into them."""
     reads, starts, picked, parts = [], [], [], []
@@ -108,6 +109,8 @@ def model(c, psums, bias, scale):
         y = v["acc"]
     else:
         y = reference(v)
+        if c["function"]:
+            y = functions[c["function"] % CONFIG.functions][y]
         y = np.maximum.reduceat(y.view("i1") if c["ysigned"] else y, starts, axis=0).view("u1")
     y = y.reshape(c["groups"], c["out_rows"], c["out_cols"], words * LANES)[..., :c["p"]]
     rows = []
@@ -129,6 +132,7 @@ class Bench:
         self.scale = (2.0 ** rng.uniform(-26, 2, (WORDS, LANES))).astype("f4")
         for table in (self.bias[TABLES], self.scale.view("i4")[TABLES]):
             table[:] = rng.integers(-2**31, 2**31, table.shape) >> rng.integers(0, 30, table.shape)
+        self.functions = rng.integers(0, 256, (CONFIG.functions, 256), np.uint8)
         self.reads, self.segments, self.waits = [], [], []
         self.written = bytearray()
         self.given, self.given_written = [], []    # (mask, reads, bytes written so far)
@@ -160,6 +164,10 @@ class Bench:
         chunk_bits = (chunks.shape[1] - 1).bit_length()
         payloads = [word | chunk << 12 | int.from_bytes(chunks[word, chunk].tobytes(), "little")
                     << 12 + chunk_bits for word, chunk in np.ndindex(chunks.shape[:2])]
+        for index, entries in enumerate(self.functions.reshape(-1, 4)):
+            word, chunk = divmod(index, chunks.shape[1])
+            payloads.append(isa.FUNCTION_DST + word | chunk << 12
+                            | int.from_bytes(entries.tobytes(), "little") << 12 + chunk_bits)
         random.shuffle(payloads)
         await send(self.dut, "params", payloads, self.stall)
 
@@ -214,7 +222,7 @@ class Bench:
 
     async def run(self, commands):
         """Run commands, compare everything that the drain did, and return the cycles it took."""
-        expected = [model(c, self.psums, self.bias, self.scale) for c in commands]
+        expected = [model(c, self.psums, self.bias, self.scale, self.functions) for c in commands]
         begin = self.cycle
         await send(self.dut, "command", [int.from_bytes(isa.pack("STORE", **c), "little")
                                          for c in commands], self.stall)
@@ -259,7 +267,7 @@ async def throughput(dut):
     await bench.start()
     common = dict(wait=0, signal_written=0, bank=0, zy=0, ysigned=0, lo=0, hi=255,
                   row0=0, col0=0, signal=1, params=FIRST, param_stride=0, row_stride=64,
-                  group_stride=4096, addr=0, psum=0, mode=0, scale=0x38000000)
+                  group_stride=4096, addr=0, psum=0, mode=0, scale=0x38000000, function=0)
     p, e = 2 * LANES, min(3, COLS)
     plain = dict(common, groups=1, e=e, p=p, words_per_column=2, psum_cols=12, strip_words=24,
                  psum_rows=2 * e,
@@ -271,7 +279,8 @@ async def throughput(dut):
                   out_rows=1, out_cols=1)
     raw = dict(plain, mode=store_modes.RAW.number)
     tables = [dict(c, mode=mode, params=0) for c in (plain, pooled, vector) for mode in TABLE_MODES]
-    commands = [plain, pooled, vector, raw, *tables] * 2
+    functions = [dict(c, function=CONFIG.functions) for c in (plain, pooled)]
+    commands = [plain, pooled, vector, raw, *tables, *functions] * 2
     cycles = await bench.run(commands)
     dut._log.info("%d reads of %d commands in %d cycles", len(bench.reads), len(commands), cycles)
-    assert cycles <= len(bench.reads) + 22 * len(commands) + 20
+    assert cycles <= len(bench.reads) + (22 + 2 * (CONFIG.functions > 0)) * len(commands) + 20

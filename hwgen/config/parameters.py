@@ -40,6 +40,7 @@ LIMITS = {
     "bus_bits": (32, 64, 128, 256),
     "xbus_bytes": (1, 2, 4, 8),
     "params_depth": (32, 64, 128, 256, 512, 1024, 2048),
+    "functions": (0, 1, 2, 4, 8),
     "addr_bits": range(32, 65),
     "burst": (8, 16, 32, 64, 128, 256),
     "clock_mhz": range(1, 5001),
@@ -76,6 +77,9 @@ class Config:
         The output stage looks values up in two tables of 256 entries, for elementwise operators
         and functions of a value. They stand in the parameter memory of the first lanes, 4 at most,
         which has at least 256 words then (see :attr:`param_words`).
+    functions : int
+        Tables of 256 bytes behind the requantisation of each lane, for functions of a value behind
+        any layer; a layer uses one. They come on top of ``glb_kib``. 0: none.
     addr_bits : int
         Width of an AXI4 address.
     burst : int
@@ -99,6 +103,7 @@ class Config:
     xbus_bytes: int = 4
     params_depth: int = 1024
     tables: bool = True
+    functions: int = 2
     addr_bits: int = 32
     burst: int = 32
     zero_gate: bool = False
@@ -180,6 +185,11 @@ class Config:
     def params_bytes(self) -> int:
         """Size of the parameter memory of all lanes."""
         return 8 * sum(self.param_words)
+
+    @property
+    def function_words(self) -> int:
+        """Parameter words that PARAMS counts for a function table."""
+        return self.bus_bits // self.lanes
 
     @property
     def bank_depth(self) -> int:

@@ -8,6 +8,9 @@ them.
 
 from .commands import (
     COMMAND_BYTES,
+    FUNCTION_BITS,
+    FUNCTION_DST,
+    FUNCTION_WRITES,
     COMMANDS,
     MAGIC,
     OPCODES,
@@ -28,5 +31,6 @@ from .encode import (
 from .store_modes import StoreMode
 
 __all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
-           "StoreMode", "READ_AHEAD", "FILTER_MAGIC", "pack", "unpack", "glb_address",
+           "StoreMode", "READ_AHEAD", "FUNCTION_BITS", "FUNCTION_DST",
+           "FUNCTION_WRITES", "FILTER_MAGIC", "pack", "unpack", "glb_address",
            "FilterHeader", "filter_header", "unpack_filter_header"]

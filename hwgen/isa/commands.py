@@ -23,12 +23,15 @@ from dataclasses import dataclass
 from .store_modes import MODE_BITS, MODES
 
 __all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
-           "READ_AHEAD"]
+           "READ_AHEAD", "FUNCTION_BITS", "FUNCTION_DST", "FUNCTION_WRITES"]
 
 COMMAND_BYTES = 64
 MAGIC = 0x4E475748           # "HWGN", the first word of a program
 SEMAPHORES = 8
 READ_AHEAD = 4               # commands that are fetched beyond END and dropped: must be readable
+FUNCTION_BITS = 4            # of STORE's `function`
+FUNCTION_DST = 2048          # first parameter word of the function tables
+FUNCTION_WRITES = 64         # bus words that fill a function table: four entries each
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,11 @@ COMMANDS = {c.name: c for c in (
             "The tables of STORE's modes that need them stand there too: entry ``i`` of table A in "
             "the biases of word ``i``, entry ``i`` of table B, an int32, in its scales, the same "
             "in each lane; lanes beyond the fourth have no tables, and keep nothing beyond their "
-            "channels' words.", (
+            "channels' words.\n\n"
+            "The function tables of accelerators with ``functions`` tables stand from word 2048 on, "
+            "table ``n`` at ``2048 + (n % functions) * bus_bits / lanes``: 64 bus words, each with "
+            "four entries of all lanes in its lowest 32 bits. Other words beyond the memory are "
+            "not written.", (
                 (_WAIT, _SIGNAL, Field("dst", 12, "first parameter word"),
                  Field("count", 12, "parameter words, 1 or more")),
                 (Field("addr", 32, "byte address in DRAM, a multiple of the bus word"),),
@@ -241,7 +248,9 @@ COMMANDS = {c.name: c for c in (
             + "".join(f"* {mode.number}, {mode.name}: {mode.doc}\n\n" for mode in MODES.values())
             + f"Sums wrap to 32 bits. {_TABLE_MODES} exist in accelerators built with ``tables``; "
             "there ``params`` and ``param_stride`` are 0. A mode that the accelerator does not "
-            "have stops it with an error.", (
+            "have stops it with an error.\n\n"
+            "With a ``function`` an output becomes the entry of that function table at the byte as "
+            "stored, before the largest of a window is taken; in mode raw it must be 0.", (
                 (_WAIT, Field("signal", 8, "semaphores given when the psums have been read"),
                  Field("signal_written", 8, "semaphores given when every write is acknowledged"),
                  Field("psum", 16, "bank word of the block's first psum"),
@@ -280,7 +289,9 @@ COMMANDS = {c.name: c for c in (
                        derive=lambda f: f["pool_v"] * f["words_per_column"]),
                  Field("col_first", 16,
                        "psum words to the first window: col0 * words_per_column, modulo 2**16",
-                       derive=lambda f: f["col0"] * f["words_per_column"])),
+                       derive=lambda f: f["col0"] * f["words_per_column"]),
+                 Field("function", FUNCTION_BITS, "function table of the outputs, 1 to "
+                       "``functions``; 0: none")),
                 (_group_step("out_rows"),
                  Field("col_left", 13, "output columns from the first window on: psum_cols - col0",
                        derive=lambda f: f["psum_cols"] - f["col0"]),

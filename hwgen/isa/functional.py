@@ -70,6 +70,7 @@ class FunctionalModel:
         self.psum = self.glb.view(np.int32)
         words = config.param_words[0]       # more than of its channels, if there are tables
         self.params = self.rng.integers(0, 2 ** 31, (words * config.lanes, 2)).astype(np.int32)
+        self.functions = self.rng.integers(0, 256, (config.functions, 256), np.uint8)
 
     def run(self, program):
         """Run the program at byte offset ``program`` until its END.
@@ -185,13 +186,25 @@ class FunctionalModel:
                 data = self._dram(c["addr"], np.arange(c["count"] * words * 8))
                 _require(c["addr"] % self.config.bus_bytes == 0, "PARAMS is not aligned")
                 first = c["dst"] * words
-                _require(c["count"] >= 1 and first + c["count"] * words <= len(self.params),
-                         "PARAMS leaves the parameter memory")
-                yield True
-                self.params[first:first + c["count"] * words] = data.view(np.int32).reshape(-1, 2)
+                if c["dst"] >= isa.FUNCTION_DST:
+                    yield True
+                    self._load_function(c, data)
+                else:
+                    _require(c["count"] >= 1 and first + c["count"] * words <= len(self.params),
+                             "PARAMS leaves the parameter memory")
+                    yield True
+                    self.params[first:first + c["count"] * words] = \
+                        data.view(np.int32).reshape(-1, 2)
             self._give(c["signal"])
             self.busy -= 1
             yield True
+
+    def _load_function(self, c, data):
+        """A function table, of which a bus word holds four entries."""
+        number, rest = divmod(c["dst"] - isa.FUNCTION_DST, self.config.function_words)
+        _require(number < self.config.functions and rest == 0
+                 and c["count"] == self.config.function_words, "PARAMS is no function table")
+        self.functions[number] = data.reshape(-1, self.config.bus_bytes)[:, :4].reshape(-1)
 
     def _load_bytes(self, c):
         """Ifmap byte addresses that a LOAD writes, and the bytes."""
@@ -498,10 +511,16 @@ class FunctionalModel:
             parameters = parameters[word:]
         _require(mode.may_pool or c["pool_r"] == c["pool_s"] == 1,
                  f"outputs of mode {mode.name} are not pooled")
+        _require(c["function"] <= self.config.functions, f"there is no function {c['function']}")
+        _require(c["function"] == 0 or not mode.raw, f"outputs of mode {mode.name} have a function")
         try:
-            return mode.outputs(c, self.config, psums, parameters)
+            y = mode.outputs(c, self.config, psums, parameters)
         except ValueError as error:
             raise ProgramError(str(error)) from None
+        if c["function"] == 0:
+            return y
+        table = self.functions[c["function"] % self.config.functions]
+        return table[y.view(np.uint8)].view(y.dtype)
 
     def _pool(self, c, y):
         """The largest value of each window."""

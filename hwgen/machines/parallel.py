@@ -61,6 +61,7 @@ class _Synthesis:
                            (config.rows, 16, 9 * config.bus_bytes + 4)),
             "GLB": ((config.cols, config.bank_depth, config.bank_bits), (1, 8, 79)),
             "output stage": (*((2, words, 32) for words in config.param_words),
+                             *((config.lanes, 64 * config.functions, 32),) * (config.functions > 0),
                              (1, 32, 9 * config.lanes)),
             "DMA": ((2, max(128, 2 * config.burst), bus + 1),
                     (1, 2 * fetch_beats(config), bus + 1), (1, 8, 32), (1, 16, 34),
@@ -93,7 +94,8 @@ class _Parallel:
     memories = {("pe", "filter_spad"): "filter spads", ("pe", "ifmap_spad"): "ifmap spads",
                 ("glb_bank", "memory"): "GLB banks",
                 **{(module, memory): "parameter memory" for memory in ("biases", "scales")
-                   for module in ("parameters", "parameters_with_tables")}}
+                   for module in ("parameters", "parameters_with_tables")},
+                ("function_table", "entries"): "function tables"}
     multipliers = {"pe": "array", "requant": "output stage",
                    "parameters_with_tables": "output stage"}
     # The load queue holds four commands, and the unit a fifth.

@@ -36,7 +36,8 @@ class Drain(Block):
 
     The first word is asked for 5 cycles after a command's semaphores were granted, but no earlier
     than 18 after the last word of the command before has arrived. An output is offered to the write
-    DMA 17 cycles after the last psum of its window has arrived, a raw one 7 cycles after. A command
+    DMA 17 cycles after the last psum of its window has arrived, a raw one 7 cycles after; with
+    function tables the 18 and 17 are 2 more. A command
     is done two cycles after its last word has arrived, if the write DMA has taken its segments:
     ``give`` comes then.
 
@@ -139,6 +140,9 @@ class Drain(Block):
             out.sums.eq(parameters.sums),
             out.scales.eq(parameters.scales), out.last_lane.eq(store.p_last),
         ]
+        if config.functions:
+            m.d.comb += [out.params.eq(self.params.payload),
+                         out.params_valid.eq(self.params.valid)]
         m.d.comb += [block.tag.eq(reader.tag) for block in (parameters, out)]
         m.d.comb += [block.rvalid.eq(self.rvalid) for block in (parameters, out)]
         return m

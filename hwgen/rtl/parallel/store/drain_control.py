@@ -7,14 +7,12 @@ from amaranth.lib.wiring import In, Out
 
 from ...block import Block
 from ...common import command
+from .function_table import FunctionTable
 from .parameters import Parameters
 from .requant import Requant
 from .windows import Settings
 
 __all__ = ["DrainControl"]
-
-#: Cycles for which a psum that has arrived needs the settings.
-_THROUGH = Parameters.LATENCY + Requant.LATENCY
 
 
 class _State(enum.IntEnum):
@@ -29,7 +27,8 @@ class DrainControl(Block):
     """Runs the STORE that waits, and lets it go when it is done.
 
     A command starts when its semaphores were granted and the last psum of the command before has
-    gone through the output stage, which needs the settings for it: 13 cycles.
+    gone through the output stage, which needs the settings for it: 13 cycles, 15 with function
+    tables.
 
     Members
     -------
@@ -82,9 +81,12 @@ class DrainControl(Block):
         self._settings(m, store)
 
         # The last psum to arrive goes through the output stage.
-        through = Signal(range(_THROUGH + 1))
+        cycles = Parameters.LATENCY + Requant.LATENCY
+        if self._config.functions:
+            cycles += FunctionTable.LATENCY
+        through = Signal(range(cycles + 1))
         with m.If(~self.all_arrived):
-            m.d.sync += through.eq(_THROUGH)
+            m.d.sync += through.eq(cycles)
         with m.Elif(through.any()):
             m.d.sync += through.eq(through - 1)
 

@@ -1,4 +1,4 @@
-"""From sums to the bytes that are stored: requantisation, max pooling, raw psums."""
+"""From sums to the bytes that are stored: requantisation, functions, max pooling, raw psums."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
@@ -9,7 +9,8 @@ from ...common.delay import delay
 from ...common.fifo import Fifo
 from ...common.interface import some
 from ..dma.bursts import transfer
-from .parameters import Parameters
+from .function_table import FunctionTable
+from .parameters import Parameters, params_write
 from .requant import Requant
 from .windows import TAG, Settings
 
@@ -17,7 +18,8 @@ __all__ = ["DrainOutputs"]
 
 
 class DrainOutputs(Block):
-    """Requantises sums, keeps the largest of each window, and queues the outputs.
+    """Requantises sums, looks functions up, keeps the largest of each window, and queues the
+    outputs.
 
     Raw psums are queued as they are, ``lanes`` bytes in a read of their word: nothing has to hold a
     word. Of a word that is looked up in two halves each lane with tables makes two outputs.
@@ -34,6 +36,10 @@ class DrainOutputs(Block):
         Psums less one that the last word of a filter group holds.
     settings : In(Settings(config))
         Without ``mode`` and ``scale``; ``looked_up`` if a word is looked up in two halves.
+    params : In(params_write(config))
+        A write of the parameter memory; with function tables.
+    params_valid : In(1)
+        There is one.
     tag, rvalid : In(TAG), In(1)
         A psum word arrives.
     sums, scales : In(ArrayLayout(signed(32), lanes)), In(ArrayLayout(32, lanes))
@@ -51,10 +57,13 @@ class DrainOutputs(Block):
         self._outputs = outputs
         self._halves = 0 < config.table_lanes < config.lanes
         lanes = config.lanes
-        names = ["zy", "lo", "hi", "ysigned", "raw"] + ["looked_up"] * self._halves
+        names = (["zy", "lo", "hi", "ysigned", "raw"] + ["looked_up"] * self._halves
+                 + ["function"] * (config.functions > 0))
         super().__init__({
             "last_lane": In(range(lanes)),
             "settings": In(some(Settings(config), *names)),
+            **({"params": In(params_write(config)), "params_valid": In(1)}
+               if config.functions else {}),
             "tag": In(TAG),
             "rvalid": In(1),
             "sums": In(data.ArrayLayout(signed(32), lanes)),
@@ -68,7 +77,8 @@ class DrainOutputs(Block):
         lanes, tag, raw = self._config.lanes, self.tag, self.settings.raw
         flags = self._flags(m)
         summed = delay(m, flags, Parameters.LATENCY, "flags")
-        requantised = delay(m, summed, Requant.LATENCY, "summed")
+        behind = FunctionTable.LATENCY if self._config.functions else 0
+        requantised = delay(m, summed, Requant.LATENCY + behind, "summed")
         part, again = (delay(m, tag[name], Parameters.LATENCY, name) for name in ("part", "again"))
         done = Signal.like(flags)                  # the flags of what is done in this cycle
         m.d.comb += done.eq(Mux(raw, summed, requantised))
@@ -116,6 +126,7 @@ class DrainOutputs(Block):
         requants = [Requant() for _ in range(lanes)]
         bits = self.sums.as_value()
         sign = settings.ysigned << 7               # turns int8 into uint8 of the same order
+        outputs = self._functions(m, [requant.y for requant in requants])
         for index, requant in enumerate(requants):
             m.submodules[f"requant_{index}"] = requant
             m.d.comb += [
@@ -127,11 +138,28 @@ class DrainOutputs(Block):
             with m.If(settings.raw):
                 m.d.sync += best[index].eq(Cat(bits[8 * (lanes * i + index):][:8]
                                                for i in range(4)).word_select(part, 8))
-            y, here = requant.y, done.valid
+            y, here = outputs[index], done.valid
             if self._halves:
                 half, source = divmod(index, self._config.table_lanes)
-                y = Mux(settings.looked_up, requants[source].y, y)
+                y = Mux(settings.looked_up, outputs[source], y)
                 here &= ~settings.looked_up | (done.half == half)
             with m.Elif(here & (done.first | (y ^ sign > best[index] ^ sign))):
                 m.d.sync += best[index].eq(y)
         return Cat(best)
+
+    def _functions(self, m, codes):
+        """What the function tables make of the codes of all lanes."""
+        config = self._config
+        if not config.functions:
+            return codes
+        values, params = [], self.params
+        word = Cat(params.chunk, params.word)
+        for index, code in enumerate(codes):
+            m.submodules[f"function_table_{index}"] = table = FunctionTable(config.functions)
+            m.d.comb += [
+                table.write.eq(self.params_valid & params.word[-1]), table.write_word.eq(word),
+                table.entries.eq(params.data[:32]), table.function.eq(self.settings.function),
+                table.code.eq(code),
+            ]
+            values.append(table.value)
+        return values

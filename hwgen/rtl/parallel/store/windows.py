@@ -8,6 +8,7 @@ holds the psums of ``lanes`` channels.
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
+from ....isa import FUNCTION_BITS
 from ....isa.store_modes import MODE_BITS
 
 __all__ = ["READ", "WINDOW_ROWS", "WINDOW_COLUMNS", "TAG", "Settings"]
@@ -34,8 +35,10 @@ TAG = data.StructLayout({"first": 1, "last": 1, "last_word": 1, "last_of_group":
 
 def Settings(config):
     """What the output stage needs of a command: zero point and bounds, and of the mode whether
-    psums are stored ``raw`` or ``looked_up`` in tables; with tables the mode and common scale."""
+    psums are stored ``raw`` or ``looked_up`` in tables; with tables the mode and common scale,
+    with function tables the function."""
     return wiring.Signature({
         "zy": Out(8), "lo": Out(8), "hi": Out(8), "ysigned": Out(1), "raw": Out(1),
         "looked_up": Out(1),
-        **({"mode": Out(MODE_BITS), "scale": Out(32)} if config.tables else {})})
+        **({"mode": Out(MODE_BITS), "scale": Out(32)} if config.tables else {}),
+        **({"function": Out(FUNCTION_BITS)} if config.functions else {})})

@@ -11,7 +11,7 @@ from .layout.dram import align
 from .lower.join import join
 from .lower.lower import lower
 from .plan.planner import Planner
-from .program import Program, Segment
+from .program import Program, Segment, Stored
 
 __all__ = ["compile_network"]
 
@@ -19,7 +19,7 @@ _MEMORY = 1 << 32           # addresses are 32-bit offsets
 
 
 def compile_network(network, config, mappings=None, timing=Timing(), memory=None, planning=None,
-                    joined=False):
+                    joined=False, fuse=True):
     """Compile ``network`` for the accelerator ``config``.
 
     Host layers are left to the host: their outputs, and the network's own quantised inputs, are
@@ -39,6 +39,8 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         Called with each layer, its index and the number of layers, before its mapping is searched.
     joined : bool
         One program for all layers between two host parts, in place of one for each.
+    fuse : bool
+        The layer before a function of one tensor takes it along, see :mod:`.plan.functions`.
 
     Returns
     -------
@@ -50,15 +52,15 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         If a layer does not fit the machine or asks for what it cannot do, or the network does not
         fit the memory.
     """
-    planner = Planner(network, config, mappings or {}, timing, joined)
+    planner = Planner(network, config, mappings or {}, timing, joined, fuse)
     planner.run(planning)
     _check_memory(network, sum(place.size for place in planner.roots.values()), memory)
     jobs = planner.jobs
     runs = _runs(planner, joined)
     side_by_side = not machine_of(config).in_order
     at_end = {i for run in runs for i in run[1::2] if side_by_side}
-    codes = [lower(config, job.layer, job.mapping, job.sources, job.y, job.store_op, i in at_end)
-             for i, job in enumerate(jobs)]
+    codes = [lower(config, job.layer, job.mapping, job.sources, job.y, job.store_op, i in at_end,
+                   1 + i % max(config.functions, 1)) for i, job in enumerate(jobs)]
 
     # Memory: code, then filters and parameters, then constant tensors, then the others.
     cursor, code_at, data_at = 0, [], []
@@ -103,7 +105,9 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         if name in tensors:
             at, size = tensors[name].offset, tensors[name].size
             image[at:at + size] = tensors[name].pack(value.reshape(tensors[name].shape))
-    return Program(config, bytes(image), cursor, tuple(segments), tensors)
+    stored = {name: Stored(tensors.pop(name), *planner.fusion.stored[name])
+              for name in planner.fusion.stored if name in tensors}
+    return Program(config, bytes(image), cursor, tuple(segments), tensors, stored)
 
 
 def _runs(planner, joined):

@@ -9,7 +9,7 @@ from ..cost.geometry import MachineLayer
 from .layout.dram import Placement
 from .map.mapping import Estimate, Mapping
 
-__all__ = ["Program", "Segment"]
+__all__ = ["Program", "Segment", "Stored"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Segment:
         The layer's name (the first one's, if pooling is fused into it).
     layers : tuple
         The network's layers that it works for: one, or a ``Conv`` or ``Elementwise`` and the
-        ``MaxPool`` fused into it. Segments of the same layers follow each other, and the last of
-        them completes them.
+        functions and the ``MaxPool`` fused into it. Segments of the same layers follow each other,
+        and the last of them completes them.
     inputs : tuple of str
         Tensors read.
     y : str
@@ -64,6 +64,24 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """A tensor that is in DRAM as a function of its bytes alone.
+
+    Attributes
+    ----------
+    place : Placement
+        Of what is there.
+    tensor : str
+        The tensor of the network.
+    table : numpy.ndarray
+        uint8, 256 entries: what stands there in place of each of its bytes.
+    """
+    place: Placement
+    tensor: str
+    table: np.ndarray
+
+
+@dataclass(frozen=True)
 class Program:
     """A compiled network.
 
@@ -86,13 +104,17 @@ class Program:
         In the order in which they are to run.
     tensors : dict of str to Placement
         Every tensor in DRAM, by name: those that layers read or write, some of them inside of
-        others. (The output of a convolution whose pooling is fused is never there.)
+        others. (The output of a layer that a function or a pooling is fused into is never there.)
+    stored : dict of str to Stored
+        By the ``y`` of their segment, tensors that are there in another scale alone: parts of a
+        concatenation.
     """
     config: Config
     image: bytes
     memory_bytes: int
     segments: tuple[Segment, ...]
     tensors: dict[str, Placement]
+    stored: dict[str, Stored]
 
     @property
     def runs(self) -> list[list[Segment]]:

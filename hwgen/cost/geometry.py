@@ -124,6 +124,8 @@ class MachineLayer:
     idle : int or None
         Cycles in which the layer before it in a program leaves the DRAM's port idle: the first
         filters come then. None: no layer is before it.
+    function : bool
+        The output stage looks outputs up in a function table.
     """
     conv: Conv
     pooling: Pooling
@@ -133,6 +135,7 @@ class MachineLayer:
     mode: StoreMode = REQUANTISE
     sources: int = 1
     idle: int | None = None
+    function: bool = False
 
     @cached_property
     def parts(self):
@@ -151,7 +154,7 @@ class MachineLayer:
         conv = self.conv
         return (conv.x.shape, conv.y.shape, conv.weight.shape, conv.stride, conv.dilation,
                 conv.pads, conv.groups, self.pooling, self.y.shape, self.depthwise, self.groups,
-                self.mode, self.sources, self.idle, len(self.parts))
+                self.mode, self.sources, self.idle, self.function, len(self.parts))
 
     @property
     def vector(self):

@@ -10,6 +10,7 @@ from functools import reduce
 
 import numpy as np
 
+from ..isa import FUNCTION_WRITES
 from .geometry import Pooling, ceildiv
 from .pieces import load_pieces, strip_pieces
 from .tiles import shifted_tiles
@@ -337,7 +338,8 @@ def dram_reads(x, load_words, filter_words):
     layer, config, word = x.layer, x.config, x.config.bus_bytes
     reloaded = ceildiv(layer.filters * layer.sets, x.p) * x.p > config.params_depth
     parameters = x.groups * x.m["words_per_column"] * layer.sets \
-        * np.where(reloaded, x.tiles, 1) * 2 * config.lanes * 4 // word
+        * np.where(reloaded, x.tiles, 1) * 2 * config.lanes * 4 // word \
+        + FUNCTION_WRITES * layer.function
     chunks = 1 if layer.depthwise else x.chunks
     commands = (x.total_blocks * 3 * len(layer.parts) * x.folds * chunks + x.loads + 4) * 64 // word
     return load_words + filter_words + parameters + commands

@@ -60,7 +60,7 @@ class LayerResult:
         Name of the output.
     macs : int
     value : numpy.ndarray
-        The output, in the shape of the ONNX file.
+        The output, in the shape of the ONNX file; with a ``table`` what the table makes of it.
     counters : dict of str to int
         The accelerator's performance counters, summed over the layer's programs (zero for a layer
         that needs none), those of the layers behind it in the same program included; None without
@@ -72,6 +72,9 @@ class LayerResult:
     told : dict of str to int
         What the layer's commands move, by :data:`hwgen.energy.items.ITEMS`; None without an
         accelerator.
+    table : tuple of int or None
+        256 entries: of the output the accelerator keeps what this table makes of its bytes alone,
+        for the one reader wants that. None: the output itself.
     """
     name: str
     op: str
@@ -83,6 +86,7 @@ class LayerResult:
     predicted: int | None = None
     joined: bool = False
     told: dict[str, int] | None = None
+    table: tuple[int, ...] | None = None
 
     @property
     def counts(self):
@@ -94,6 +98,14 @@ class LayerResult:
         if self.counters is None or self.joined:
             return told
         return energy.measured(told, self.counters)
+
+    def expected(self, tensors):
+        """What ``value`` should be where the network's tensors are ``tensors``, by name."""
+        value = tensors[self.tensor]
+        if self.table is None:
+            return value
+        table = np.array(self.table, np.uint8)
+        return table[value.view(np.uint8)].view(self.value.dtype)
 
     @property
     def cycles(self):
@@ -137,8 +149,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     A layer's inputs are what the accelerator left in its memory; only tensors that come from the
     host, network inputs and outputs of host layers, are written by it. A layer takes one program
     or several, or shares one with the layers before it; one that is done when its inputs are there
-    takes none. A pooling that is fused into
-    the layer before it has no result of its own. The generator's return value is every tensor by
+    takes none. A function or a pooling that is fused into the layer before it has no result of its
+    own, that layer's result is its. The generator's return value is every tensor by
     name, the network's outputs included.
 
     Parameters
@@ -187,11 +199,14 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
         steps = segments.get(id(layer), ())
         layers = steps[-1].layers if steps else (layer,)
         y = layers[-1].y
+        stored = program.stored.get(steps[-1].y) if steps else None
+        place = stored.place if stored else program.tensors[y.name]
         if y.name in earlier:
-            # Without a segment it lies inside of another tensor, which is there.
-            values[y.name] = earlier[y.name].value
-            if steps:
-                provide({y.name: values[y.name]})
+            value = earlier[y.name].value
+            if steps:       # else it lies inside of another tensor, which is there
+                driver.bus.write(place.offset, place.pack(value.reshape(place.shape)))
+            if not stored:
+                values[y.name] = value
             yield earlier[y.name]
             continue
         joined = any(len(runs[segment.offset]) > 1 for segment in steps)
@@ -208,13 +223,14 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
                 raise
             counters = {name: counters[name] + n for name, n in outcome.counters.items()}
             predicted += sum(one.cycles for one in runs[segment.offset])
-        place = program.tensors[y.name]
-        values[y.name] = place.unpack(driver.bus.read(place.offset, place.size)) \
-            .reshape(y.onnx_shape)
+        value = place.unpack(driver.bus.read(place.offset, place.size)).reshape(y.onnx_shape)
+        if not stored:
+            values[y.name] = value
         yield LayerResult(layer.name, operator(layers), where(layer), y.name,
-                          sum(done.macs for done in layers), values[y.name],
+                          sum(done.macs for done in layers), value,
                           None if elsewhere else counters, None if elsewhere else predicted, joined,
-                          energy.of_segments(program, steps).items)
+                          energy.of_segments(program, steps).items,
+                          stored and tuple(map(int, stored.table)))
     for name, (shape, _) in network.outputs.items():
         if name not in values:
             values[name] = values[network.aliases[name]].reshape(shape)

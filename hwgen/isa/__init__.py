@@ -8,10 +8,10 @@ them.
 
 from .commands import (
     COMMAND_BYTES,
+    COMMANDS,
     FUNCTION_BITS,
     FUNCTION_DST,
     FUNCTION_WRITES,
-    COMMANDS,
     MAGIC,
     OPCODES,
     READ_AHEAD,

@@ -159,10 +159,9 @@ COMMANDS = {c.name: c for c in (
             "the biases of word ``i``, entry ``i`` of table B, an int32, in its scales, the same "
             "in each lane; lanes beyond the fourth have no tables, and keep nothing beyond their "
             "channels' words.\n\n"
-            "The function tables of accelerators with ``functions`` tables stand from word 2048 on, "
-            "table ``n`` at ``2048 + (n % functions) * bus_bits / lanes``: 64 bus words, each with "
-            "four entries of all lanes in its lowest 32 bits. Other words beyond the memory are "
-            "not written.", (
+            "The function tables of accelerators with ``functions`` of them stand from word 2048 "
+            "on, table ``n`` at ``2048 + (n % functions) * bus_bits / lanes``: 64 bus words, each "
+            "with four entries, the same in all lanes, in its lowest 32 bits.", (
                 (_WAIT, _SIGNAL, Field("dst", 12, "first parameter word"),
                  Field("count", 12, "parameter words, 1 or more")),
                 (Field("addr", 32, "byte address in DRAM, a multiple of the bus word"),),

@@ -70,7 +70,8 @@ class FunctionalModel:
         self.psum = self.glb.view(np.int32)
         words = config.param_words[0]       # more than of its channels, if there are tables
         self.params = self.rng.integers(0, 2 ** 31, (words * config.lanes, 2)).astype(np.int32)
-        self.functions = self.rng.integers(0, 256, (config.functions, 256), np.uint8)
+        self.functions = np.random.default_rng((seed, 1)).integers(
+            0, 256, (config.functions, 256), np.uint8)
 
     def run(self, program):
         """Run the program at byte offset ``program`` until its END.

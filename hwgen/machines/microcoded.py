@@ -62,8 +62,8 @@ class _Synthesis:
 
 class _Microcoded:
     name = "microcoded"
-    fixed = {"lanes": 1, "bus_bits": 32, "xbus_bytes": 1, "tables": False, "functions": 0, "zero_gate": False,
-             "addr_bits": 32}
+    fixed = {"lanes": 1, "bus_bits": 32, "xbus_bytes": 1, "tables": False, "functions": 0,
+             "zero_gate": False, "addr_bits": 32}
     in_order = True
     memories = {("pe", "filter_spad"): "filter spads", ("pe", "ifmap_spad"): "ifmap spads",
                 ("global_buffer", "memory"): "GLB banks"}

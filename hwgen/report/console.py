@@ -85,8 +85,14 @@ class Report:
 
     def _differences(self, name):
         """``{reference: Difference or None}`` of a tensor, for the references that have it."""
-        return {reference: difference(self.values[name], tensors[name])
-                for reference, tensors in self.references.items() if name in tensors}
+        result = next((layer for layer in self.layers if layer.tensor == name), None)
+        found = {}
+        for reference, tensors in self.references.items():
+            if name in tensors and result:
+                found[reference] = difference(result.value, result.expected(tensors))
+            elif name in tensors:
+                found[reference] = difference(self.values[name], tensors[name])
+        return found
 
     def differences(self):
         """A sentence for each output of a layer, and of the network, that differs from one of the

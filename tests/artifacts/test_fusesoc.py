@@ -16,8 +16,8 @@ from hwgen.verilog.accelerator import generate
 
 _CONFIGS = (Config(name="small", rows=1, cols=2, glb_kib=16, params_depth=64),
             Config(name="tiny", rows=1, cols=2, filter_spad=96, ifmap_spad=32, glb_kib=16, lanes=1,
-                   bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, burst=8,
-                   machine="microcoded"))
+                   bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, functions=0,
+                   burst=8, machine="microcoded"))
 
 # A `yosys` of the Python packages pyosys, which has no Tcl of its own, and tkinter.
 _YOSYS = """\

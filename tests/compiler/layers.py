@@ -44,7 +44,8 @@ def conv(rng, x, filters, kernel, *, name="conv", stride=(1, 1), pads=(0, 0, 0, 
 
 def rescaled(rng, layer):
     """A pooling whose largest values go through a table, perhaps to the other type."""
-    y = replace(layer.y, dtype=tensor("", (1, 1, 1), rng).dtype)
+    other = tensor("", (1, 1, 1), rng)
+    y = replace(layer.y, dtype=other.dtype, zero_point=other.zero_point)
     limits = np.iinfo(y.dtype)
     made = np.sort(rng.integers(limits.min, limits.max + 1, 256)).astype(y.dtype)
     table = np.empty(256, np.uint8)
@@ -86,6 +87,16 @@ def elementwise(rng, a, b=None, name="elementwise", product=False):
         lo, hi = int(limits.min), int(limits.max)
     return Elementwise(name, inputs, y, tuple(tables.astype(np.int32)), product,
                        np.float32(rng.uniform(50, 150) / spread), lo, hi)
+
+
+def scaling(rng, x, name):
+    """A change of scale, as a convolution of one tap with equal weights."""
+    c = x.shape[0]
+    y = tensor(f"{name}_y", x.shape, rng)
+    limits = np.iinfo(y.dtype)
+    return Conv(name, x, y, np.ones((c, 1, 1, 1), np.int16), np.zeros(c, np.int32),
+                np.full(c, rng.uniform(0.3, 2), np.float32), groups=c, lo=int(limits.min),
+                hi=int(limits.max))
 
 
 def concat(inputs, axis=0, name="concat", tables=None):
@@ -180,9 +191,14 @@ def check(net, program, rng):
         inputs = [values[x.name].reshape(x.shape) for x in layer.inputs]
         values[layer.y.name] = golden.compute(layer, *inputs)
         place = program.tensors.get(layer.y.name)
-        fused = any(layer is segment.layers[0] and len(segment.layers) > 1
-                    for segment in program.segments)
-        assert place or fused, layer.name
+        fused = any(layer in segment.layers[:-1] for segment in program.segments)
+        stored = [kept for kept in program.stored.values() if kept.tensor == layer.y.name]
+        assert place or fused or stored, layer.name
+        for kept in stored:
+            data = memory[kept.place.offset:kept.place.offset + kept.place.size].tobytes()
+            expected = kept.table[values[layer.y.name].view(np.uint8)].view(kept.place.dtype)
+            np.testing.assert_array_equal(kept.place.unpack(data).reshape(layer.y.shape), expected,
+                                          layer.name)
         if place:
             found = program.unpack(layer.y.name,
                                    memory[place.offset:place.offset + place.size].tobytes())
@@ -251,9 +267,10 @@ def random_config(rng, tables=False):
     least = -(-(8 * params + 32 * cols * 4 * lanes) // 1024)
     config = Config(rows=rows, cols=cols, lanes=lanes, bus_bits=bus_bits, ifmap_spad=pick(*spads),
                     filter_spad=pick(8, 16, 64, 224), glb_kib=max(least, pick(2, 4, 8, 27, 108)),
-                    xbus_bytes=pick(1, 2, 4), params_depth=params, tables=tables)
+                    xbus_bytes=pick(1, 2, 4), params_depth=params, tables=tables,
+                    functions=pick(0, 1, 2, 8))
     if lanes == 1 and not tables and rng.integers(2):
-        return config.replace(machine="microcoded", xbus_bytes=1,
+        return config.replace(machine="microcoded", xbus_bytes=1, functions=0,
                               glb_kib=min(config.glb_kib + 1, 64))
     return config
 
@@ -265,7 +282,7 @@ def random_graph(rng, config, most=6):
     layers = []
     kinds = ["conv", "pool", "concat", "cut", "pad", "enlarge", "dense", "sums", "split", "product"]
     if config.tables:
-        kinds += ["function", "add", "mul", "gate", "requantising concat"]
+        kinds += ["function", "add", "mul", "gate", "requantising concat", "chain", "chain"]
     while len(layers) < most:
         name = f"layer{len(layers)}"
         x = tensors[rng.integers(len(tensors))]
@@ -274,6 +291,28 @@ def random_graph(rng, config, most=6):
         tensors += [layer.y for layer in made
                     if layer.y.dtype != np.int32 and np.prod(layer.y.shape) < 4000]
     return network(*layers)
+
+
+def _chain(rng, x, tensors, name):
+    """Functions of what a layer makes, or of any tensor: one after the other, or with branches that
+    meet again; a pooling may stand between them."""
+    alike = [t for t in tensors if t.shape == x.shape]
+    made = [random_conv(rng, x, name, 16) if rng.random() < 0.6 else
+            elementwise(rng, x, alike[rng.integers(len(alike))] if rng.random() < 0.5 else None,
+                        name)]
+    for n in range(rng.integers(1, 4)):
+        t, label = made[-1].y, f"{name}_{n}"
+        kind = rng.choice(["function", "branch", "scale", "pool"], p=[0.4, 0.3, 0.2, 0.1])
+        if kind == "function":
+            made.append(elementwise(rng, t, name=label))
+        elif kind == "branch":
+            made.append(elementwise(rng, t, name=f"{label}_left"))
+            made.append(elementwise(rng, t, made[-1].y, label, bool(rng.integers(2))))
+        elif kind == "scale":
+            made.append(scaling(rng, t, label))
+        else:
+            made.append(rescaled(rng, random_pool(rng, t, label)))
+    return made
 
 
 def _random_layers(rng, kind, x, tensors, name, tables):
@@ -308,6 +347,8 @@ def _random_layers(rng, kind, x, tensors, name, tables):
         return [rescaled(rng, layer) if tables and rng.random() < 0.3 else layer]
     if kind == "function" or kind == "gate" and height * width > 20:
         return [elementwise(rng, x, name=name)]
+    if kind == "chain":
+        return _chain(rng, x, tensors, name)
     if kind in ("add", "mul"):
         before, other = beside(None)
         if before:

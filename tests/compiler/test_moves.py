@@ -309,7 +309,7 @@ def test_columns_apart(rng):
 
 
 def test_refusals(rng):
-    plain = replace(SMALL, tables=False)
+    plain = replace(SMALL, tables=False, functions=0)
     x = tensor("x", (4, 4, 4), rng)
     with pytest.raises(HwgenError, match="'elementwise' is elementwise.*without its tables"):
         compile_network(network(elementwise(rng, x)), plain)

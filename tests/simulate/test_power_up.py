@@ -77,7 +77,7 @@ def _run(network, given, config):
         with bus:
             found = []
             for layer in execute(network, program, Driver(bus, config), given):
-                assert (layer.value == expected[layer.tensor]).all(), layer.tensor
+                assert (layer.value == layer.expected(expected)).all(), layer.tensor
                 if layer.counters:
                     found.append({name: layer.counters[name] for name in _WORK})
                     assert layer.counters["CYCLES"] > 0

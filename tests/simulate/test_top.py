@@ -30,8 +30,8 @@ from tests.seed import SEED
 _LENET = Path(__file__).parents[2] / "examples" / "lenet5"
 _SMALL = Config(name="small", rows=2, cols=3, glb_kib=24)
 _MICROCODED = Config(name="microcoded", rows=2, cols=3, filter_spad=96, ifmap_spad=32, glb_kib=16,
-                  lanes=1, bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, burst=8,
-                  machine="microcoded")
+                  lanes=1, bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, functions=0,
+                  burst=8, machine="microcoded")
 _CONFIGS = {
     "2x3": _SMALL,
     "2x3, microcoded": _MICROCODED,
@@ -58,7 +58,7 @@ class _Prepared:
         """Run it; returns the layers."""
         layers = []
         for layer in execute(self.network, self.program, driver, self.case.inputs):
-            np.testing.assert_array_equal(layer.value, self.expected[layer.tensor],
+            np.testing.assert_array_equal(layer.value, layer.expected(self.expected),
                                           self.case.text)
             layers.append(layer)
         return layers

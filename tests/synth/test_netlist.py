@@ -21,7 +21,7 @@ from hwgen.verilog.accelerator import generate
 pytest.importorskip("pyosys")
 
 _CONFIG = Config(name="netlist", rows=2, cols=1, glb_kib=8, lanes=1, bus_bits=32, xbus_bytes=1,
-                 ifmap_spad=16, params_depth=64, burst=8, tables=False)
+                 ifmap_spad=16, params_depth=64, burst=8, tables=False, functions=0)
 _MICROCODED = _CONFIG.replace(machine="microcoded", cols=2)
 _MACS = 4000
 
@@ -57,7 +57,7 @@ def test_layer(designs, kind):
         with VerilatedBus(library, program.memory_bytes, dram=case.dram) as bus:
             layers = list(execute(network, program, Driver(bus, config), case.inputs))
         for layer in layers:
-            np.testing.assert_array_equal(layer.value, expected[layer.tensor], case.text)
+            np.testing.assert_array_equal(layer.value, layer.expected(expected), case.text)
         cycles.append([layer.cycles for layer in layers])
     assert cycles[0] == cycles[1], case.text
 

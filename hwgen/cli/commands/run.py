@@ -143,7 +143,7 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
     if trace_file:
         trace.write(trace_file, f"{network.name} on {design.config.name}")
     if output_file:
-        tensors = {layer.tensor: layer.value for layer in layers}
+        tensors = {layer.tensor: layer.value for layer in layers if layer.table is None}
         tensors.update({name: values[name] for name in network.outputs})
         write_whole(output_file, lambda file: np.savez_compressed(file, **tensors))
     if json_file:

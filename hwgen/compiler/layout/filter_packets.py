@@ -4,7 +4,7 @@ import numpy as np
 
 from ... import isa
 
-__all__ = ["filter_stream", "parameters", "table_words", "TABLE_WORDS"]
+__all__ = ["filter_stream", "function_words", "parameters", "table_words", "TABLE_WORDS"]
 
 TABLE_WORDS = 256           # parameter words that tables take
 
@@ -66,6 +66,13 @@ def parameters(config, bias, scale, p, words_per_column):
     padded[:, :, 1] = np.float32(1).view(np.int32)
     padded[:, :p] = words.reshape(groups, p, 2)
     return padded.tobytes()
+
+
+def function_words(config, table):
+    """A function table, ``table``, uint8 of 256 entries: four of them in each bus word."""
+    words = np.zeros((isa.FUNCTION_WRITES, config.bus_bytes), np.uint8)
+    words[:, :4] = table.reshape(-1, 4)
+    return words.tobytes()
 
 
 def table_words(config, tables):

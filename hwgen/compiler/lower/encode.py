@@ -7,7 +7,7 @@ import numpy as np
 from ... import isa
 from ...cost.geometry import ceildiv
 from ...isa.store_modes import REQUANTISE
-from ..layout.filter_packets import filter_stream, parameters, table_words
+from ..layout.filter_packets import filter_stream, function_words, parameters, table_words
 from . import order
 
 __all__ = ["Encoder", "StoreOp"]
@@ -24,10 +24,13 @@ class StoreOp:
         Of sums and products.
     tables : tuple of numpy.ndarray
         Of sums and products: int32, 256 entries, one or two, indexed by the byte as stored.
+    function : numpy.ndarray or None
+        uint8, 256 entries: what is stored in place of each byte; None: the byte itself.
     """
     mode: isa.StoreMode = REQUANTISE
     scale: float = 0.0
     tables: tuple = ()
+    function: np.ndarray | None = None
 
 
 class Encoder:
@@ -43,7 +46,7 @@ class Encoder:
     Attributes
     ----------
     data : bytearray
-        Parameters, then filter streams as they are first used.
+        Parameters and the function table, then filter streams as they are first used.
     """
 
     def __init__(self, plan, y, store_op, place):
@@ -52,6 +55,10 @@ class Encoder:
         self.mapping, self.y, self.store_op = plan.mapping, y, store_op
         self.streams = {}       # offset and size of the filter packets that exist already
         self.data = bytearray(self._parameters())
+        self.function, self.function_at = 0, len(self.data)
+        if store_op.function is not None:
+            self.function = place.functions.start
+            self.data += function_words(self.config, store_op.function)
 
     def fields(self, command):
         """``(name, source, fields)`` of a command of :mod:`.order`, as in
@@ -106,6 +113,10 @@ class Encoder:
     def _params(self, command):
         block, words = command.block, self.plan.words_per_column
         fields = {"wait": command.wait, "signal": command.signal}
+        if command.function:
+            count, number = self.config.function_words, self.function % self.config.functions
+            return fields | {"dst": isa.FUNCTION_DST + number * count, "count": count,
+                             "addr": self.function_at}
         if block is None:
             return fields | {"dst": self.place.parameters.start, "count": self.plan.parameters,
                              "addr": 0}
@@ -172,7 +183,7 @@ class Encoder:
             "params": self._parameter_word(block, command.psums),
             "param_stride": 0 if self.store_op.mode.needs_tables else plan.words_per_column,
             # What is made of them.
-            "mode": self.store_op.mode.number,
+            "mode": self.store_op.mode.number, "function": self.function,
             "scale": int(np.float32(self.store_op.scale).view(np.uint32)),
             "zy": conv.y.zero_point & 255, "ysigned": conv.y.dtype == np.int8,
             "lo": conv.lo & 255, "hi": conv.hi & 255,

@@ -78,7 +78,8 @@ class _Program:
 
     def add(self, place, commands):
         """Add a layer."""
-        free = {"LOAD": self._free(place, "banks"), "PARAMS": self._free(place, "parameters")}
+        free = {"LOAD": self._free(place, "banks"), "PARAMS": max(
+            self._free(place, "parameters"), self._free(place, "functions"))}
         last_store, signals = len(self.stores) - 1, 0
         starting = bool(self.layers) and not self.in_order
         if starting and free["PARAMS"] < last_store:

@@ -44,7 +44,7 @@ class LayerCode:
         return found
 
 
-def lower(config, layer, mapping, sources, y_place, store_op, at_end=False):
+def lower(config, layer, mapping, sources, y_place, store_op, at_end=False, table=1):
     """Commands and data of ``layer``.
 
     Parameters
@@ -61,13 +61,16 @@ def lower(config, layer, mapping, sources, y_place, store_op, at_end=False):
     store_op : StoreOp
     at_end : bool
         The layer stands at the end of the memories on the chip, not at their start.
+    table : int
+        Number of the function table that the layer uses, if it has a function.
 
     Returns
     -------
     LayerCode
     """
-    plan = Plan(config, layer, mapping, sources, store_op.mode.needs_tables)
-    place = Place.of(plan, at_end)
+    plan = Plan(config, layer, mapping, sources, store_op.mode.needs_tables,
+                store_op.function is not None)
+    place = Place.of(plan, at_end, table)
     encoder = Encoder(plan, y_place, store_op, place)
     commands = [encoder.fields(command) for command in ordered(plan)]
     return LayerCode(commands, bytes(encoder.data), place)

@@ -57,11 +57,13 @@ class Load:
 
 @dataclass(frozen=True)
 class Params:
-    """A PARAMS of the block whose psums have the running number ``psums``; None: of all blocks."""
+    """A PARAMS of the block whose psums have the running number ``psums``; None: of all blocks, or
+    of the layer's ``function`` table."""
     block: Block | None
     psums: int
     wait: int
     signal: int
+    function: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ class _Ordering:
     def run(self):
         plan = self.plan
         self.load_first_tile(1)
+        if plan.function:       # the parameters, for which the STOREs wait, come behind it
+            self.commands.append(Params(None, 0, 0, 0, function=True))
         if plan.parameters_once:
             self.commands.append(Params(None, 0, 0, PARAMS))
         for step in plan.steps:

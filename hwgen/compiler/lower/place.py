@@ -17,14 +17,17 @@ class Place:
         Bank words of the GLB: psums, then ifmap tiles.
     parameters : range
         Words of the parameter memory.
+    functions : range
+        Numbers of function tables: one, or none.
     """
     banks: range
     parameters: range
+    functions: range
 
     @classmethod
-    def of(cls, plan, at_end):
+    def of(cls, plan, at_end, table=1):
         """The place of a plan: at the start of each memory, or at its end. Tables stand at the
-        start: no command tells where they are."""
+        start: no command tells where they are. Its function stands in table ``table``."""
         m, config = plan.mapping, plan.config
         words = m.slots * m.block_words + ceildiv(m.buffers * m.tile_words,
                                                   config.cols * config.subwords)
@@ -35,4 +38,5 @@ class Place:
         if at_end and not plan.tables:
             first_parameter = config.params_depth // config.lanes - parameters
         return cls(range(first, first + words),
-                   range(first_parameter, first_parameter + parameters))
+                   range(first_parameter, first_parameter + parameters),
+                   range(table, table + plan.function))

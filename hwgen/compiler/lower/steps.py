@@ -170,6 +170,8 @@ class Plan:
     sources : tuple of Placement
     tables : bool
         The output stage looks values up.
+    function : bool
+        There is a function behind it.
 
     Attributes
     ----------
@@ -193,7 +195,8 @@ class Plan:
         Else: blocks whose parameters it holds at a time.
     """
 
-    def __init__(self, config, layer, mapping, sources, tables):
+    def __init__(self, config, layer, mapping, sources, tables, function=False):
+        self.function = function
         self.config, self.layer, self.mapping, self.sources = config, layer, mapping, sources
         if layer.vector and sources[0].gapless and mapping.chunk * mapping.q >= layer.channels:
             self.sources = sources[0].together,

@@ -7,15 +7,9 @@ from ...errors import HwgenError
 from ...isa.store_modes import PRODUCT, SUM
 from ...network.graph import Elementwise, Tensor
 from ..lower.encode import StoreOp
-from . import identity_convs
+from . import functions, identity_convs
 
-__all__ = ["plan", "store_op", "wanted"]
-
-
-def store_op(layer):
-    """The :class:`StoreOp` of an Elementwise layer."""
-    mode = PRODUCT if layer.product else SUM
-    return StoreOp(mode, float(layer.scale), tuple(layer.tables))
+__all__ = ["plan", "wanted"]
 
 
 def wanted(planner, y):
@@ -36,10 +30,11 @@ def plan(planner, layer, pool):
     A tensor in DRAM that it reads in another shape is read, and its output written, in the shape
     in which it stands there.
     """
-    if not planner.config.tables:
+    config, one = planner.config, len(layer.inputs) == 1
+    if not (config.tables or one and config.functions):
         raise HwgenError(
-            f"layer {layer.name!r} is elementwise, and the accelerator {planner.config.name!r} is "
-            f"built without its tables: set tables to true, or leave such layers to the host.")
+            f"layer {layer.name!r} is elementwise, and the accelerator {config.name!r} is built "
+            f"without its tables: set tables to true, or leave such layers to the host.")
     inputs, y = layer.inputs, layer.y
     shapes = {planner.shape(x) for x in inputs}
     if shapes != {y.shape} and len(shapes) == 1 and all(x.shape == y.shape for x in inputs):
@@ -52,9 +47,15 @@ def plan(planner, layer, pool):
             second = _spread(planner, layer, second)
         sources.append(second)
     make = identity_convs.merge if len(inputs) == 2 else identity_convs.identity
-    conv = make(layer.name, y.shape)
-    conv = replace(conv, y=y, lo=layer.lo, hi=layer.hi)
-    planner.produce(layer, pool, conv, sources, store_op(layer))
+    conv, table = make(layer.name, y.shape), planner.fusion.tables.get(layer)
+    if one and table is not None:
+        conv, table = functions.behind(conv, y, table)
+        op = StoreOp(function=table)
+    else:
+        conv = replace(conv, y=y, lo=layer.lo, hi=layer.hi)
+        op = StoreOp(PRODUCT if layer.product else SUM, float(layer.scale), tuple(layer.tables),
+                     table)
+    planner.produce(layer, pool, conv, sources, op)
 
 
 def _spread(planner, layer, source):

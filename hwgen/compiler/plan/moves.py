@@ -299,22 +299,23 @@ def copy(planner, layers, source, y, note, *, picked=None, column_step=1, table=
         uint8, 256 entries: what becomes of each byte.
     """
     name = layers[0].name
-    if table is not None and not planner.config.tables:
+    if table is not None and not (planner.config.tables or planner.config.functions):
         raise HwgenError(f"layer {name!r} changes values, and the accelerator "
                          f"{planner.config.name!r} is built without tables: set tables to "
                          f"true, or leave such layers to the host.")
-    store_op = StoreOp() if table is None else StoreOp(SUM, 1.0,
-                                                       (table.astype(np.int32),))
+    store_op = StoreOp() if table is None else StoreOp(function=table) \
+        if planner.config.functions else StoreOp(SUM, 1.0, (table.astype(np.int32),))
+    options = {"mode": store_op.mode, "function": store_op.function is not None}
     channels = source.shape[0]
     if picked is None:
         conv = identity_convs.identity(name, source.shape, column_step=column_step)
-        layer = MachineLayer(conv, Pooling(), conv.y, channels > 1, mode=store_op.mode)
+        layer = MachineLayer(conv, Pooling(), conv.y, channels > 1, **options)
         try:
             found = planner.search(layer, (source,), (y.dram_channels,))
         except HwgenError:                  # more channels to a group than a PE can hold
             picked = np.arange(channels)
     if picked is not None:
         conv = identity_convs.selection(name, source.shape, picked, column_step)
-        layer = MachineLayer(conv, Pooling(), conv.y, False, mode=store_op.mode)
+        layer = MachineLayer(conv, Pooling(), conv.y, False, **options)
         found = planner.search(layer, (source,), (y.dram_channels,))
     planner.add(layers, layer, found, (source,), y, store_op=store_op, note=note)

@@ -15,7 +15,7 @@ from ..layout.dram import Placement
 from ..lower.encode import StoreOp
 from ..map.mapping import Estimate, Mapping
 from ..map.search import search
-from . import edge_averages, elementwise, moves, standalone_pooling
+from . import edge_averages, elementwise, functions, moves, standalone_pooling
 
 __all__ = ["Job", "Planner"]
 
@@ -67,9 +67,13 @@ class Planner:
         Of the DRAM.
     joined : bool
         Layers that no host part stands between share a program.
+    fuse : bool
+        Functions go behind the layer before them.
 
     Attributes
     ----------
+    fusion : Fusion
+        Its layers are what is planned.
     jobs : list of Job
         In the order in which they are to run.
     places : dict of str to Placement
@@ -80,17 +84,20 @@ class Planner:
         Layers with equal numbers have no host part between them.
     """
 
-    def __init__(self, network, config, mappings, timing, joined=False):
+    def __init__(self, network, config, mappings, timing, joined=False, fuse=True):
         self.network, self.config, self.joined = network, config, joined
         self.mappings, self.timing = mappings, timing
         self.jobs, self.places, self.roots = [], {}, {}
         self.searched = {}      # mapping and estimate, by all that they depend on
         self.fused = set()      # poolings that a layer before them takes care of
-        self.layers = [layer for layer in network.layers if not isinstance(layer, Host)]
+        self.fusion = functions.fuse(network, config, fuse)
+        self.layers = [layer for layer in self.fusion.layers if not isinstance(layer, Host)]
         hosts = accumulate(isinstance(layer, Host) for layer in network.layers)
         self.programs = dict(zip(network.layers, hosts, strict=True))
+        self.programs |= {layer: self.programs[members[0]]
+                          for layer, members in self.fusion.members.items()}
         self.producers = {layer.y.name: layer for layer in self.layers}
-        self.consumers = self._consumers()
+        self.consumers = functions.readers(network, self.fusion.layers)
         self.pieces = {layer: tuple(moves.woven(layer)) for layer in self.layers
                        if isinstance(layer, Move)}
         self.units = moves.units(self.pieces)
@@ -109,7 +116,7 @@ class Planner:
             except HwgenError as error:
                 if layer.name in self.mappings:
                     raise    # what is given may be what does not fit
-                raise LayerError(str(error), layer.y.name) from None
+                raise LayerError(str(error), self._members(layer)[-1].y.name) from None
 
     def _plan(self, layer):
         if isinstance(layer, Move):
@@ -121,20 +128,9 @@ class Planner:
         else:
             self._convolve(layer, self._only_pool(layer))
 
-    def _consumers(self):
-        """Tensor name to the layers that read it; the network's outputs are read by None."""
-        def resolve(name):
-            while name in self.network.aliases:
-                name = self.network.aliases[name]
-            return name
-        consumers = {}
-        for layer in self.network.layers:
-            names = layer.inputs if isinstance(layer, Host) else [x.name for x in layer.inputs]
-            for name in names:
-                consumers.setdefault(resolve(name), []).append(layer)
-        for name in self.network.outputs:
-            consumers.setdefault(resolve(name), []).append(None)
-        return consumers
+    def _members(self, layer):
+        """The network's layers that one that is planned stands for."""
+        return self.fusion.members.get(layer, (layer,))
 
     def _only_pool(self, layer):
         """The pooling that alone reads a layer's output and can be fused into it, or None."""
@@ -287,7 +283,9 @@ class Planner:
         if not isinstance(conv, Conv) or any(conv.turned) or conv.scale.ndim > 1 or \
                 conv.x.shape != y.shape or conv.name in self.mappings:
             return None
-        return MachineLayer(conv, Pooling(), conv.y, _depthwise(conv), mode=_store_op(conv).mode)
+        store_op = self._store_op(conv)
+        return MachineLayer(conv, Pooling(), conv.y, _depthwise(conv), mode=store_op.mode,
+                            function=store_op.function is not None)
 
     def add(self, layers, layer, found, sources, y, *, store_op=_REQUANTISE, macs=0, fused="",
             note=""):
@@ -317,9 +315,19 @@ class Planner:
         if isinstance(y, Tensor):
             g = min(mapping.p, y.shape[0])
             y = moves.concat_place(self, y, g) or self.place(y, g)
-        self.jobs.append(Job(layers, layer, tuple(placed), y, mapping,
-                             replace(estimate, pooling=fused, note="; ".join(
-                                 filter(None, (*_note(layer, mapping), note)))), store_op, macs))
+        behind = () if store_op.function is None else self._behind(layers, y)
+        self.jobs.append(Job(
+            tuple(member for one in layers for member in self._members(one)), layer, tuple(placed),
+            y, mapping, replace(estimate, pooling=fused, note="; ".join(
+                filter(None, (*_note(layer, mapping), *behind, note)))), store_op, macs))
+
+    def _behind(self, layers, y):
+        """What the function table of a job is for, in words."""
+        _, *behind = self._members(layers[0])
+        if behind:
+            yield "its STOREs look up " + ", ".join(layer.name for layer in behind)
+        if y.name in self.fusion.stored:
+            yield "its STOREs look up the scale of " + y.root
 
     def produce(self, head, pool, conv, sources, store_op=_REQUANTISE):
         """Add the job of a convolution or elementwise layer, and what the pooling behind it takes.
@@ -334,11 +342,13 @@ class Planner:
         sources : list of Placement or Tensor
         store_op : StoreOp
         """
-        depthwise = _depthwise(conv)
-        layer = MachineLayer(conv, Pooling(), conv.y, depthwise, mode=store_op.mode)
+        depthwise, function = _depthwise(conv), store_op.function is not None
+        macs = sum(member.macs for member in self._members(head))
+        layer = MachineLayer(conv, Pooling(), conv.y, depthwise, mode=store_op.mode,
+                             function=function)
         if pool is None:
             found = self.best(layer, sources, conv.y)
-            self.add((head,), layer, found, sources, conv.y, store_op=store_op, macs=head.macs)
+            self.add((head,), layer, found, sources, conv.y, store_op=store_op, macs=macs)
             return
         self.fused.add(pool)
         apart = self.search(layer, sources, fixed=self.mappings.get(head.name))
@@ -347,7 +357,7 @@ class Planner:
         behind = standalone_pooling.search(self, pool, between)
         total = apart[1].cycles + sum(estimate.cycles for _, (_, estimate) in behind)
         window = MachineLayer(conv, standalone_pooling.windows(pool), pool.y, depthwise,
-                              mode=store_op.mode)
+                              mode=store_op.mode, function=function)
         try:
             together = self.best(window, sources, pool.y)
             note = f"{together[1].cycles} cycles"
@@ -355,9 +365,9 @@ class Planner:
             together, note = None, "a tile that holds the windows does not fit"
         if together and together[1].cycles <= total:
             self.add((head, pool), window, together, sources, pool.y, store_op=store_op,
-                     macs=head.macs, fused="fused", note=f"{total} cycles if apart")
+                     macs=macs, fused="fused", note=f"{total} cycles if apart")
             return
-        self.add((head,), layer, apart, sources, conv.y, store_op=store_op, macs=head.macs)
+        self.add((head,), layer, apart, sources, conv.y, store_op=store_op, macs=macs)
         standalone_pooling.plan(self, pool, f"fused {note}, apart {total}")
 
     def _convolve(self, conv, pool):
@@ -371,7 +381,7 @@ class Planner:
         lowered = _reshaped(conv, source.shape)
         if lowered is None:
             lowered, source = conv, self.read(conv.x, (conv,))
-        self.produce(conv, pool, lowered, [source], _store_op(conv))
+        self.produce(conv, pool, lowered, [source], self._store_op(conv))
 
     def _multiply(self, conv):
         """A matrix product of several rows: they stand in DRAM without gaps, and a vector can be
@@ -393,22 +403,24 @@ class Planner:
             Placement.planar(conv.y, conv.y.name)
         lowered = replace(conv, x=replace(conv.x, shape=(depth, rows, 1)), turned=(False, False),
                           y=replace(conv.y, shape=(filters, rows, 1)))
-        store_op = _store_op(conv)
-        layer = MachineLayer(lowered, Pooling(), lowered.y, False, mode=store_op.mode)
+        store_op = self._store_op(conv)
+        layer = MachineLayer(lowered, Pooling(), lowered.y, False, mode=store_op.mode,
+                             function=store_op.function is not None)
         groups, fixed = moves.divisors(filters, filters), self.mappings.get(conv.name)
         found, source = min(((self.search(layer, (source,), groups, fixed), source)
                              for source in sources), key=lambda pair: pair[0][1].cycles)
         self.add((conv,), layer, found, (source,), y.turned(found[0].p), store_op=store_op,
-                 macs=conv.macs)
+                 macs=sum(member.macs for member in self._members(conv)))
+
+
+    def _store_op(self, conv):
+        return StoreOp(RAW) if conv.y.dtype == np.int32 else \
+            StoreOp(function=self.fusion.tables.get(conv))
 
 
 def _depthwise(conv):
     """Whether each filter of a convolution reads a channel of its own."""
     return 1 < conv.groups == conv.x.shape[0] == conv.y.shape[0]
-
-
-def _store_op(conv):
-    return StoreOp(RAW) if conv.y.dtype == np.int32 else _REQUANTISE
 
 
 def _reshaped(conv, shape):

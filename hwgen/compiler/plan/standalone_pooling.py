@@ -11,9 +11,9 @@ from ...isa.store_modes import SUM
 from ...network.graph import Tensor
 from ..layout.dram import Placement
 from ..lower.encode import StoreOp
-from . import identity_convs
+from . import functions, identity_convs
 
-__all__ = ["layer", "plan", "search", "windows"]
+__all__ = ["plan", "search", "windows"]
 
 
 def windows(pool):
@@ -21,25 +21,40 @@ def windows(pool):
     return Pooling(*pool.kernel, *pool.stride, *pool.pads[:2]) if pool else Pooling()
 
 
-def layer(pool):
-    """A MaxPool without dilation as the machine sees it."""
-    return _layer(pool, pool.x.shape, windows(pool), pool.y)
+class _Step:
+    """Makes the steps of a pooling.
 
+    Attributes
+    ----------
+    store_op : StoreOp
+        Of the first one, which reads the pooling's input and applies its table: as that keeps the
+        order, the largest value stays the largest.
+    """
 
-def _layer(pool, shape, window, y, first=True, column_step=1):
-    """A step of ``pool`` over a tensor of ``shape``. The ``first`` one reads the pooling's input
-    and applies its table: as that keeps the order, the largest value stays the largest."""
-    x, out = pool.x if first else pool.y, pool.y.dtype
-    conv = identity_convs.identity(pool.name, shape, dtype=x.dtype, column_step=column_step)
-    limits = np.iinfo(out)
-    conv = replace(conv, y=replace(conv.y, dtype=out), lo=int(limits.min), hi=int(limits.max))
-    return MachineLayer(conv, window, y, shape[0] > 1, mode=_store_op(pool, first).mode)
+    def __init__(self, pool, config):
+        self._pool, self._behind = pool, config.functions > 0
+        self.store_op = StoreOp()
+        if pool.table is not None and self._behind:
+            conv = identity_convs.identity(pool.name, (1, 1, 1), dtype=pool.x.dtype)
+            self.store_op = StoreOp(function=functions.behind(conv, pool.y, pool.table)[1])
+        elif pool.table is not None:
+            self.store_op = StoreOp(SUM, 1.0, (pool.table.view(pool.y.dtype).astype(np.int32),))
 
-
-def _store_op(pool, first=True):
-    if pool.table is None or not first:
-        return StoreOp()
-    return StoreOp(SUM, 1.0, (pool.table.view(pool.y.dtype).astype(np.int32),))
+    def layer(self, shape, window, y, first=True, column_step=1):
+        """A step over a tensor of ``shape``; the ``first``, or another one."""
+        pool = self._pool
+        x = pool.x if first else pool.y
+        conv = identity_convs.identity(pool.name, shape, dtype=x.dtype, column_step=column_step)
+        if not first or pool.table is None:
+            return MachineLayer(conv, window, y, shape[0] > 1)
+        if self._behind:
+            conv, _ = functions.behind(conv, replace(conv.y, dtype=pool.y.dtype), pool.table)
+        else:
+            limits = np.iinfo(pool.y.dtype)
+            conv = replace(conv, y=replace(conv.y, dtype=pool.y.dtype), lo=int(limits.min),
+                           hi=int(limits.max))
+        return MachineLayer(conv, window, y, shape[0] > 1, mode=self.store_op.mode,
+                            function=self._behind)
 
 
 def search(planner, pool, source):
@@ -51,7 +66,8 @@ def search(planner, pool, source):
     list of (MachineLayer, (Mapping, Estimate))
         One layer, or two: the second reads what the first one makes.
     """
-    whole = layer(pool)
+    step = _Step(pool, planner.config)
+    whole = step.layer(pool.x.shape, windows(pool), pool.y)
     parted = 1 not in pool.kernel and pool.name not in planner.mappings
     found, refusal = [], None
     try:
@@ -65,8 +81,8 @@ def search(planner, pool, source):
     window, channels = windows(pool), pool.x.shape[0]
     between = identity_convs.tensor(pool.name, (channels, pool.y.shape[1], pool.x.shape[2]),
                              pool.y.dtype)
-    rows = _layer(pool, pool.x.shape, replace(window, s=1, v=1, left=0), between)
-    cols = _layer(pool, between.shape, replace(window, r=1, u=1, top=0), pool.y, first=False)
+    rows = step.layer(pool.x.shape, replace(window, s=1, v=1, left=0), between)
+    cols = step.layer(between.shape, replace(window, r=1, u=1, top=0), pool.y, first=False)
     try:
         first = planner.search(rows, (source,))
         place = Placement.place(between, min(first[0].p, channels), 0, planner.config.bus_bytes)
@@ -113,22 +129,23 @@ def plan(planner, pool, why):
     that read the same rows or columns; if these are not all the outputs of a row, they are stored
     column by column.
     """
-    if pool.table is not None and not planner.config.tables:
+    if pool.table is not None and not (planner.config.tables or planner.config.functions):
         raise HwgenError(
             f"layer {pool.name!r} pools between different scales, and the accelerator "
             f"{planner.config.name!r} is built without tables: set tables to true, or leave "
             f"such layers to the host.")
-    layers = (pool,)
+    layers, steps = (pool,), _Step(pool, planner.config)
     source = planner.read(pool.x, layers)
     if pool.dilation == (1, 1):
         found = search(planner, pool, source)
         for work, (mapping, estimate) in found[:-1]:
             y = planner.scratch(pool.name, work.y, min(mapping.p, work.y.shape[0]))
-            planner.add(layers, work, (mapping, estimate), (source,), y, store_op=_store_op(pool),
+            planner.add(layers, work, (mapping, estimate), (source,), y, store_op=steps.store_op,
                         fused="standalone", note="rows of the window, its columns follow")
             source = y
         planner.add(layers, *found[-1], (source,), pool.y,
-                    store_op=_store_op(pool, len(found) == 1), fused="standalone", note=why)
+                    store_op=steps.store_op if len(found) == 1 else StoreOp(), fused="standalone",
+                    note=why)
         return
     if isinstance(source, Tensor):
         source = planner.place(source, min(source.shape[0], planner.config.bus_bytes))
@@ -146,8 +163,8 @@ def plan(planner, pool, why):
             (0, phase.start, across.start),
             (channels, -(-(height - phase.start) // dil_rows), width - across.start), dil_rows)
         done = identity_convs.tensor(pool.name, (channels, phase.count, across.count), pool.y.dtype)
-        work = _layer(pool, part.shape, Pooling(pool.kernel[0], kernel, phase.stride, across.stride,
-                                                phase.pad, across.pad), done, column_step=step)
+        work = steps.layer(part.shape, Pooling(pool.kernel[0], kernel, phase.stride, across.stride,
+                                               phase.pad, across.pad), done, column_step=step)
         found = planner.search(work, (part,), (y.dram_channels,) if y else ())
         if y is None:
             g = min(found[0].p, channels)
@@ -155,14 +172,14 @@ def plan(planner, pool, why):
             y = planner.place(pool.y, g) if len(cols) == 1 else planner.scratch(pool.name, between,
                                                                                 g)
         planner.add(layers, work, found, (part,),
-                    y.part((0, phase.first, 0), done.shape, phase.step), store_op=_store_op(pool),
+                    y.part((0, phase.first, 0), done.shape, phase.step), store_op=steps.store_op,
                     fused="standalone",
                     note=f"dilation: rows {phase.first} + {phase.step}n")
     if len(cols) > 1:
-        _columns(planner, pool, y, planner.place(pool.y, y.dram_channels), cols, dil_cols)
+        _columns(planner, pool, steps, y, planner.place(pool.y, y.dram_channels), cols, dil_cols)
 
 
-def _columns(planner, pool, source, y, cols, dilation):
+def _columns(planner, pool, steps, source, y, cols, dilation):
     """Pool the columns of ``source`` into ``y``, with columns as rows."""
     channels, height, width = source.shape
     for phase in cols:
@@ -170,8 +187,8 @@ def _columns(planner, pool, source, y, cols, dilation):
             .upright(dilation)
         done = y.part((0, 0, phase.first), (channels, height, y.shape[2] - phase.first)) \
             .upright(phase.step)
-        work = _layer(pool, part.shape, Pooling(pool.kernel[1], 1, phase.stride, 1, phase.pad, 0),
-                      done, first=False)
+        work = steps.layer(part.shape, Pooling(pool.kernel[1], 1, phase.stride, 1, phase.pad, 0),
+                           done, first=False)
         found = planner.search(work, (part,), (y.dram_channels,))
         planner.add((pool,), work, found, (part,), done, fused="standalone",
                     note=f"dilation: columns {phase.first} + {phase.step}n")

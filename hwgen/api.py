@@ -150,7 +150,7 @@ class Compiled:
 
 def compile(model: Model, config: Config, *,
             mappings: Mapping[str, Mapping[str, int]] | None = None, memory: int | None = None,
-            joined: bool = False) -> Compiled:
+            joined: bool = False, fuse: bool = True) -> Compiled:
     """Compile a model for the accelerator ``config``.
 
     Parameters
@@ -162,6 +162,8 @@ def compile(model: Model, config: Config, *,
     joined : bool
         One program for all layers between two host parts, in place of one a layer: faster, counted
         together.
+    fuse : bool
+        Functions of one tensor, such as activations, are computed by the layer before them.
 
     Raises
     ------
@@ -173,7 +175,8 @@ def compile(model: Model, config: Config, *,
     _of_kind(config, Config, "config")
     network, program = fitted(
         model.with_tables(config.tables), lambda network: compile_network(
-            network, config, mappings=mappings, memory=memory, joined=joined))
+            network, config, mappings=mappings, memory=memory, joined=joined,
+            fuse=fuse))
     return Compiled(model, network, program, config)
 
 

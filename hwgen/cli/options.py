@@ -14,8 +14,12 @@ from ..host.inputs import LAYOUTS, RESIZES
 from ..simulate.hardware import built, generated
 from ..simulate.waves import Waves
 
-__all__ = ["Accelerator", "accelerator", "energy_table", "integer", "json_report", "memory",
-           "preprocessing", "shapes", "tracing", "waves"]
+__all__ = ["Accelerator", "accelerator", "energy_table", "fuse", "integer", "json_report",
+           "memory", "preprocessing", "shapes", "tracing", "waves"]
+
+fuse = click.option("--fuse/--no-fuse", default=True, show_default=True,
+                    help="Functions of one tensor, such as activations and changes of scale, are "
+                         "computed by the layer before them.")
 
 integer = click.option("--integer", is_flag=True,
                        help="Products of quantised values that ONNX Runtime computes in float: as "

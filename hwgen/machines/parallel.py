@@ -95,7 +95,7 @@ class _Parallel:
                 ("glb_bank", "memory"): "GLB banks",
                 **{(module, memory): "parameter memory" for memory in ("biases", "scales")
                    for module in ("parameters", "parameters_with_tables")},
-                ("function_table", "entries"): "function tables"}
+                ("function_table", "memory"): "function tables"}
     multipliers = {"pe": "array", "requant": "output stage",
                    "parameters_with_tables": "output stage"}
     # The load queue holds four commands, and the unit a fifth.

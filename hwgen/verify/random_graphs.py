@@ -273,6 +273,22 @@ class _Graph:
             return self.quantise(self.real(x), x.shape, None, zero)
         return self.apply(op, [x], x.shape, None, zero)
 
+    def chain(self, x):
+        """A convolution, or none, and functions behind it, one after the other or as SiLU has them:
+        a value times a function of it. Now and then what is between is read once more."""
+        y = self.conv(x) if self.chance(0.7) else x
+        for _ in range(self.rng.integers(1, 4)):
+            before = y
+            if self.chance(0.5):
+                y = self.function(y)
+            else:
+                gate = self.apply("Sigmoid", [y], y.shape, np.float32(1 / 255),
+                                  y.dtype.type(np.iinfo(y.dtype).min))
+                y = self.apply("Mul", [y, gate], y.shape, y.scale, self.zero(y.dtype))
+            if self.chance(0.9) and before is not x:
+                self.tensors = [t for t in self.tensors if t is not before]
+        return y
+
     def residual(self, x):
         other = self.pick(lambda t: t.shape == x.shape and t.dtype == x.dtype) or x
         if self.chance(0.5):
@@ -393,9 +409,10 @@ class _Graph:
 
 
 _KINDS = ("conv", "conv", "conv", "conv", "matrix", "sums", "pool", "pool", "function", "function",
-          "residual", "residual", "gate", "concat", "concat", "cut", "split", "pad", "enlarge",
-          "shuffle", "host", "unquantised", "temporal", "fraction", "transposes", "view")
-_MULTIPLYING = ("conv", "gate", "matrix", "sums", "temporal", "unquantised")
+          "chain", "chain", "residual", "residual", "gate", "concat", "concat", "cut", "split",
+          "pad", "enlarge", "shuffle", "host", "unquantised", "temporal", "fraction", "transposes",
+          "view")
+_MULTIPLYING = ("conv", "chain", "gate", "matrix", "sums", "temporal", "unquantised")
 
 
 def random_graph(seed, max_macs):

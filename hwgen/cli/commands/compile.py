@@ -9,7 +9,7 @@ from ...files import check_folder, write_json
 from ...host.fitting import fitted
 from ...report.placement import Placement, nothing
 from .. import reading
-from ..options import accelerator, integer, json_report, memory, shapes
+from ..options import accelerator, fuse, integer, json_report, memory, shapes
 from ..progress import compiled
 from ..terminal import consoles
 
@@ -25,13 +25,15 @@ _WIDTH = 130                # of the table; a narrower terminal wraps it
               help="Fields of the mappings that are given; may be repeated, the last wins.")
 @click.option("--joined", is_flag=True,
               help="One program for all layers between two host parts: faster, counted together.")
+@fuse
 @integer
 @memory
 @shapes
 @reading.given
 @click.option("--out", required=True, metavar="DIR", help="Where to write.")
 @json_report
-def command(model, accelerator, mappings, joined, integer, memory, shapes, texts, out, json_file):
+def command(model, accelerator, mappings, joined, fuse, integer, memory, shapes, texts, out,
+            json_file):
     """Compile a quantised ONNX network for an accelerator.
 
     Writes program.bin (the memory image), manifest.json (placement of tensors and programs),
@@ -45,7 +47,7 @@ def command(model, accelerator, mappings, joined, integer, memory, shapes, texts
     with notes.status("reading the model"):
         read = reading.model(model, shapes, config, integer, texts)
     network, program = fitted(read, lambda network: compiled(
-        network, config, notes, joined=joined, memory=memory,
+        network, config, notes, joined=joined, fuse=fuse, memory=memory,
         mappings=given_mappings.gather(mappings, config, layers=network.layers)))
     placement = Placement.of(network)
     if not program.segments:

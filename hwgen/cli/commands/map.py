@@ -28,7 +28,7 @@ from ...report.energy import energy_table as energy_rows
 from ...report.placement import Placement, nothing
 from ...report.saved import hint, stamp
 from .. import reading
-from ..options import accelerator, energy_table, integer, json_report, shapes
+from ..options import accelerator, energy_table, fuse, integer, json_report, shapes
 from ..terminal import consoles
 
 __all__ = ["command"]
@@ -44,6 +44,7 @@ _MARK = "mapping.toml"
               help="Layers by name, with * and ?; several separated by commas.")
 @click.option("--mapping", "--override", "mappings", metavar="FILE.toml|eyeriss", multiple=True,
               help="Fields of the mappings that are given; may be repeated, the last wins.")
+@fuse
 @integer
 @shapes
 @energy_table
@@ -52,8 +53,8 @@ _MARK = "mapping.toml"
 @click.option("--out", metavar="DIR", help="Write the report, a picture of each layer as SVG, and "
                                            "the mappings as a file for --mapping.")
 @json_report
-def command(network, accelerator, layers, mappings, integer, shapes, texts, energies, brief, out,
-            json_file):
+def command(network, accelerator, layers, mappings, fuse, integer, shapes, texts, energies, brief,
+            out, json_file):
     """Show the mapping of each layer of a known NETWORK, or of an ONNX model.
 
     For each layer: the loop nest from DRAM to the taps of a PE, what is in use of each memory and
@@ -73,7 +74,7 @@ def command(network, accelerator, layers, mappings, integer, shapes, texts, ener
             def planning(layer, index, layers):
                 bar.update(task, description=f"mapping {layer.name}", total=count,
                            completed=done + index / layers)
-            return compile_network(part, config, mappings=fixed, planning=planning)
+            return compile_network(part, config, mappings=fixed, planning=planning, fuse=fuse)
         if read is None:
             name, fixed = network, given_mappings.gather(mappings, config, shapes=NETWORKS[network],
                                                    network=network)

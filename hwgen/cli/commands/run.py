@@ -25,6 +25,7 @@ from ...simulate.simulators import SIMULATORS, prepare, simulate
 from ..options import (
     accelerator,
     energy_table,
+    fuse,
     integer,
     json_report,
     memory,
@@ -54,6 +55,7 @@ _WIDTH = 100                # of the tables; a narrower terminal wraps them
               help="Keep finished layers there; go on behind those of an earlier run.")
 @click.option("--joined", is_flag=True,
               help="One program for all layers between two host parts: faster, counted together.")
+@fuse
 @integer
 @memory
 @click.option("--output", "output_file", metavar="OUT.npz",
@@ -63,8 +65,8 @@ _WIDTH = 100                # of the tables; a narrower terminal wraps them
 @waves
 @json_report
 @preprocessing
-def command(model, texts, accelerator, sim, check, resume, joined, integer, memory, output_file,
-            energies, trace_file, waves, json_file, **images):
+def command(model, texts, accelerator, sim, check, resume, joined, fuse, integer, memory,
+            output_file, energies, trace_file, waves, json_file, **images):
     """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
@@ -99,7 +101,7 @@ def command(model, texts, accelerator, sim, check, resume, joined, integer, memo
         design = None
     else:
         network, program = fitted(read, lambda network: compiled(
-            network, config, notes, joined=joined, memory=memory))
+            network, config, notes, joined=joined, fuse=fuse, memory=memory))
     for array in inputs.values():
         shown = input_files.picture(array)
         if shown and not console.options.ascii_only:

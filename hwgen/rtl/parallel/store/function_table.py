@@ -53,7 +53,7 @@ class FunctionTable(Block):
 
     def body(self, platform):
         m = Module()
-        m.submodules.entries = memory = Memory(
+        m.submodules.memory = memory = Memory(
             shape=32, depth=isa.FUNCTION_WRITES * self._tables, init=[],
             attrs={"no_rw_check": 1})
         write, read = memory.write_port(), memory.read_port()

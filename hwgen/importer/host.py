@@ -173,12 +173,13 @@ class _Arrangement:
                                                 if n.name in self.reasons]
                 raise HwgenError(" ".join([*why[:1], str(error)])) from None
         return Host(name, model, tuple(inputs), tuple(outputs),
-                    tuple((n.name, n.op) for n in nodes if not self._shaping(n)),
+                    tuple((n.name, n.op) for n in self._working(nodes)),
                     sum(graph.macs(n) for n in nodes))
 
-    def _shaping(self, node):
-        """Whether a node only gives codes another shape, for whoever reads them."""
-        return self.aliases.keys() >= set(node.outputs)
+    def _working(self, nodes):
+        """Without those that only give codes another shape, for whoever reads them, if others are
+        left."""
+        return [node for node in nodes if not self.aliases.keys() >= set(node.outputs)] or nodes
 
     def _outputs(self):
         """Shapes and types of the network's outputs; an open shape is that for zeros."""

@@ -13,6 +13,7 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ..errors import HwgenError
 from ..network.ort_session import evaluate, static_shapes
+from .layouts import turned
 from .macs import macs
 
 __all__ = ["Node", "Graph", "input_shapes", "malformed", "parse", "zeros"]
@@ -83,10 +84,14 @@ class Graph:
         Of the inputs and everything that a node gives; a shape that depends on the data is None.
     tried : bool
         Whether it ran on inputs of its own, a ``sample``.
+    last : frozenset of str
+        Names of the nodes that are computed with channels last; models of this graph have
+        Transposes around them.
     """
 
     def __init__(self, proto, inputs=None, fixed=True):
-        self._proto, self.fixed = proto, fixed
+        self._proto, self.fixed, self.last = proto, fixed, frozenset()
+        self.values = {}
         graph = proto.graph
         self.name = " ".join(graph.name.split()) or "network"
         self.outputs = [o.name for o in graph.output]
@@ -213,8 +218,8 @@ class Graph:
         graph is to run on.
         """
         names = [name for node in self.nodes for name in node.outputs]
-        self.values = dict(self.inputs) | {k: (v.shape, v.dtype) for k, v in
-                                           self.constants.items()}
+        self.values |= dict(self.inputs) | {k: (v.shape, v.dtype) for k, v in
+                                            self.constants.items()}
         self._check_size(self.values)
         found = static_shapes(self.serialise(names))
         self._check_size(found)
@@ -290,13 +295,20 @@ class Graph:
         needed = {i for n in nodes for i in n.needs} | set(outputs)
         known = {o.name: _typed(o) for o in self._proto.graph.output} if declared else {}
         graph = helper.make_graph(
-            [n.proto for n in nodes], self.name,
+            [proto for n in nodes for proto in self._protos(n, inputs)], self.name,
             [self._declared(name, *value) for name, value in inputs.items()],
             [known.get(name) or helper.make_empty_tensor_value_info(name) for name in outputs],
             [numpy_helper.from_array(np.asarray(v), k) for k, v in self.constants.items()
              if k in needed])
         return helper.make_model(graph, opset_imports=self.opsets,
                                  ir_version=self.ir_version).SerializeToString()
+
+    def _protos(self, node, inputs):
+        """A node for a model with ``inputs``: itself, or among Transposes."""
+        if node.name not in self.last:
+            return [node.proto]
+        return turned(node, lambda name: (inputs.get(name) or self.values[name])[0],
+                      self.constants)
 
     def _declared(self, name, shape, dtype):
         """An input of a model, without its sizes if the graph is not ``fixed``."""

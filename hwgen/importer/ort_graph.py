@@ -19,6 +19,7 @@ from . import onnx_graph
 from .channels_first import channels_first
 from .dynamic import constant_zero_points
 from .integers import exact_integers
+from .layouts import channels_last
 from .limits import within_limits
 from .macs import INTEGER, computes_codes
 from .operators.conv import unusable
@@ -86,11 +87,12 @@ def read(source, shapes, sample=None, integer=False):
     written.check_sizes()
     _check_scales(written)
     channels_first(proto, inputs)
-    made, fixed = _optimised(proto, inputs, what)
+    made, fixed, model = _optimised(proto, inputs, what)
     graph = onnx_graph.Graph(made, inputs, fixed)
     graph.name = written.name
     graph.fold()
     graph.infer(sample)
+    graph.last = channels_last(model, graph, sample)
     counts = {id(node): graph.macs(node) for node in graph.nodes}
     macs = sum(counts[id(node)] for node in graph.nodes if _in_integers(graph, node)), \
         sum(counts.values())
@@ -139,7 +141,8 @@ def _plain_initialisers(proto):
 
 
 def _optimised(proto, inputs, what):
-    """``(model, fixed)``: the optimised model, and whether the shapes of its inputs were given."""
+    """``(made, fixed, model)``: the optimised model, whether the shapes of its inputs were given,
+    and what it was made of."""
     refusal = None
     for fixed in True, False:
         model = _fixed(proto, inputs) if fixed else proto
@@ -147,7 +150,8 @@ def _optimised(proto, inputs, what):
             if change and not change(model):
                 continue
             try:
-                return optimised(model.SerializeToString()), fixed
+                data = model.SerializeToString()
+                return optimised(data), fixed, data
             except HwgenError as error:
                 refusal = refusal or error
     onnx_graph.malformed(proto, what)

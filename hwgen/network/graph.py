@@ -217,7 +217,8 @@ class Host:
     inputs, outputs : tuple of str
         Tensor names in and out.
     nodes : tuple of (str, str)
-        Name and operator of each node that does more than give codes another shape.
+        Name and operator of each node; those that only give codes another shape are left out
+        beside others.
     macs : int
         Multiply-accumulates of its convolutions and matrix products.
     """

@@ -22,7 +22,8 @@ _TYPES = {f"tensor({name})": np.dtype(kind) for name, kind in (
 # Optimisers that look for patterns among quantisers: what they do is done once, for a whole file.
 _PATTERNS = ("DoubleQDQPairsRemover", "DynamicQuantizeMatMulFusion", "MatMulIntegerToFloatFusion",
              "NhwcTransformer", "QDQPropagationTransformer", "QDQSelectorActionTransformer",
-             "TransposeOptimizer", "WeightBiasQuantization")
+             "TransposeOptimizer", "TransposeOptimizer_CPUExecutionProvider",
+             "WeightBiasQuantization")
 
 
 def session(model, *, integers=True, as_written=False, precise=True, **options):
@@ -87,9 +88,10 @@ def _settings(integers, options):
     return settings
 
 
-def optimised(model, *, integers=True):
+def optimised(model, *, integers=True, whole=False):
     """The model that ONNX Runtime makes of a serialised model at its *extended* level, as an
-    ``onnx.ModelProto``: what it computes in integers is an integer operator there.
+    ``onnx.ModelProto``: what it computes in integers is an integer operator there. ``whole``: at
+    the level that sessions have by default, with layouts that suit the machine.
 
     Raises
     ------
@@ -98,9 +100,10 @@ def optimised(model, *, integers=True):
     """
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "optimised.onnx")
+        levels = ort.GraphOptimizationLevel
         settings = _settings(integers, {
-            "optimized_model_filepath": path,
-            "graph_optimization_level": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED})
+            "optimized_model_filepath": path, "graph_optimization_level":
+            levels.ORT_ENABLE_ALL if whole else levels.ORT_ENABLE_EXTENDED})
         try:
             ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
         except Exception as error:    # its exceptions have no common base of their own

@@ -20,7 +20,7 @@ from .cases.builder import Graph
 _WHOLLY = ("add_channels", "big_pools", "cast_noop", "dq_in_front", "dynq_u8u8",
            "float_bias", "gemm_no_out", "batch_1d", "batch_se", "computed_view", "matmul_rank3",
            "old_wide_pads", "matrix_stacks", "auto_pad_gaps", "gemm_bias_rows",
-           "constant_first", "qgemm_float",
+           "channels_of_rows", "constant_operands", "gates", "constant_first", "qgemm_float",
            "stacks_by_column", "stacks_integer", "stacks_stretched", "volume_convs", "volume_pools",
            "volumes_int8", "volumes_integer",
            "wide_pads", "if_shapes",

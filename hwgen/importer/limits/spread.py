@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ...network.ort_session import evaluate
 from ..operators.conv import CODES
 
 __all__ = ["joined", "spread"]
@@ -31,12 +32,42 @@ def spread(graph, node):
         return None
     if not any(operand.stretched and not operand.fits(operands) for operand in operands):
         return None
+    if places and not _alike(graph, node, operands):
+        return None
+    graph.last -= {node.name}
     inputs, nodes = list(node.inputs), []
     for operand in operands:
         if operand.stretched:
             inputs[operand.place] = operand.whole(nodes)
     return [*nodes, graph.node(node.op, inputs, node.outputs, node.name, node.domain,
                                **node.attributes)]
+
+
+def _alike(graph, node, operands):
+    """Whether stretching operands changes no result of a QLinear operator: it has kernels of its
+    own for one value and a vector, which may round in another order."""
+    shape, last = graph.values[node.outputs[0]][0], node.name in graph.last
+    axes = [*range(2, len(shape)), 1] if last else range(1, len(shape))
+    inner = max((axis for axis in axes if shape[axis] > 1), key=list(axes).index, default=0)
+    if all((1,) * (len(shape) - len(operand.own)) + operand.own == shape or
+           ((1,) * (len(shape) - len(operand.own)) + operand.own)[inner] == shape[inner] or
+           math.prod(operand.own) == 1 for operand in operands):
+        return True
+    inputs, names = list(node.inputs), ["first", "second"]
+    for operand, name in zip(operands, names, strict=True):
+        inputs[operand.place] = name
+    alone = graph.node(node.op, inputs, ["result"], domain=node.domain)
+    kinds = [graph.values[operand.codes][1] for operand in operands]
+    codes = np.arange(256).astype(np.uint8)
+    pairs = np.repeat(codes, 256).reshape(1, -1), np.tile(codes, 256).reshape(1, -1)
+    found = []
+    for first, second in pairs, (codes[:, None], codes[None]), (codes[None], codes[:, None]):
+        given = [values.view(kind) for values, kind in zip((first, second), kinds, strict=True)]
+        model = graph.submodel([alone], {name: (value.shape, value.dtype) for name, value in zip(
+            names, given, strict=True)}, ["result"], declared=False)
+        y = evaluate(model, dict(zip(names, given, strict=True)), as_written=True)["result"]
+        found.append(y.reshape(256, 256) if first.shape != (1, 256) else y.T)
+    return all(np.array_equal(found[0], other) for other in found[1:])
 
 
 def joined(graph, node):

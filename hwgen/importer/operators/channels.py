@@ -1,8 +1,6 @@
 """Functions with constants of one value a channel: BatchNormalization, PRelu, Add and Mul."""
 
-import copy
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -75,44 +73,27 @@ def channel_layer(fragment, code, y_quant, tables):
 
 
 def _functions(fragment, code, shape):
-    """Output codes for all bytes, shape ``(C, 256)``, each tried at several places, and with
-    channels first and last, as ONNX Runtime turns some convolutional networks."""
+    """Output codes for all bytes, shape ``(C, 256)``, each tried at several places."""
     rank, channels = len(shape), shape[1]
     tail = math.prod(shape[2:]) % _LANES
     row = np.arange(256 + tail) & 255
     rng, found = np.random.default_rng(1), None
-    names = dict(_constants(fragment, shape))
-    axes = (1,) if rank == 2 or any(v.vector for v in names.values()) else (1, rank - 1)
-    for axis in axes:
-        across = 0 if rank == 2 else rank - 1 if axis == 1 else rank - 2
-        whole = [1] * rank
-        whole[axis], whole[across] = channels, row.size
-        run = _turned(fragment, names, axis, rank).runner([tuple(whole)])
-        for order in (row, rng.permutation(row)):
-            given = np.broadcast_to(order.astype(np.uint8).reshape(
-                [row.size if n == across else 1 for n in range(rank)]), whole).copy()
-            y = np.moveaxis(run(given.view(code.dtype)), (axis, across), (0, 1))
-            y = y.reshape(channels, row.size)
-            if found is None:
-                found = np.empty((channels, 256), y.dtype)
-                found[:, order] = y
-            if not np.array_equal(found[:, order], y):
-                raise OnHost(f"{fragment.name} gives results in ONNX Runtime that depend on where "
-                             f"a value stands")
+    across = 0 if rank == 2 else rank - 1
+    whole = [1] * rank
+    whole[1], whole[across] = channels, row.size
+    run = fragment.runner([tuple(whole)])
+    for order in (row, rng.permutation(row)):
+        given = np.broadcast_to(order.astype(np.uint8).reshape(
+            [row.size if n == across else 1 for n in range(rank)]), whole).copy()
+        y = np.moveaxis(run(given.view(code.dtype)), (1, across), (0, 1))
+        y = y.reshape(channels, row.size)
+        if found is None:
+            found = np.empty((channels, 256), y.dtype)
+            found[:, order] = y
+        if not np.array_equal(found[:, order], y):
+            raise OnHost(f"{fragment.name} gives results in ONNX Runtime that depend on where "
+                         f"a value stands")
     return found
-
-
-def _turned(fragment, names, axis, rank):
-    """The fragment with its constants by channel along ``axis``."""
-    if axis == 1:
-        return fragment
-    graph = copy.copy(fragment.graph)
-    graph.constants = dict(graph.constants)
-    shape = [1] * rank
-    for name in names:
-        shape[axis] = graph.constants[name].size
-        graph.constants[name] = graph.constants[name].reshape(shape)
-    return replace(fragment, graph=graph)
 
 
 def _affine(name, x, y, wanted):

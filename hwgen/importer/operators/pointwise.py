@@ -202,7 +202,7 @@ def _a_channel(shape, whole):
 
 
 def _pairs(fragment, shape, codes, equal, first):
-    """Output codes for all pairs of bytes, tried in several places and, by channel, layouts."""
+    """Output codes for all pairs of bytes, tried in several places."""
     rng = np.random.default_rng(1)
     rank, tail = len(shape), int(np.prod(shape if equal else shape[2:])) % _LANES
     found = np.full((256, 256), -1000)
@@ -224,16 +224,15 @@ def _pairs(fragment, shape, codes, equal, first):
         for order in (place, rng.permutation(place), rng.permutation(place)):
             attempt((order >> 8).reshape(whole), (order & 255).reshape(whole))
         return found
-    row = np.arange(256 + tail) & 255
-    # Channels first as in the file, and last as ONNX Runtime turns some convolutional networks.
-    for axis in (1, rank - 1):
-        lone, whole = [1] * rank, [1] * rank
-        lone[axis] = whole[axis] = 256
-        across = rank - 1 if axis == 1 else rank - 2
-        whole[across] = row.size
-        shapes = [tuple(whole), tuple(lone)]
-        runner = fragment.runner(shapes if first == 0 else shapes[::-1])
-        for order in (row, rng.permutation(row)):
-            a = order.reshape([row.size if n == across else 1 for n in range(rank)])
-            attempt(np.broadcast_to(a, whole).copy(), np.arange(256).reshape(lone))
+    # Channels in a vector of their own, whose length may leave a remainder as well.
+    row, each = (np.arange(256 + n % _LANES) & 255 for n in (tail, shape[1]))
+    lone, whole = [1] * rank, [1] * rank
+    lone[1] = whole[1] = each.size
+    whole[-1] = row.size
+    shapes = [tuple(whole), tuple(lone)]
+    runner = fragment.runner(shapes if first == 0 else shapes[::-1])
+    for order in (row, rng.permutation(row)):
+        a = np.broadcast_to(order.reshape((1,) * (rank - 1) + (-1,)), whole).copy()
+        for channels in (each, rng.permutation(each)):
+            attempt(a, channels.reshape(lone))
     return found

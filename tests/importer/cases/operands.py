@@ -4,7 +4,8 @@ import numpy as np
 
 from .builder import Graph, image
 
-__all__ = ["channels_of_rows", "constant_operands", "stretched_operands"]
+__all__ = ["channels_of_rows", "constant_operands", "gates", "means_of_channels",
+           "stretched_operands"]
 
 
 def _end(g, value, name):
@@ -54,3 +55,27 @@ def channels_of_rows():
     w, _ = g.weights((6, 4), 128, "u8", per_channel=False)
     _end(g, g.qdq(g.op("MatMul", [x, w]), 0.05, 128), "y")
     return g.model(), dict(x=image(3, 6))
+
+
+def means_of_channels():
+    """A gate by the mean over channels: a sum of float values, whose order is that of the layout
+    that ONNX Runtime gives a convolutional network."""
+    g = Graph(np.random.default_rng(7))
+    x = g.qdq(g.input("x", [1, 4, 40, 40]), 0.02, 128)
+    y = g.conv(x, 0.02, 4, 4, 3, 0.05, 100)
+    mean = g.qdq(g.op("ReduceMean", [y], axes=[1]), 0.05, 100)
+    y = g.qdq(g.op("Mul", [y, g.qdq(g.op("Sigmoid", [mean]), 1 / 256, 0)]), 0.04, 100)
+    _end(g, g.conv(y, 0.04, 4, 3, 3, 0.1, 100), "y")
+    return g.model(), dict(x=image(1, 4, 40, 40))
+
+
+def gates(seed=14):
+    """A sum with one value a channel: the kernel rounds in an order that depends on the layout."""
+    g = Graph(np.random.default_rng(seed))
+    x = g.qdq(g.input("x", [1, 4, 40, 40]), 0.02, 128)
+    scales, zeros = g.rng.integers(1, 9, 3) / 100, g.rng.integers(100, 150, 3)
+    y = g.conv(x, 0.02, 4, 20, 3, scales[0], zeros[0])
+    p = g.qdq(g.input("p", [20, 1, 1]), scales[1], zeros[1])
+    y = g.qdq(g.op("Add", [p, y]), scales[2], zeros[2])
+    _end(g, g.conv(y, scales[2], 20, 5, 3, 0.5, 100), "y")
+    return g.model(), dict(x=image(1, 4, 40, 40), p=image(20, 1, 1))

@@ -69,8 +69,15 @@ def configuration(pe: str | None = None, *, preset: str | None = None,
                    settings=[f"{key}={value}" for key, value in parameters.items()])
 
 
-def build(config: Config, folder: str | PathLike) -> dict[str, Any]:
+def build(config: Config, folder: str | PathLike, *, prefix: str | None = None) -> dict[str, Any]:
     """Write the accelerator's Verilog and all that goes with it into a folder, as ``hwgen build``.
+
+    Parameters
+    ----------
+    config : Config
+    folder : path
+    prefix : str
+        What the names of all modules begin with, before an underscore; by default nothing.
 
     Returns
     -------
@@ -85,7 +92,7 @@ def build(config: Config, folder: str | PathLike) -> dict[str, Any]:
     """
     _of_kind(config, Config, "config")
     from .artifacts.build import build as write  # Amaranth takes long to import
-    return write(config, Path(folder))
+    return write(config, Path(folder), prefix)
 
 
 def load(source: str | PathLike | bytes, shapes: Mapping[str, tuple] | None = None, *,

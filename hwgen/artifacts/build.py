@@ -8,10 +8,11 @@ from concurrent.futures import ProcessPoolExecutor
 from .. import __version__
 from ..files import replacing
 from ..verilog import lint
+from ..verilog import prefix as prefixes
 from ..verilog.accelerator import generate
 from ..verilog.contents import Netlist
 from . import command_files as commands
-from . import fusesoc, summary
+from . import constraints, fusesoc, summary
 from . import register_files as registers
 
 __all__ = ["build", "MANIFEST"]
@@ -19,7 +20,7 @@ __all__ = ["build", "MANIFEST"]
 MANIFEST = "manifest.json"
 
 
-def build(config, folder):
+def build(config, folder, prefix=None):
     """Generate the accelerator of ``config`` into ``folder``.
 
     What stood in ``folder`` is replaced at the very end, at once; an error or an interrupt leaves
@@ -30,6 +31,8 @@ def build(config, folder):
     config : Config
     folder : path
         Made, with its parents, if it does not exist.
+    prefix : str
+        What the names of all modules begin with, before an underscore; by default nothing.
 
     Returns
     -------
@@ -39,19 +42,26 @@ def build(config, folder):
     Raises
     ------
     HwgenError
-        ``folder`` cannot be written, or holds something else than a built accelerator.
+        ``folder`` cannot be written, or holds something else than a built accelerator; ``prefix``
+        is no name.
     """
+    if prefix is not None:
+        prefixes.check(prefix)
     # The register documents take seconds as well: another core makes them meanwhile.
     with (replacing(folder, "hwgen.v") as new,
           ProcessPoolExecutor(1, initializer=_quietly) as pool):
         documents = pool.submit(registers.write, config, new)
-        verilog = generate(config)
+        plain = generate(config)
+        verilog = prefixes.add(plain, prefix) if prefix else plain
+        top = f"{prefix}_hwgen" if prefix else "hwgen"
         texts = {
             "hwgen.v": verilog,
             "hwgen.vlt": lint.waivers(verilog),
-            "hwgen.core": fusesoc.core(config),
-            "smoke.v": fusesoc.smoke_test(config),
+            "hwgen.core": fusesoc.core(config, top),
+            "smoke.v": fusesoc.smoke_test(config, top),
             "files.f": fusesoc.file_list(),
+            "hwgen.sdc": constraints.sdc(config),
+            "hwgen.lpf": constraints.lpf(config),
             "config.toml": config.to_toml(),
             "commands.md": f"# Commands of hwgen\n\n{commands.markdown()}",
             "commands.h": commands.c_header(),
@@ -60,7 +70,7 @@ def build(config, folder):
         for name, text in texts.items():
             (new / name).write_text(text)
         documents.result()
-        manifest = _manifest(config, verilog, new)
+        manifest = _manifest(config, Netlist(plain), verilog, prefix, new)
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
 
@@ -71,8 +81,8 @@ def _quietly():
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _manifest(config, verilog, folder):
-    netlist = Netlist(verilog)
+def _manifest(config, netlist, verilog, prefix, folder):
+    before = f"{prefix}_" if prefix else ""
     return {
         "hwgen": __version__,
         "name": config.name,
@@ -81,10 +91,11 @@ def _manifest(config, verilog, folder):
         "figures": summary.figures(config, netlist),
         "verilog": {
             "file": "hwgen.v",
-            "top": "hwgen",
+            "top": f"{before}hwgen",
+            "prefix": prefix,
             "bytes": len(verilog.encode()),
             "sha256": hashlib.sha256(verilog.encode()).hexdigest(),
-            "modules": dict(sorted(netlist.counts.items())),
+            "modules": {f"{before}{name}": count for name, count in sorted(netlist.counts.items())},
         },
         "ports": netlist.ports,
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest()

@@ -18,6 +18,7 @@ import click
 from .. import energy, rtl
 from ..config import ABOUT, PRESETS, Config
 from ..config.parameters import LIMITS
+from ..docstrings import entries, summary
 from ..energy.items import ITEMS
 from ..energy.prices import NAMES, PRICES
 from ..machines import machines
@@ -51,12 +52,8 @@ def blocks():
 
 
 def _entries(class_, section):
-    """``(heading, text)`` of each entry of a section of a class's docstring."""
-    found = re.search(rf"^{section}\n-+\n(.*?)(?=^\w.*\n-+$|\Z)", inspect.getdoc(class_),
-                      re.M | re.S)
-    for entry in re.split(r"^(?=\S)", found[1], flags=re.M)[1:]:
-        heading, _, text = entry.partition("\n")
-        yield heading.strip(), _markdown(text)
+    """``(heading, text)`` of each entry of a section of a class's docstring, in Markdown."""
+    return ((heading, _markdown(text)) for heading, text in entries(class_, section))
 
 
 def ports(name):
@@ -95,9 +92,8 @@ def parts(*names):
     """
     def row(block):
         path = f"{block.__module__.replace('.', '/')}.py"
-        sentence = re.match(r".*?\.(?=\s|$)", inspect.getdoc(block), re.S)[0]
         module = getattr(block, "module_name", Path(path).stem)
-        return [f"[`{module}`](../../../{path})", _markdown(sentence)]
+        return [f"[`{module}`](../../../{path})", _markdown(summary(block))]
     return _table(["module", "what it does"], (row(blocks()[name]) for name in names))
 
 

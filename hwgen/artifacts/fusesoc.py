@@ -7,15 +7,18 @@ from .. import __version__
 __all__ = ["core", "file_list", "smoke_test"]
 
 
-def core(config):
+def core(config, top="hwgen"):
     """The CAPI2 core file: ``hwgen:accelerators:NAME``, for FuseSoC 2.2 and newer.
+
+    NAME is that of the configuration or, if its modules have a prefix, that of the ``top``.
 
     Its targets use Edalize's flows: ``lint`` (Verilator), ``sim`` (Icarus Verilog runs the smoke
     test) and ``synth`` (Yosys, for cells of the 7 series).
     """
+    name = config.name if top == "hwgen" else top
     return f"""CAPI=2:
 
-name: hwgen:accelerators:{config.name}:{__version__}
+name: hwgen:accelerators:{name}:{__version__}
 description: >-
   Row-stationary CNN inference accelerator, {config.rows} x {config.cols} PEs,
   {config.glb_kib} KiB GLB, {config.bus_bits}-bit AXI4
@@ -34,10 +37,10 @@ filesets:
 targets:
   default:
     filesets: [rtl]
-    toplevel: hwgen
+    toplevel: {top}
   lint:
     filesets: [rtl, waivers]
-    toplevel: hwgen
+    toplevel: {top}
     flow: lint
     flow_options:
       tool: verilator
@@ -51,7 +54,7 @@ targets:
       vvp_options: [-N]
   synth:
     filesets: [rtl]
-    toplevel: hwgen
+    toplevel: {top}
     flow: generic
     flow_options:
       tool: yosys
@@ -60,10 +63,11 @@ targets:
 """
 
 
-def smoke_test(config):
+def smoke_test(config, top="hwgen"):
     """The testbench of the target ``sim``: an error that the accelerator must report."""
     text = (Path(__file__).parent / "smoke.v").read_text()
-    return text.replace("BUS_BITS = 64", f"BUS_BITS = {config.bus_bits}")
+    text = text.replace("BUS_BITS = 64", f"BUS_BITS = {config.bus_bits}")
+    return text.replace("  hwgen dut (", f"  {top} dut (")
 
 
 def file_list():

@@ -34,6 +34,11 @@ class Block(wiring.Component):
     ----------
     module_name : str
         Name of the Verilog module.
+    parameters : dict
+        Parameters of the Verilog module, integers and strings by name. There is one module for all
+        values of them, made of :meth:`pattern`.
+    has_reset : bool
+        False: the module has no port ``rst``, because it has no register that is reset.
     own_clock : bool
         False: the module has ports ``clk`` and ``rst``. True, for the top: the body makes its
         domain ``sync`` itself, from members of its signature.
@@ -43,12 +48,24 @@ class Block(wiring.Component):
     """
 
     module_name: str
+    parameters: dict = {}
     own_clock = False
+    has_reset = True
     late_reset = False
 
     def body(self, platform):
         """Build the block's contents; returns an ``amaranth.Module``."""
         raise NotImplementedError
+
+    def pattern(self):
+        """The block of which a module with parameters is made: see :mod:`hwgen.verilog.generic`."""
+        return self
+
+    def clock(self, clock, reset):
+        """Ports that the signature does not have: ``{name: signal}``."""
+        if self.own_clock:
+            return {}
+        return {"clk": clock, **({"rst": reset} if self.has_reset else {})}
 
     def ports(self):
         """Ports by name, ``{name: (direction, signal)}``: paths joined by two underscores.
@@ -74,8 +91,11 @@ class Block(wiring.Component):
                 m.domains.sync = platform.domain
             return m
         platform.require(self)
-        return Instance(self.module_name, ("i", "clk", ClockSignal()), ("i", "rst", ResetSignal()),
-                        *((flow, name, value) for name, (flow, value) in self.ports().items()))
+        return Instance(
+            self.module_name, *(("p", name, value) for name, value in self.parameters.items()),
+            *(("i", name, value) for name, value in
+              self.clock(ClockSignal(), ResetSignal()).items()),
+            *((flow, name, value) for name, (flow, value) in self.ports().items()))
 
     @staticmethod
     def _delay_reset(m, ports):

@@ -4,11 +4,11 @@ import enum
 
 from amaranth import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import data
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..isa.registers import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Access
 from .block import Block
+from .common.ram import Ram
 
 __all__ = ["CSR", "EVENTS"]
 
@@ -267,9 +267,8 @@ class CSR(Block):
         Returns ``(visited, count)``: the slot that the sweep has come to, and its counter, but for
         what has come up since the visit before.
         """
-        m.submodules.counters = memory = Memory(shape=COUNTER_BITS, depth=_SLOTS, init=[],
-                                                attrs={"no_rw_check": 1, "ram_style": "block"})
-        read_port, write_port = memory.read_port(), memory.write_port()
+        m.submodules.counters = memory = Ram(COUNTER_BITS, _SLOTS, "block")
+        read_port, write_port = memory.read, memory.write
         slot, fetched, visited = (Signal(range(_SLOTS), name=name)
                                   for name in ("slot", "fetched", "visited"))
         most = {name: counter.most(self._config) for name, counter in COUNTERS.items()}

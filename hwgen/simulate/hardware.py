@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..config import Config, load_toml
 from ..errors import HwgenError
+from ..verilog import prefix as prefixes
 
 __all__ = ["Design", "built", "generated"]
 
@@ -38,7 +39,7 @@ def generated(config: Config) -> Design:
 
 
 def built(folder: str | os.PathLike) -> Design:
-    """The :class:`Design` that ``hwgen build`` wrote into ``folder``.
+    """The :class:`Design` that ``hwgen build`` wrote into ``folder``; its modules without prefix.
 
     Raises :exc:`HwgenError` if files are missing, or changed since.
     """
@@ -46,7 +47,7 @@ def built(folder: str | os.PathLike) -> Design:
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
         verilog = (folder / "hwgen.v").read_text()
-        wanted = manifest["verilog"]["sha256"]
+        wanted, prefix = (manifest["verilog"][key] for key in ("sha256", "prefix"))
     except OSError as error:
         raise HwgenError(f"--build {folder} is not a built accelerator ({error.strerror}: "
                          f"{error.filename}): make one with 'hwgen build --out "
@@ -57,4 +58,5 @@ def built(folder: str | os.PathLike) -> Design:
     if hashlib.sha256(verilog.encode()).hexdigest() != wanted:
         raise HwgenError(f"the Verilog in {folder} is not what its manifest states (sha256): it "
                          f"was changed; build the accelerator again.")
-    return Design(load_toml(folder / "config.toml"), verilog)
+    return Design(load_toml(folder / "config.toml"),
+                  prefixes.remove(verilog, prefix) if prefix else verilog)

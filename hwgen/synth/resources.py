@@ -5,9 +5,10 @@ import re
 from collections import Counter, defaultdict
 
 from ..machines import machine_of
-from ..verilog.netlist import parse, refs
+from ..verilog.netlist import refs
+from ..verilog.reader import parse
 from .targets import RESOURCES
-from .yosys import TOP
+from .yosys import TOP, WORDS
 
 __all__ = ["BLOCKS", "WRAPPER", "Places", "Resources", "load", "signal"]
 
@@ -117,7 +118,7 @@ class Resources:
                 amounts[places.block(name)][resource] += amount
             if kind in target.family.memories:
                 path = re.sub(r"(\$\d+)?(\.\d+)+$", "", name.removeprefix(f"{TOP}."))
-                self.memories[path][kind] += 1
+                self.memories[path.removesuffix(WORDS)][kind] += 1
         for name, resource, amount in target.family.further(cells):
             amounts[places.block(name)][resource] += amount
         self.by_block = {

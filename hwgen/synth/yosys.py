@@ -7,7 +7,8 @@ from ..errors import HwgenError
 from ..machines import machine_of
 from ..tools import find_yosys
 
-__all__ = ["Memory", "TOP", "VERILOG", "source", "script", "run", "memories", "complaints"]
+__all__ = ["Memory", "TOP", "VERILOG", "WORDS", "source", "script", "run", "memories",
+           "complaints"]
 
 #: The accelerator, and the top that place and route sees.
 TOP = "hwgen"
@@ -22,7 +23,9 @@ _HARMLESS = (
 _DEFECTS = r"[Ll]atch inferred|combinational loop|logic loop|multiple conflicting drivers"
 
 # A GLB with one port becomes the device's RAM with one port, however small it is.
-_SINGLE_PORT = 'setattr -set ram_style "huge" global_buffer/m:memory'
+_SINGLE_PORT = 'setattr -set ram_style "huge" masked_ram_*/m:words'
+#: In the module of every memory, what holds its words.
+WORDS = ".words"
 
 
 def source(verilog, config, target):
@@ -34,8 +37,8 @@ def source(verilog, config, target):
     """
     if not _has_single_port(config, target):
         return verilog
-    return re.sub(r"^  initial begin\n    for \(start_word .*\n      memory\[start_word\] = .*\n"
-                  r"  end\n", "", verilog, flags=re.M)
+    return re.sub(r"(^module masked_ram_(?:.*\n)+?)  initial begin\n.*\n.*\n  end\n", r"\1",
+                  verilog, flags=re.M)
 
 
 def _has_single_port(config, target):
@@ -137,7 +140,8 @@ def memories(dump, log):
             if "$proc_rom" in name:
                 continue         # a table of constants: logic
             found.append(Memory(
-                re.sub(r"(_\d+)?_logic$", "", module), re.sub(r"\$\d+$", "", name),
+                re.sub(r"(_\d+)?_logic$", "", module),
+                re.sub(r"\$\d+$", "", name).removesuffix(WORDS),
                 int(values["SIZE"]), int(values["WIDTH"]), f"{module}.{name}" in fallen,
                 bool(re.search(r'ram_style "(?:registers|logic)"', attributes))))
     return list(dict.fromkeys(found))

@@ -3,14 +3,16 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from .netlist import Const, Op, parse
+from .netlist import Const, Op
+from .reader import elaborate
 
 __all__ = ["Memory", "Netlist"]
 
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory of a module: ``count`` instances of ``depth`` words of ``width`` bits."""
+    """A memory, an instance ``name`` in a module: ``count`` of ``depth`` words of ``width`` bits.
+    """
     module: str
     name: str
     count: int
@@ -36,7 +38,7 @@ class Netlist:
     Attributes
     ----------
     counts : dict of str to int
-        Instances of each module.
+        Instances of each module; of one with parameters, of all their values together.
     memories : list of Memory
     multipliers : dict of str to int
         Multipliers of two variables in all instances of each module that has any.
@@ -45,18 +47,27 @@ class Netlist:
     """
 
     def __init__(self, text, top="hwgen"):
-        modules = parse(text)
-        self.counts = _count(modules, top, {})
+        modules = elaborate(text, top)
+        counts = _count(modules, top, {})
+        self.counts = Counter()
+        for name, count in counts.items():
+            self.counts[_base(name)] += count
+        # Each memory is a module of its own.
         self.memories = [
-            Memory(name, memory.name, self.counts[name], memory.depth, memory.width)
-            for name, module in modules.items() if self.counts[name]
-            for memory in module.memories.values()]
+            Memory(_base(name), instance.name, counts[name], memory.depth, memory.width)
+            for name, module in modules.items() for instance in module.instances
+            for memory in modules[instance.module].memories.values()]
         self.multipliers = {
-            name: self.counts[name] * found for name, module in modules.items()
-            if self.counts[name] and (found := sum(map(_multipliers, module.values())))}
+            _base(name): counts[name] * found for name, module in modules.items()
+            if (found := sum(map(_multipliers, module.values())))}
         nets = modules[top].nets
         self.ports = [{"name": name, "direction": nets[name].direction, "width": nets[name].width}
                       for name in modules[top].ports]
+
+
+def _base(name):
+    """The name of a module without its parameters."""
+    return name.partition(" ")[0]
 
 
 def _count(modules, name, inside):

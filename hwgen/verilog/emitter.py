@@ -4,13 +4,15 @@ import re
 import subprocess
 import sys
 from fnmatch import fnmatchcase
-from inspect import getdoc
 
 from amaranth import ClockDomain
 from amaranth.back import rtlil
 
+from ..docstrings import entries, summary
 from ..process import started
-from . import netlist, passes
+from . import passes
+from .generic import generalise
+from .reader import parse
 from .writer import write
 
 __all__ = ["Emitter"]
@@ -33,8 +35,8 @@ class Emitter:
         """Note that ``block``'s module is instantiated somewhere."""
         if block.module_name not in self._modules:
             self._modules[block.module_name] = None
-            self._blocks[block.module_name] = block
-            self._pending.append(block)
+            self._blocks[block.module_name] = pattern = block.pattern()
+            self._pending.append(pattern)
 
     def emit(self, top):
         """The Verilog of ``top`` and of every block below it, leaves first.
@@ -49,6 +51,8 @@ class Emitter:
         for name, module in self.read(top).items():
             passes.run(module)
             owner = name.split(".")[0]
+            if parameters := self._blocks[owner].parameters:
+                generalise(module, parameters)
             texts[owner] = f"{texts[owner]}\n{write(module)}" if owner in texts else write(module)
         return dict(reversed([(name, texts[name]) for name in self._modules]))
 
@@ -62,7 +66,7 @@ class Emitter:
             while self._pending:
                 block = self._pending.pop()
                 self._modules[block.module_name] = self._convert(block)
-            modules = netlist.parse(_verilog(yosys, self._modules.values()))
+            modules = parse(_verilog(yosys, self._modules.values()))
         for name, block in self._blocks.items():
             _describe(modules[name], block)
         for module in modules.values():
@@ -75,10 +79,10 @@ class Emitter:
         """The RTLIL of a block."""
         self.block = block
         self.domain = ClockDomain("sync")
-        return rtlil.convert(block, name=block.module_name, platform=self, emit_src=False, ports={
-            **({} if block.own_clock else {"clk": (self.domain.clk, None),
-                                           "rst": (self.domain.rst, None)}),
-            **{name: (value, None) for name, (_, value) in block.ports().items()}})
+        ports = block.clock(self.domain.clk, self.domain.rst)
+        ports |= {name: value for name, (_, value) in block.ports().items()}
+        return rtlil.convert(block, name=block.module_name, platform=self, emit_src=False,
+                             ports={name: (value, None) for name, value in ports.items()})
 
 
 def _verilog(yosys, designs):
@@ -98,31 +102,17 @@ def _verilog(yosys, designs):
 
 def _describe(module, block):
     """Order the ports of a block's module, and comment them and the module by its docstrings."""
-    names = ["clk", "rst"] if not block.own_clock else []
-    module.ports = [name for name in (*names, *block.ports()) if name in module.nets]
-    summary, members = _documented(block)
+    names = (*block.clock(None, None), *block.ports())
+    module.ports = [name for name in names if name in module.nets]
     source = type(block).__module__.replace(".", "/")
-    module.comments = [*([summary] if summary else []), f"{source}.py"]
-    for patterns, text in members:
+    module.comments = [*filter(None, [_plain(summary(type(block)))]), f"{source}.py"]
+    for heading, text in entries(type(block), "Members"):
+        patterns = [name.strip() for name in heading.split(" : ")[0].split(",")]
         first = next((port for port in module.ports if not module.nets[port].comment and any(
             fnmatchcase(port, pattern) or port.startswith(f"{pattern}__")
             for pattern in patterns)), None)
         if first:
-            module.nets[first].comment = text
-
-
-def _documented(block):
-    """First sentence of a block's docstring, and pairs of its members' names and their text."""
-    text = getdoc(type(block)) or ""
-    summary = _plain(re.split(r"(?<=\.)\s|\n\n", text, maxsplit=1)[0])
-    section = re.search(r"^Members\n-+\n(.*?)(?=^\w.*\n---|\Z)", text, re.M | re.S)
-    members = []
-    for head, body in re.findall(r"^(\S.*)\n((?:^    .*\n?)*)", section[1] if section else "",
-                                 re.M):
-        names = [name.strip() for name in head.split(" : ")[0].split(",")]
-        if body.strip():
-            members.append((names, _plain(body)))
-    return summary, members
+            module.nets[first].comment = _plain(text)
 
 
 def _plain(text):

@@ -7,7 +7,8 @@ from pathlib import Path
 from ..errors import HwgenError
 from ..process import run
 from ..tools import find_icarus, find_verilator
-from .netlist import Part, Ref, parse, substitute
+from .netlist import Part, Ref, substitute
+from .reader import parse
 
 __all__ = ["waivers", "verilator", "icarus", "slang", "yosys"]
 
@@ -20,6 +21,9 @@ lint_off -rule DECLFILENAME -file "*hwgen.v"
 // $signed extends an operand by its sign to the width of the sum or comparison that it is in.
 // WIDTH is both WIDTHEXPAND and WIDTHTRUNC; up to Verilator 5.006 there is no other name.
 lint_off -rule WIDTH -file "*hwgen.v" -match "*'s SIGNED generates*"
+
+// Synthesis reads it, in an attribute.
+lint_off -rule UNUSEDPARAM -file "*hwgen.v" -match "*'RAM_STYLE'*"
 
 // The lower bits of what is shifted to them are selected: the rest is cut.
 lint_off -rule WIDTH -file "*hwgen.v" -match "*'s SHIFTR generates*"

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from .netlist import Assign, Case, Const, If, Op, Part, Ref, Word, refs
+from .netlist import Assign, Case, Const, If, Op, Part, Ref, Size, Word, refs
 
 __all__ = ["WIDTH", "write"]
 
@@ -72,7 +72,11 @@ def _header(module):
         else:
             lines.append((_comment(comment, 2) if comment else "") + line + name)
     body = "\n".join(lines)
-    return f"module {_name(module.name)} (\n{body}\n);\n"
+    parameters = ",\n".join(f"  parameter {name} = {value}"
+                            for name, value in module.parameters.items())
+    if parameters:
+        parameters = f"#(\n{parameters}\n) "
+    return f"module {_name(module.name)} {parameters}(\n{body}\n);\n"
 
 
 def _comment(text, indent):
@@ -103,7 +107,7 @@ def _memories(module):
     for memory in module.memories.values():
         text += "".join(f"  (* {name} = {value} *)\n" for name, value in memory.attributes.items())
         text += (f"  reg {_range(memory.width, ' ')}{_name(memory.name)} "
-                 f"[0:{memory.depth - 1}];\n{_start(memory)}")
+                 f"[0:{_less_one(memory.depth)}];\n{_start(memory)}")
     return text
 
 
@@ -129,6 +133,8 @@ def _runs(memory):
             runs[-1][1] += 1
         else:
             runs.append([index, index + 1, value])
+    if runs and runs[-1][1] == memory.depth:
+        runs[-1][1] = memory.depth
     return runs
 
 
@@ -170,7 +176,9 @@ def _instances(module):
     for instance in module.instances:
         pins = ",\n".join(_fill(f"    .{_name(pin)}({_text(value)})", 4).rstrip("\n")
                           for pin, value in instance.pins.items())
-        lines.append(f"  {_name(instance.module)} {_name(instance.name)} (\n{pins}\n  );\n")
+        parameters = ", ".join(f".{name}({value})" for name, value in instance.parameters.items())
+        kind = f"{_name(instance.module)} #({parameters})" if parameters else _name(instance.module)
+        lines.append(f"  {kind} {_name(instance.name)} (\n{pins}\n  );\n")
     return "\n".join(lines)
 
 
@@ -253,7 +261,17 @@ def _name(name):
 
 
 def _range(width, after=""):
-    return "" if width == 1 else f"[{width - 1}:0]{after}"
+    return "" if width == 1 else f"[{_less_one(width)}:0]{after}"
+
+
+def _less_one(size):
+    """The text of a size less one."""
+    if not isinstance(size, Size):
+        return str(size - 1)
+    base, plus, number = size.text.rpartition(" + ")
+    if not plus:
+        return f"{size.text} - 1"
+    return base if number == "1" else f"{base} + {int(number) - 1}"
 
 
 def _text(value, strength=-1):
@@ -297,6 +315,10 @@ def _bits(msb, lsb):
 
 def _number(value):
     width, number = value
+    if isinstance(width, Size):
+        if number == 1:
+            return f"{{{{{_less_one(width)}{{1'b0}}}}, 1'b1}}"
+        return f"{{{width}{{1'b{int(number > 0)}}}}}"
     if isinstance(number, str):
         return f"{width}'b{number}"
     if width == 1:

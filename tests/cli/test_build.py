@@ -14,7 +14,7 @@ from hwgen.config import load_toml
 
 _FILES = {"hwgen.v", "hwgen.vlt", "hwgen.core", "files.f", "config.toml", "manifest.json",
           "commands.md", "commands.h", "registers.rdl", "registers.md", "registers.h", "registers",
-          "hwgen.h", "hwgen.c", "smoke.v"}
+          "hwgen.h", "hwgen.c", "smoke.v", "hwgen.sdc", "hwgen.lpf"}
 
 
 @pytest.fixture

@@ -259,13 +259,14 @@ def test_blocks_of_a_microcoded_accelerator():
 
 
 def test_only_the_glb_of_a_microcoded_accelerator_loses_its_initial_values():
-    start = ("  reg [{0}:0] {1} [{2}:0];\n  initial begin\n    for (start_word = 0; start_word < "
-             "{2}; start_word = start_word + 1)\n      {1}[start_word] = {0}'d0;\n  end\n")
-    spad, memory = start.format(8, "ifmap_spad", 64), start.format(32, "memory", 16384)
+    start = "  initial begin\n    for (start_word ...)\n      words[start_word] = 0;\n  end\n"
+    spads, glb = (f"module {name} (\n  reg words;\n{start}endmodule\n"
+                  for name in ("ram", "masked_ram_16384x32"))
     for name, config, left in (
-            ("up5k", preset("up5k"), spad + memory.split("\n")[0] + "\n"),
-            ("up5k", Config(), spad + memory), ("ecp5-25f", preset("up5k"), spad + memory)):
-        assert yosys.source(spad + memory, config, TARGETS[name]) == left
+            ("up5k", preset("up5k"), spads + glb.replace(start, "") + spads),
+            ("up5k", Config(), spads + glb + spads),
+            ("ecp5-25f", preset("up5k"), spads + glb + spads)):
+        assert yosys.source(spads + glb + spads, config, TARGETS[name]) == left
 
 
 def test_more_single_port_rams_than_the_device_has():

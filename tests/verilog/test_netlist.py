@@ -13,8 +13,8 @@ from hwgen.verilog.netlist import (
     Ref,
     Widths,
     Word,
-    parse,
 )
+from hwgen.verilog.reader import parse
 from hwgen.verilog.writer import write
 
 # As Yosys writes it.

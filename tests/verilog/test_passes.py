@@ -3,7 +3,7 @@
 import pytest
 
 from hwgen.verilog import passes
-from hwgen.verilog.netlist import parse
+from hwgen.verilog.reader import parse
 from hwgen.verilog.writer import write
 
 _HEAD = """module m(clk, rst, en, a, b, y);

@@ -6,6 +6,7 @@ import click
 
 from ...artifacts import build, summary
 from ...files import write_json
+from ...verilog import prefix as prefixes
 from ..options import accelerator, json_report
 from ..terminal import consoles
 
@@ -15,8 +16,11 @@ __all__ = ["command"]
 @click.command()
 @accelerator
 @click.option("--out", metavar="DIR", help="Where to write.  [default: build/<name>]")
+@click.option("--prefix", metavar="[NAME]", is_flag=False, flag_value="",
+              help="Begin the names of all modules with NAME_, so that several accelerators can "
+                   "stand in one design; without NAME, with the configuration's name and hash.")
 @json_report
-def command(accelerator, out, json_file):
+def command(accelerator, out, prefix, json_file):
     """Generate an accelerator.
 
     Writes its Verilog, configuration, manifest, register map, command set, FuseSoC core and file
@@ -25,7 +29,7 @@ def command(accelerator, out, json_file):
     console, _ = consoles(json_file)
     config = accelerator.design().config
     folder = Path(out or f"build/{config.name}")
-    manifest = build.build(config, folder)
+    manifest = build.build(config, folder, prefixes.of(config) if prefix == "" else prefix)
     if json_file:
         write_json(json_file, {"folder": str(folder), **manifest})
     console.print(

@@ -2,11 +2,11 @@
 
 from amaranth import Module, Mux, Shape, Signal
 from amaranth.lib import stream
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..block import Block
+from .ram import Ram
 
 __all__ = ["LARGE", "Fifo", "ShallowFifo"]
 
@@ -33,25 +33,28 @@ class Fifo(Block):
     i : In(stream.Signature(shape))
     o : Out(stream.Signature(shape))
     """
+
+    module_name = "fifo"
+
     def __init__(self, shape, depth):
         exact_log2(depth)
         self._shape = shape
         self._depth = depth
-        self.module_name = f"fifo_{depth}x{Shape.cast(shape).width}"
+        width = Shape.cast(shape).width
+        self._style = "block" if depth * width >= LARGE else "auto"
+        self.parameters = {"DEPTH": depth, "WIDTH": width, "RAM_STYLE": self._style}
         super().__init__({
             "i": In(stream.Signature(shape)),
             "o": Out(stream.Signature(shape)),
         })
 
+    def pattern(self):
+        return Fifo(24, 64)
+
     def body(self, platform):
         m = Module()
-        attributes = {"no_rw_check": 1}
-        if self._depth * Shape.cast(self._shape).width >= LARGE:
-            attributes["ram_style"] = "block"
-        m.submodules.memory = memory = Memory(shape=self._shape, depth=self._depth, init=[],
-                                              attrs=attributes)
-        write = memory.write_port()
-        read = memory.read_port()
+        m.submodules.memory = memory = Ram(self._shape, self._depth, self._style)
+        write, read = memory.write, memory.read
 
         # The memory's state is known at the start of a cycle; ``o.ready`` comes late.
         some = Signal()
@@ -111,23 +114,27 @@ class ShallowFifo(Block):
     level : Out(range(depth + 1))
         Words in it.
     """
+
+    module_name = "shallow_fifo"
+
     def __init__(self, shape, depth):
         exact_log2(depth)
         self._shape = shape
         self._depth = depth
-        self.module_name = f"shallow_fifo_{depth}x{Shape.cast(shape).width}"
+        self.parameters = {"DEPTH": depth, "WIDTH": Shape.cast(shape).width}
         super().__init__({
             "i": In(shape), "push": In(1),
             "o": Out(stream.Signature(shape)),
             "level": Out(range(depth + 1)),
         })
 
+    def pattern(self):
+        return ShallowFifo(24, 64)
+
     def body(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self._shape, depth=self._depth, init=[],
-                                              attrs={"no_rw_check": 1})
-        write = memory.write_port()
-        read = memory.read_port()
+        m.submodules.memory = memory = Ram(self._shape, self._depth)
+        write, read = memory.write, memory.read
         fetch = Signal()
         pop = Signal()
         m.d.comb += [

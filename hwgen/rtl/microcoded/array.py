@@ -9,12 +9,12 @@ from operator import add
 
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..block import Block
 from ..common.arithmetic import tree_sum
 from ..common.delay import delay
+from ..common.ram import Ram
 from .microcode import Setting
 
 __all__ = ["LockstepArray", "LockstepPE", "Writer", "GO"]
@@ -72,9 +72,8 @@ class LockstepPE(Block):
         def spad(name, shape, depth, enable, address, value, read_address):
             # A tap is issued only when its operands stand in the spads: what is read of a word
             # that is being written is never used.
-            m.submodules[name] = memory = Memory(shape=shape, depth=depth, init=[],
-                                                 attrs={"no_rw_check": 1})
-            write, read = memory.write_port(), memory.read_port()
+            m.submodules[name] = memory = Ram(shape, depth)
+            write, read = memory.write, memory.read
             m.d.comb += [write.en.eq(enable), write.addr.eq(address), write.data.eq(value),
                          read.addr.eq(read_address)]
             return read.data

@@ -1,10 +1,10 @@
 """The global buffer of the microcoded machine: one memory with one port."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..block import Block
+from ..common.ram import MaskedRam
 
 __all__ = ["Buffer"]
 
@@ -40,9 +40,8 @@ class Buffer(Block):
 
     def body(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=32, depth=self._config.glb_kib * 256, init=[],
-                                              attrs={"no_rw_check": 1})
-        reader, writer = memory.read_port(), memory.write_port(granularity=8)
+        m.submodules.memory = memory = MaskedRam(32, self._config.glb_kib * 256)
+        reader, writer = memory.read, memory.write
         psum = self.psum_read | self.psum_write
         address = Signal(14)
         m.d.comb += [

@@ -1,10 +1,10 @@
 """The engine: a microcoded sequencer that runs the commands of a program one after the other."""
 
 from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..block import Block
+from ..common.ram import Ram, Rom
 from . import firmware
 from .microcode import REGISTERS, Input, Op, When
 
@@ -66,15 +66,12 @@ class Engine(Block):
     def body(self, platform):
         m = Module()
         code, constants = firmware.build(self._config).words()
-        m.submodules.code = code_memory = Memory(shape=16, depth=-(-len(code) // _BLOCK) * _BLOCK,
-                                                 init=code, attrs={"ram_style": "block"})
-        m.submodules.registers = register_memory = Memory(
-            shape=_WIDTH, depth=REGISTERS, init=[],
-            attrs={"no_rw_check": 1, "ram_style": "block"})
-        read, write = register_memory.read_port(), register_memory.write_port()
+        m.submodules.code = code_memory = Rom(16, [*code, *[0] * (-len(code) % _BLOCK)])
+        m.submodules.registers = register_memory = Ram(_WIDTH, REGISTERS, "block")
+        read, write = register_memory.read, register_memory.write
         go = Signal()                              # no port and no bit holds the engine
         taken = Signal()                           # a branch
-        fetched, now, valid = self._fetch(m, code_memory.read_port(), go, taken)
+        fetched, now, valid = self._fetch(m, code_memory.read, go, taken)
         m.d.comb += [read.addr.eq(fetched[:8]), read.en.eq(go)]
         register = self._constants(m, constants, fetched, go, read.data)
 

@@ -4,7 +4,6 @@ import enum
 
 from amaranth import Array, C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -13,6 +12,7 @@ from ...isa import store_modes
 from ...isa.registers import ErrorCode
 from ..block import Block
 from ..common.command import COMMAND, Take, is_mode
+from ..common.ram import Ram
 from .dma.bursts import fetch_beats
 
 __all__ = ["Controller", "QUEUES", "TAKERS", "GIVERS", "DEPTH"]
@@ -318,9 +318,8 @@ class Controller(Block):
         """
         count = len(QUEUES)
         slots = range(2 * DEPTH)         # pointers have a lap bit
-        m.submodules.queue = memory = Memory(
-            shape=64, depth=count * DEPTH * _WORDS, init=[], attrs={"no_rw_check": 1})
-        write_port, read_port = memory.write_port(), memory.read_port()
+        m.submodules.queue = memory = Ram(64, count * DEPTH * _WORDS)
+        write_port, read_port = memory.write, memory.read
         filled = Array(Signal(slots, name=f"{name}_filled") for name in QUEUES)
         emptied = Array(Signal(slots, name=f"{name}_emptied") for name in QUEUES)
 

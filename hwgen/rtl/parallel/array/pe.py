@@ -7,10 +7,10 @@ it.
 """
 
 from amaranth import Module, Mux, Signal, signed
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...block import Block
+from ...common.ram import Ram
 
 __all__ = ["PE"]
 
@@ -72,16 +72,12 @@ class PE(Block):
 
         # The row issues a tap only when its operands stand in the spads: what is read of a word
         # that is being written is never used.
-        m.submodules.filter_spad = filter_spad = Memory(
-            shape=signed(8), depth=2 * config.filter_spad, init=[], attrs={"no_rw_check": 1})
-        m.submodules.ifmap_spad = ifmap_spad = Memory(
-            shape=9 * config.xbus_bytes, depth=config.ifmap_spad // config.xbus_bytes, init=[],
-            attrs={"no_rw_check": 1})
+        m.submodules.filter_spad = filter_spad = Ram(signed(8), 2 * config.filter_spad)
+        m.submodules.ifmap_spad = ifmap_spad = Ram(
+            9 * config.xbus_bytes, config.ifmap_spad // config.xbus_bytes)
 
-        filter_write = filter_spad.write_port()
-        filter_read = filter_spad.read_port()
-        ifmap_write = ifmap_spad.write_port()
-        ifmap_read = ifmap_spad.read_port()
+        filter_write, filter_read = filter_spad.write, filter_spad.read
+        ifmap_write, ifmap_read = ifmap_spad.write, ifmap_spad.read
         value_bits = (config.xbus_bytes - 1).bit_length()
         select = Signal(value_bits, reset_less=True)
         m.d.comb += [

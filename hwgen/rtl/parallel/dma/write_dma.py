@@ -2,12 +2,12 @@
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from ...block import Block
 from ...common.fifo import Fifo
+from ...common.ram import Ram
 from .bursts import OUTSTANDING, PAGE, SEGMENT, address_channel, based, constants, transfer
 from .write_packer import WritePacker, packed_word
 
@@ -72,9 +72,8 @@ class WriteDma(Block):
         # Bursts from the word that closes them to their B, in a ring.
         burst = data.StructLayout({"address": config.addr_bits - word_bits,
                                    "last": range(config.burst)})
-        m.submodules.ring = ring = Memory(shape=burst, depth=2 * OUTSTANDING, init=[],
-                                          attrs={"no_rw_check": 1})
-        write, read = ring.write_port(), ring.read_port()
+        m.submodules.ring = ring = Ram(burst, 2 * OUTSTANDING)
+        write, read = ring.write, ring.read
         closed, issued, answered = (Signal(range(4 * OUTSTANDING), name=name)
                                     for name in ("closed", "issued", "answered"))
 

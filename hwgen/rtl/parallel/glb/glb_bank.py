@@ -2,11 +2,11 @@
 
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...block import Block
 from ...common.delay import delay
+from ...common.ram import MaskedRam
 
 __all__ = ["GLBBank", "psum_control"]
 
@@ -72,10 +72,8 @@ class GLBBank(Block):
         m = Module()
         # Semaphores and the order of passes keep readers off words that are being written: what
         # is read of such a word is never used.
-        m.submodules.memory = memory = Memory(shape=config.bank_bits, depth=config.bank_depth,
-                                              init=[], attrs={"no_rw_check": 1})
-        reader = memory.read_port()
-        writer = memory.write_port(granularity=8)
+        m.submodules.memory = memory = MaskedRam(config.bank_bits, config.bank_depth)
+        reader, writer = memory.read, memory.write
         control = Signal.like(self.control, reset_less=True)
         psum = Signal.like(self.psum, reset_less=True)
         m.d.sync += [control.eq(self.control), psum.eq(self.psum)]

@@ -2,12 +2,12 @@
 
 from amaranth import Module, Signal, signed
 from amaranth.lib import data
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ....isa import store_modes
 from ...block import Block
 from ...common import command
+from ...common.ram import Ram
 
 __all__ = ["Parameters", "params_write"]
 
@@ -75,11 +75,10 @@ class Parameters(Block):
     def body(self, platform):
         m = Module()
         def memory(name, write, value):
-            m.submodules[name] = memory = Memory(shape=32, depth=self._words, init=[],
-                                                 attrs={"no_rw_check": 1})
-            port = memory.write_port()
+            m.submodules[name] = memory = Ram(32, self._words)
+            port = memory.write
             m.d.comb += [port.addr.eq(self.write_word), port.data.eq(value), port.en.eq(write)]
-            return memory.read_port()
+            return memory.read
         bias = memory("biases", self.write_bias, self.bias)
         scale = memory("scales", self.write_scale, self.scale)
 

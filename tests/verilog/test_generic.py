@@ -77,6 +77,16 @@ def test_every_size_of_a_design_has_one_module():
                for instance in module.instances)
 
 
+@pytest.mark.parametrize("preset", ["ecp5-25f", "up5k"])
+def test_every_memory_has_a_module_of_its_own(preset):
+    text = "\n".join(Emitter().emit(Top(resolve(preset_name=preset))).values())
+    for module in parse(text).values():
+        if module.memories:
+            assert re.fullmatch(r"ram|rom|masked_ram_\d+x\d+", module.name)
+            assert list(module.memories) == ["words"] and not module.instances
+            assert {"clk", "read__en", "read__addr", "read__data"} <= set(module.ports)
+
+
 def test_a_constant_that_depends_on_the_size_is_refused():
     module = Module("odd", nets={"x": Net("x", 24)}, assigns=[(Ref("x"), Const(24, 5))])
     with pytest.raises(ValueError, match="odd: .* has no text for other sizes"):

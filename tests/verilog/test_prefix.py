@@ -20,7 +20,7 @@ from hwgen.verilog.accelerator import generate
 # Of the same name: only the hash tells them apart.
 _CONFIGS = (Config(name="npu", rows=1, cols=2, glb_kib=16, params_depth=64),
             Config(name="npu", rows=1, cols=2, filter_spad=96, ifmap_spad=32, glb_kib=16, lanes=1,
-                   bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, burst=8,
+                   bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, functions=0, burst=8,
                    machine="microcoded"))
 
 

@@ -16,19 +16,17 @@ from ..network.graph import Host, Network
 from . import ort_graph
 from .fragment import fragment
 from .host import arrange
-from .operators.conv import Code, OnHost, Operands, conv_layer, quantisation, view
-from .operators.move import MOVES, move_layer
-from .operators.pointwise import POINTWISE, QLINEAR, pointwise_layer
-from .operators.pool import POOLS, pool_layer
+from .operators.conv import Code, OnHost, view
+from .operators.kinds import kinds
+from .operators.product import PRODUCTS, product
 from .reasons import why_float
 
 __all__ = ["Model", "load"]
 
 _LARGEST = 1 << 31      # DRAM holds 4 GiB
-_QOPERATORS = {"QLinearConv": "Conv", "QLinearMatMul": "MatMul", "QGemm": "Gemm",
-               "ConvInteger": "Conv", "MatMulInteger": "MatMul"}
-_FLOAT = POINTWISE | MOVES | {op for op in POOLS if not op.startswith("QLinear")}
-_DIRECT = _FLOAT | POOLS.keys() | QLINEAR.keys() | {"QLinearConcat"}
+_KINDS = kinds()
+_FLOAT = frozenset().union(*(kind.between for kind in _KINDS))
+_DIRECT = _FLOAT.union(*(kind.direct for kind in _KINDS))
 
 
 class Model:
@@ -129,8 +127,8 @@ class _Importer:
                         self.reasons[self._computing(node).name] = f"{reason}."
 
     def _add(self, node, y):
-        if node.op in _QOPERATORS:
-            found, reads = self._mac(node)
+        if node.op in PRODUCTS:
+            found, reads = product(self.graph, node, self._code)
         elif node.op == "QuantizeLinear":
             found, reads = self._between(node, y, _FLOAT)
         elif node.op in _DIRECT and self.graph.values[y][1] != np.int32:
@@ -171,62 +169,16 @@ class _Importer:
                          f"{_LARGEST} values")
         return shape
 
-    # Operators that neither multiply nor add up weights.
-
     def _between(self, end, y, allowed):
-        """``(layer or Code or None, leaves)`` of what gives ``y``, from codes to codes."""
-        graph = self.graph
-        part = fragment(graph, end, y, allowed)
+        """``(layer or Code or None, leaves)`` of what gives ``y``, from codes to codes, of
+        operators that neither multiply nor add up weights."""
+        part = fragment(self.graph, end, y, allowed)
         if part is None or not part.leaves:
             return None, ()
         self._shape(y)
         codes = [self._code(leaf) for leaf in part.leaves]
-        inner = part.inner
-        pools = [node for node in inner if node.op in POOLS]
-        if pools:
-            rest = [node for node in inner if node not in pools and node.op not in ("Relu", "Clip")]
-            if len(pools) > 1 or rest or len(codes) > 1:
-                raise OnHost(f"{pools[0]} stands among float operators, without quantisation "
-                             f"between them")
-            found = pool_layer(part, pools[0], codes[0], self.tables)
-        elif any(node.op in MOVES - POINTWISE or node.op == "QLinearConcat" for node in inner):
-            found = move_layer(part, codes, self.tables)
-        else:
-            found = pointwise_layer(part, codes, self.tables)
-        return found, part.leaves
-
-    # Convolutions and matrix products.
-
-    def _mac(self, node):
-        """``(Conv, leaves)`` of an operator that takes and gives integers."""
-        i, graph, op = node.input, self.graph, _QOPERATORS[node.op]
-        if node.op in ("ConvInteger", "MatMulInteger"):
-            types = [self.graph.values[i(k)][1] for k in (0, 1)]
-            x_quant, w_quant = (quantisation(graph, node, None, i(k + 2), t)
-                                for k, t in enumerate(types))
-            weight, bias, y_quant = i(1), "", None
-        else:
-            at = 7 if node.op == "QGemm" else 6
-            if not i(at):
-                return None, ()    # QGemm with a float result
-            y_quant = quantisation(graph, node, i(at), i(at + 1))
-            x_quant, w_quant = quantisation(graph, node, i(1), i(2)), \
-                quantisation(graph, node, i(4), i(5))
-            weight, bias = i(3), i(6) if node.op == "QGemm" else i(8)
-        operands = Operands(node, op, i(0), x_quant, self._constant(node, weight, "weights"),
-                            w_quant, self._constant(node, bias, "bias") if bias else None,
-                            node.outputs[0], y_quant)
-        return self._conv(operands)
-
-    def _conv(self, operands):
-        if operands.x in self.graph.constants:
-            raise OnHost(f"{operands.node} works on a constant")
-        return conv_layer(operands, self._code(operands.x)), (operands.x,)
-
-    def _constant(self, node, name, what):
-        if name not in self.graph.constants:
-            raise OnHost(f"{node} takes its {what} {name!r} from a computation")
-        return self.graph.constants[name]
+        kind = next(kind for kind in _KINDS if kind.takes(part.inner))
+        return kind.layer(part, codes, self.tables), part.leaves
 
     # The network.
 

@@ -7,8 +7,10 @@ from onnx import helper
 
 from ...network.graph import Move, Piece, Tensor
 from .conv import Code, OnHost, view
+from .kinds import Kind
+from .pointwise import POINTWISE
 
-__all__ = ["MOVES", "move_layer"]
+__all__ = ["KIND", "MOVES", "move_layer"]
 
 #: Operators whose first input (Concat: every input) holds the values, the others being constants.
 MOVES = frozenset(
@@ -187,3 +189,8 @@ def _progression(dest, source):
             return None
         steps.append(int(gaps[0]) if gaps.size else 1)
     return int(source[0]), steps[0], int(dest.size), int(dest[0]), steps[1]
+
+
+KIND = Kind(1, between=MOVES, direct=frozenset(["QLinearConcat"]),
+            takes=lambda nodes: any(node.op in MOVES - POINTWISE or node.op == "QLinearConcat"
+                                    for node in nodes), layer=move_layer)

@@ -8,8 +8,9 @@ from ...network.graph import Conv, Elementwise, Tensor
 from .. import proof
 from .channels import by_channel, channel_layer
 from .conv import OnHost, planes, quantisation
+from .kinds import Kind
 
-__all__ = ["POINTWISE", "QLINEAR", "pointwise_layer"]
+__all__ = ["KIND", "POINTWISE", "QLINEAR", "pointwise_layer"]
 
 #: Operators that compute each value of their output from the values at its place alone.
 POINTWISE = frozenset(
@@ -236,3 +237,7 @@ def _pairs(fragment, shape, codes, equal, first):
         for channels in (each, rng.permutation(each)):
             attempt(a, channels.reshape(lone))
     return found
+
+
+KIND = Kind(2, between=POINTWISE, direct=frozenset(QLINEAR), takes=lambda nodes: True,
+            layer=pointwise_layer)

@@ -8,8 +8,9 @@ from ...network import golden
 from ...network.graph import Conv, MaxPool, Tensor
 from .. import proof
 from .conv import OnHost, Quantisation, attributes_of, planes, quantisation, window
+from .kinds import Kind
 
-__all__ = ["POOLS", "pool_layer"]
+__all__ = ["KIND", "POOLS", "pool_layer"]
 
 #: The plain operator of each pooling operator.
 POOLS = {"MaxPool": "MaxPool", "AveragePool": "AveragePool",
@@ -20,15 +21,20 @@ _SUMS = 1 << 14     # sums of a global average that are tried, all there are if 
 _CODES = 1 << 26    # ... of no more than so many codes together
 
 
-def pool_layer(fragment, node, code, tables):
-    """The layer of a fragment that holds one pooling operator, ``node``; ``tables``: whether the
-    accelerator has tables, which change the largest values.
+def pool_layer(fragment, codes, tables):
+    """The layer of a fragment that holds a pooling operator; ``codes`` are those of its leaves,
+    ``tables``: whether the accelerator has tables, which change the largest values.
 
     Raises
     ------
     OnHost
         The pooling has no integer form, or none that is proved to be equal.
     """
+    nodes = [node for node in fragment.inner if node.op in POOLS]
+    node, code = nodes[0], codes[0]
+    if len(nodes) > 1 or len(codes) > 1 or \
+            any(n is not node and n.op not in ("Relu", "Clip") for n in fragment.inner):
+        raise OnHost(f"{node} stands among float operators, without quantisation between them")
     graph, op = fragment.graph, POOLS[node.op]
     if node.attributes.get("channels_last", 0):
         raise OnHost(f"{node} has channels_last = 1; the accelerator takes channels first")
@@ -183,3 +189,8 @@ def _tried(fragment, layer, code):
             raise OnHost(f"{fragment.name} has windows that ONNX Runtime treats in a way of its "
                          f"own")
     return layer
+
+
+KIND = Kind(0, between=frozenset(op for op in POOLS if not op.startswith("QLinear")),
+            direct=frozenset(op for op in POOLS if op.startswith("QLinear")),
+            takes=lambda nodes: any(node.op in POOLS for node in nodes), layer=pool_layer)

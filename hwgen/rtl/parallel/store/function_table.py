@@ -1,12 +1,12 @@
 """A lane's function tables: what becomes of each output code."""
 
 from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from .... import isa
 from ...block import Block
+from ...common.ram import Ram
 
 __all__ = ["FunctionTable"]
 
@@ -53,10 +53,8 @@ class FunctionTable(Block):
 
     def body(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(
-            shape=32, depth=isa.FUNCTION_WRITES * self._tables, init=[],
-            attrs={"no_rw_check": 1})
-        write, read = memory.write_port(), memory.read_port()
+        m.submodules.memory = memory = Ram(32, isa.FUNCTION_WRITES * self._tables)
+        write, read = memory.write, memory.read
         code = Signal(8, reset_less=True)
         table = self.function[:exact_log2(self._tables)]
         m.d.comb += [

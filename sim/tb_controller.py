@@ -11,6 +11,7 @@ from hwgen import isa
 from hwgen.isa.registers import ErrorCode
 from hwgen.rtl.parallel.controller import DEPTH, GIVERS, QUEUES, TAKERS
 from hwgen.rtl.parallel.dma.bursts import fetch_beats
+from sim.commands import allowed
 from sim.settings import CONFIG, SEED
 
 PROGRAMS = 6
@@ -39,7 +40,8 @@ class Bench:
         dut = self.dut
         for name in ("start", "program", "req__ready", "data__valid", "data__payload",
                      "units_idle", "read_error", "last_error", "read_error_addr", "write_error",
-                     "write_error_addr", "filter_error", "watchdog", "progress",
+                     "write_error_addr", "read_leaves", "read_leaves_addr", "write_leaves",
+                     "write_leaves_addr", "filter_error", "watchdog", "progress", "expired",
                      *(f"{queue}__ready" for queue in QUEUES),
                      *(f"take_{unit}__{port}" for unit in TAKERS for port in ("valid", "payload")),
                      *(f"give_{unit}" for unit in GIVERS)):
@@ -168,16 +170,16 @@ class Bench:
             ], queue
 
 
-def random_command(rng):
-    """A command for a queue, with random fields."""
-    name = rng.choice([c.name for c in isa.COMMANDS.values() if c.queue in QUEUES])
+def random_command(rng, name=None, **given):
+    """A command for a queue, with random fields that are allowed, but for those given."""
+    name = name or rng.choice([c.name for c in isa.COMMANDS.values() if c.queue in QUEUES])
     values = {}
     for field, _ in isa.COMMANDS[name].fields():
         low = -(1 << field.bits - 1) if field.signed else 0
-        values[field.name] = low + rng.getrandbits(field.bits)
+        values[field.name] = max(low + rng.getrandbits(field.bits), low + field.least)
     if name == "STORE":
         values["mode"] = rng.choice(MODES).number
-    return isa.pack(name, **values)
+    return isa.pack(name, **{**values, **given})
 
 
 def random_program(rng, size):
@@ -222,8 +224,8 @@ async def queue_depth(dut):
     rng = bench.rng
     await bench.begin()
     bench.stall = 1
-    loads = [isa.pack("LOAD", addr=rng.getrandbits(32)) for _ in range(DEPTH + 2)]
-    stores = [isa.pack("STORE", addr=rng.getrandbits(32)) for _ in range(2)]
+    loads = [allowed("LOAD", addr=rng.getrandbits(32)) for _ in range(DEPTH + 2)]
+    stores = [allowed("STORE", addr=rng.getrandbits(32)) for _ in range(2)]
     await bench.start([BEGIN, *loads[:-1], *stores, loads[-1], isa.pack("END")])
     dut.units_idle.value = 1
     dut.data__valid.value = 0
@@ -336,7 +338,7 @@ async def bad_programs(dut):
         await _recover(bench)
 
     for mode in set(range(1 << isa.store_modes.MODE_BITS)) - {mode.number for mode in MODES}:
-        bad = isa.pack("STORE", mode=mode, scale=rng.getrandbits(32), addr=rng.getrandbits(32))
+        bad = allowed("STORE", mode=mode, scale=rng.getrandbits(32), addr=rng.getrandbits(32))
         await bench.start([BEGIN, *good[:3], bad, *good[3:], isa.pack("END")])
         await _expect(bench, ErrorCode.MODE, mode, 4)
         await _recover(bench)
@@ -357,29 +359,58 @@ async def bad_programs(dut):
 
 
 @cocotb.test()
+async def forbidden_fields(dut):
+    """Error 12: each field that must not be 0, the other bits of the command at random; no unit
+    sees the command or one after it."""
+    bench = Bench(dut)
+    rng = bench.rng
+    await bench.begin()
+    dut.units_idle.value = 1
+    good = [random_command(rng) for _ in range(4)]
+    count = 0
+    for name, command in isa.COMMANDS.items():
+        for field in (field for field, _ in command.fields() if field.least):
+            bad = random_command(rng, name, **{field.name: 0})
+            at = rng.randint(1, 4)
+            await bench.start([BEGIN, *good[:at - 1], bad, *good[at:], isa.pack("END")])
+            await bench.until(lambda: bench.errors)
+            await ClockCycles(dut.clk, 100)
+            assert sum(map(len, bench.received.values())) <= at - 1, f"{name}.{field.name}"
+            await _expect(bench, ErrorCode.FIELD, 0, at)
+            count += 1
+    assert count == sum(field.least for command in isa.COMMANDS.values()
+                        for field, _ in command.fields()) > 30
+    await _recover(bench)
+
+
+@cocotb.test()
 async def outside_errors(dut):
-    """Errors 1, 2, 7, 8 and 10; the first wins, and those of one cycle in a fixed order."""
+    """Errors 1, 2, 7, 8, 10, 11 and 13; the first wins, and those of one cycle in a fixed order."""
     bench = Bench(dut)
     rng = bench.rng
     await bench.begin()
     inputs = {"read_error": ErrorCode.AXI_READ, "last_error": ErrorCode.RLAST,
-              "write_error": ErrorCode.AXI_WRITE, "filter_error": ErrorCode.FILTER}
+              "write_error": ErrorCode.AXI_WRITE, "read_leaves": ErrorCode.WINDOW,
+              "write_leaves": ErrorCode.WINDOW, "filter_error": ErrorCode.FILTER,
+              "expired": ErrorCode.LIMIT}
 
     async def pulse(names):
-        read, write = rng.getrandbits(CONFIG.addr_bits), rng.getrandbits(CONFIG.addr_bits)
-        dut.read_error_addr.value, dut.write_error_addr.value = read, write
+        of = {name: rng.getrandbits(CONFIG.addr_bits)
+              for name in ("read_error", "write_error", "read_leaves", "write_leaves")}
+        for name, address in of.items():
+            getattr(dut, f"{name}_addr").value = address
         for name in names:
             getattr(dut, name).value = 1
         await RisingEdge(dut.clk)
         for name in names:
             getattr(dut, name).value = 0
-        return {"read_error": read, "last_error": read, "write_error": write, "filter_error": 0}
+        return {**of, "last_error": of["read_error"], "filter_error": 0, "expired": 0}
 
     await pulse(list(inputs))            # nothing runs: nothing happens
     await ClockCycles(dut.clk, 5)
     assert not bench.errors and not dut.halt.value
 
-    for names in (["read_error"], ["last_error"], ["write_error"], ["filter_error"],
+    for names in (*([name] for name in inputs), ["expired", "write_leaves", "read_leaves"],
                   ["last_error", "write_error"], ["last_error", "read_error"],
                   ["filter_error", "write_error"], ["filter_error", "write_error", "read_error"]):
         dut.units_idle.value = 0
@@ -392,20 +423,20 @@ async def outside_errors(dut):
         await _expect(bench, inputs[first], addresses[first])
         await _recover(bench)
 
-    dut.units_idle.value = 0
-    await bench.start(random_program(rng, 3))
-    semaphore = rng.randrange(isa.SEMAPHORES)
-    for _ in range(63):
-        dut.give_load.value = 1 << semaphore
+    for semaphore in range(isa.SEMAPHORES):
+        dut.units_idle.value = 0
+        await bench.start(random_program(rng, 3))
+        unit, another = rng.choice(GIVERS), rng.choice(GIVERS)
+        getattr(dut, f"give_{unit}").value = 1 << semaphore
+        await ClockCycles(dut.clk, 63)
+        getattr(dut, f"give_{unit}").value = 0
+        await ClockCycles(dut.clk, 5)
+        assert not bench.errors
+        getattr(dut, f"give_{another}").value = 1 << semaphore
         await RisingEdge(dut.clk)
-    dut.give_load.value = 0
-    await ClockCycles(dut.clk, 5)
-    assert not bench.errors
-    dut.give_written.value = 1 << semaphore
-    await RisingEdge(dut.clk)
-    dut.give_written.value = 0
-    await _expect(bench, ErrorCode.SEMAPHORE, 1 << semaphore)
-    await _recover(bench)
+        getattr(dut, f"give_{another}").value = 0
+        await _expect(bench, ErrorCode.SEMAPHORE, 1 << semaphore)
+        await _recover(bench)
 
 
 @cocotb.test()

@@ -6,6 +6,7 @@ from itertools import repeat
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
+from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from hwgen.isa.registers import COUNTERS, REGISTERS, Access, ErrorCode
@@ -152,6 +153,7 @@ async def registers(dut):
     assert int(dut.base.value) == (values[0x050] | values[0x054] << 32)
     assert int(dut.program.value) == values[0x058]
     assert int(dut.watchdog.value) == values[0x05C]
+    assert int(dut.pages.value) == values[0x070] >> 12
     assert bench.starts == 0 and bench.reset_cycles == 0
 
 
@@ -233,6 +235,65 @@ async def programs(dut):
         assert not dut.irq.value
     await bench.write("BASE_LO", 0x55555000)
     assert await bench.read("BASE_LO") == 0x55555000
+
+
+@cocotb.test()
+async def crooked_programs(dut):
+    """PROGRAM that is not a multiple of 64: the core is not started, the counters are 0."""
+    bench = Bench(dut)
+    rng = bench.rng
+    await bench.begin()
+    await bench.write("IRQ_ENABLE", 2)
+    for bit in range(6):
+        await bench.write("CTRL", 1)
+        starts = bench.starts
+        await ClockCycles(dut.clk, 50)
+        await bench.pulse("done")
+        await bench.end()
+        await bench.write("IRQ_STATUS", 3)
+        program = 1 << bit | rng.getrandbits(26) << 6
+        await bench.write("PROGRAM", program)
+        await bench.write("CTRL", 1)
+        await bench.end()
+        assert bench.starts == starts and dut.irq.value
+        assert await bench.read("STATUS") == 4 and await bench.read("IRQ_STATUS") == 2
+        assert await bench.read("ERROR_CODE") == ErrorCode.PROGRAM
+        assert await bench.read("ERROR_INFO_LO") == program
+        assert await bench.read("ERROR_INFO_HI") == 0
+        for name in COUNTERS:
+            assert await bench.counter(name) < 20 * COUNTERS[name].most(CONFIG), name
+        await bench.write("CTRL", 2)
+        while await bench.read("STATUS"):
+            pass
+        await bench.write("PROGRAM", program & ~63)
+        await bench.write("IRQ_STATUS", 3)
+
+
+@cocotb.test()
+async def limit(dut):
+    """``expired`` comes when LIMIT is reached, stays until the end, and never if LIMIT is 0."""
+    bench = Bench(dut)
+    await bench.begin(pauses=False, core=False)
+    for units in (0, 2, 1):
+        await bench.write("LIMIT", units)
+        await bench.write("CTRL", 1)
+        begun = get_sim_time("ns")
+        if not units:
+            await ClockCycles(dut.clk, 2 * 4096)
+            assert not dut.expired.value
+        else:
+            await RisingEdge(dut.expired)
+            cycles = (get_sim_time("ns") - begun) / 10
+            assert units * 4096 - 10 <= cycles <= units * 4096 + 80
+        await bench.pulse("error", error_code=ErrorCode.LIMIT.value) if units else \
+            await bench.pulse("done")
+        await bench.end()
+        assert not dut.expired.value
+        if units:
+            assert abs(await bench.counter("CYCLES") - units * 4096) < 100
+            await bench.write("CTRL", 2)
+            while await bench.read("STATUS"):
+                pass
 
 
 @cocotb.test()

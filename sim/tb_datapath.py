@@ -178,7 +178,7 @@ class Bench:
         for case in cases:
             stream = case.filter_stream()
             cocotb.start_soon(self.put("filter", int.from_bytes(
-                isa.pack("FILTER", addr=64, size=len(stream)), "little")))
+                isa.pack("FILTER", addr=64, words=len(stream) // CONFIG.bus_bytes), "little")))
             self.dut.req__ready.value = 1
             while True:
                 await RisingEdge(self.dut.clk)

@@ -103,7 +103,7 @@ class Bench:
             address = (i << 24) + rng.randrange(1 << 20) * BUS
             self.memory[address] = part
             values.append(int.from_bytes(
-                isa.pack("FILTER", addr=address, size=len(part) * BUS), "little"))
+                isa.pack("FILTER", addr=address, words=len(part)), "little"))
         return values
 
     def request(self, value):

@@ -32,7 +32,7 @@ def markdown():
         for field, word, bit in _rows(command):
             bits = f"{bit + field.bits - 1}:{bit}" if field.bits > 1 else f"{bit}"
             sign = " (signed)" if field.signed else ""
-            text += f"| `{field.name}` | {word} | {bits} | {field.doc}{sign} |\n"
+            text += f"| `{field.name}` | {word} | {bits} | {field.meaning}{sign} |\n"
     return text
 
 

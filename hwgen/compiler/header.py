@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from ..isa.registers import LIMIT_UNIT
 from ..network.graph import Host
 
 __all__ = ["c_header"]
@@ -48,6 +49,7 @@ def _tensor(place, tensor, host):
 
 def _steps(network, program):
     """The segments in order, with the host's parts between them as comments."""
+    runs = {run[0].offset: run for run in program.runs}
     following = iter([*program.segments, None])
     segment = next(following)
     for layer in network.layers:
@@ -56,7 +58,8 @@ def _steps(network, program):
             yield "    " + _comment(f"On the host, {layer.name}: {ends}")
         while segment is not None and segment.layers[0] is layer:
             if not segment.joined:
-                yield f"    {{{_string(segment.name)}, {segment.offset}}},"
+                limit = -(-program.limit(runs[segment.offset]) // LIMIT_UNIT)
+                yield f"    {{{_string(segment.name)}, {segment.offset}, {limit}}},"
             segment = next(following)
 
 

@@ -127,6 +127,13 @@ class Program:
                 runs.append([segment])
         return runs
 
+    @staticmethod
+    def limit(run: list[Segment]) -> int:
+        """Cycles after which a program of :attr:`runs` is to be stopped, for it will never end: a
+        hundred times those predicted, and 2**24 more. A memory slower than predicted is no error.
+        """
+        return (1 << 24) + 100 * sum(segment.cycles for segment in run)
+
     def pack(self, name: str, array: np.ndarray) -> bytes:
         """The bytes of tensor ``name`` for DRAM at ``tensors[name].offset``.
 

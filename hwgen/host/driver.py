@@ -11,13 +11,14 @@ from typing import Protocol
 from ..config import Config
 from ..errors import HwgenError
 from ..isa import MAGIC
-from ..isa.registers import COUNTERS, REGISTERS, ErrorCode
+from ..isa.registers import COUNTERS, LIMIT_UNIT, REGISTERS, ErrorCode
 
 __all__ = ["Bus", "Driver", "SimulationError", "DeviceError", "Outcome"]
 
 _DONE, _ERROR = 1, 2         # of IRQ_ENABLE and IRQ_STATUS
 _START, _SOFT_RESET = 1, 2   # of CTRL
 _NOT_READY = 0b1101          # of STATUS: BUSY, ERROR, RESETTING
+_PAGE = 4096                 # what SIZE is a multiple of
 _POLLS = 1000                # looks at a register until it is 0,
 _POLL_CYCLES = 100           # and cycles between them
 
@@ -116,7 +117,8 @@ class Driver:
         self.bus.write32(REGISTERS[name].offset, value)
 
     def load(self, image: bytes, size: int | None = None) -> None:
-        """Allocate memory and write a memory image, from offset 0.
+        """Allocate memory and write a memory image, from offset 0. Programs that touch anything
+        else, beyond the last of its pages of 4096 bytes, will be stopped.
 
         Parameters
         ----------
@@ -137,9 +139,11 @@ class Driver:
                              f"reserve memory below, or build with a larger addr_bits.")
         self._set("BASE_LO", base & 0xFFFFFFFF)
         self._set("BASE_HI", base >> 32)
+        self._set("SIZE", -(-size // _PAGE) * _PAGE & 0xFFFFFFFF)
         self.bus.write(0, image)
 
-    def run(self, program: int, *, watchdog: int | None = None, slice_cycles: int = 100_000,
+    def run(self, program: int, *, watchdog: int | None = None, limit: int = 0,
+            slice_cycles: int = 100_000,
             progress: Callable[[], object] | None = None) -> Outcome:
         """Run the program at byte offset ``program`` to its end.
 
@@ -148,6 +152,9 @@ class Driver:
         watchdog : int
             Cycles without progress after which the device gives up, 0 for never; the register's
             reset value if left out.
+        limit : int
+            Cycles after which the device stops the program, rounded up to a multiple of 4096; 0 for
+            never. More than the register holds, 6.9e10, is as much as it holds.
         slice_cycles : int
             The longest wait between two calls of ``progress``.
         progress : callable
@@ -171,6 +178,8 @@ class Driver:
         if watchdog is None:
             watchdog = REGISTERS["WATCHDOG"].value(self.config)
         self._set("WATCHDOG", watchdog)
+        most = (1 << REGISTERS["LIMIT"].fields[0].bits) - 1
+        self._set("LIMIT", min(-(-limit // LIMIT_UNIT), most))
         self._set("PROGRAM", program)
         self._set("CTRL", _START)
         cause = 0

@@ -217,7 +217,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
             if starting is not None:
                 starting(runs[segment.offset])
             try:
-                outcome = _run(driver, runs[segment.offset], progress, trace)
+                run = runs[segment.offset]
+                outcome = _run(driver, run, program.limit(run), progress, trace)
             except SimulationError as error:
                 error.layer = segment.name
                 raise
@@ -237,10 +238,10 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     return values
 
 
-def _run(driver, segments, progress, trace):
-    """Run a program; returns its outcome."""
+def _run(driver, segments, limit, progress, trace):
+    """Run a program, for ``limit`` cycles at most; returns its outcome."""
     if trace is None:
-        return driver.run(segments[0].offset, progress=progress)
+        return driver.run(segments[0].offset, limit=limit, progress=progress)
 
     def sample():
         trace.sample(driver)
@@ -248,7 +249,7 @@ def _run(driver, segments, progress, trace):
             progress()
     trace.begin(" to ".join(dict.fromkeys((segments[0].name, segments[-1].name))))
     interval = trace.interval(sum(segment.cycles for segment in segments))
-    outcome = driver.run(segments[0].offset, progress=sample, slice_cycles=interval)
+    outcome = driver.run(segments[0].offset, limit=limit, progress=sample, slice_cycles=interval)
     trace.sample(driver, outcome.counters)
     return outcome
 

@@ -23,6 +23,7 @@ from .encode import (
     FILTER_MAGIC,
     FilterHeader,
     filter_header,
+    forbidden,
     glb_address,
     pack,
     unpack,
@@ -33,4 +34,4 @@ from .store_modes import StoreMode
 __all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
            "StoreMode", "READ_AHEAD", "FUNCTION_BITS", "FUNCTION_DST",
            "FUNCTION_WRITES", "FILTER_MAGIC", "pack", "unpack", "glb_address",
-           "FilterHeader", "filter_header", "unpack_filter_header"]
+           "FilterHeader", "filter_header", "forbidden", "unpack_filter_header"]

@@ -40,6 +40,9 @@ class Field:
 
     ``derive`` is None, or makes the field's value, modulo its width, of the command's other fields:
     what the hardware would otherwise need a multiplier for. ``glb`` marks what counts GLB words.
+
+    ``least`` is 0, or 1 if 0 is not allowed: then the hardware stops a program at a command that
+    has it there, before anything is done for the command.
     """
     name: str
     bits: int
@@ -47,6 +50,12 @@ class Field:
     signed: bool = False
     derive: object = None
     glb: bool = False
+    least: int = 0
+
+    @property
+    def meaning(self):
+        """``doc``, and what values are allowed."""
+        return self.doc + " (not 0)" * self.least
 
 
 @dataclass(frozen=True)
@@ -119,14 +128,15 @@ COMMANDS = {c.name: c for c in (
                 (_WAIT, _SIGNAL, _glb("dst", "GLB address of stream (0, 0)"),
                  Field("pad", 8, "value of the padding: the zero point"),
                  Field("keep_every_col", 3,
-                       "column step: every keep_every_col-th column is kept, from the first")),
+                       "column step: every keep_every_col-th column is kept, from the first",
+                       least=1)),
                 (Field("addr", 32, "byte address in DRAM of the first row; any alignment"),
-                 Field("dram_channels", 16, "channels of a DRAM group, 1 or more"),
-                 Field("groups", 16, "DRAM groups, 1 or more")),
+                 Field("dram_channels", 16, "channels of a DRAM group", least=1),
+                 Field("groups", 16, "DRAM groups", least=1)),
                 (Field("row_stride", 32, "bytes from a row to the next in DRAM"),
                  Field("group_stride", 32, "bytes from a group to the next in DRAM")),
                 (Field("rows", 12, "rows in DRAM, 0 or more (0: nothing but padding rows)"),
-                 Field("cols", 16, "columns in DRAM, 1 or more"),
+                 Field("cols", 16, "columns in DRAM", least=1),
                  Field("tpad", 6, "padding rows above"), Field("bpad", 6, "padding rows below"),
                  Field("lpad", 6, "padding columns left"),
                  Field("rpad", 6, "padding columns right"),
@@ -134,7 +144,7 @@ COMMANDS = {c.name: c for c in (
                 (_glb("glb_row_stride", "GLB words from a row's stream to the next"),
                  _glb("glb_cg_stride",
                        "GLB words from a channel group's stream to the next"),
-                 Field("q", 8, "channels of a GLB group, 1 or more"),
+                 Field("q", 8, "channels of a GLB group", least=1),
                  Field("first_channel_offset", 8,
                        "channel of the first byte within GLB group 0, below q")),
                 (Field("row_last", 24, "bytes of a row, less one: cols * dram_channels - 1",
@@ -163,7 +173,7 @@ COMMANDS = {c.name: c for c in (
             "on, table ``n`` at ``2048 + (n % functions) * bus_bits / lanes``: 64 bus words, each "
             "with four entries, the same in all lanes, in its lowest 32 bits.", (
                 (_WAIT, _SIGNAL, Field("dst", 12, "first parameter word"),
-                 Field("count", 12, "parameter words, 1 or more")),
+                 Field("count", 12, "parameter words", least=1)),
                 (Field("addr", 32, "byte address in DRAM, a multiple of the bus word"),),
             )),
     Command("FILTER", 5, "filter",
@@ -173,7 +183,7 @@ COMMANDS = {c.name: c for c in (
             "of the spads are full.", (
                 (),
                 (Field("addr", 32, "byte address in DRAM, a multiple of the bus word"),
-                 Field("size", 32, "bytes, a multiple of the bus word")),
+                 Field("words", 24, "bus words", least=1)),
             )),
     Command("COMPUTE", 6, "compute",
             "Convolves one block of filters over one ifmap tile, for one chunk of channels.\n\n"
@@ -198,24 +208,25 @@ COMMANDS = {c.name: c for c in (
                  _glb("ifmap", "GLB address of the tile's stream (0, 0)")),
                 (_glb("row_stride", "GLB words from an ifmap row's stream to the next"),
                  _glb("cg_stride", "GLB words from a channel group's stream to the next"),
-                 Field("rounds", 12, "GLB words of a stream that a strip reads, 1 or more")),
+                 Field("rounds", 12, "GLB words of a stream that a strip reads", least=1)),
                 (_glb("strip_stride", "GLB words from a strip's first row to the next's"),
-                 Field("pairs", 16, "(channel group, filter row) pairs, 1 or more"),
-                 Field("r", 6, "filter rows R, 1 or more"),
+                 Field("pairs", 16, "(channel group, filter row) pairs", least=1),
+                 Field("r", 6, "filter rows R", least=1),
                  Field("strip_ifmap_rows", 10,
                        "ifmap rows of a strip that are sent: (e-1)*u + (r-1)*dil + 1"),
-                 Field("e", 6, "output rows of a strip, 1 to cols"),
+                 Field("e", 6, "output rows of a strip, at most cols", least=1),
                  ),
                 (Field("multicast_mask", 32, "columns of output row 0: bit i * e for each filter "
                                              "group i; depthwise: 1"),
-                 Field("u", 4, "stride U of the ifmap rows, 1 or more"),
-                 Field("dil", 6, "dilation of the filter rows, 1 or more"),
+                 Field("u", 4, "stride U of the ifmap rows", least=1),
+                 Field("dil", 6, "dilation of the filter rows", least=1),
                  Field("depthwise", 1, "each group of e columns takes a channel group of its own"),
                  Field("depthwise_groups", 6,
-                       "depthwise: channel groups side by side; otherwise 1"),
+                       "depthwise: channel groups side by side; otherwise 1", least=1),
                  Field("active_cols", 6, "columns that count as computing, for the MAC counter")),
-                (Field("tap_channels", 7, "channels in the inner tap loop: q, or 1 if depthwise"),
-                 Field("tap_cols", 6, "filter columns S, 1 or more"),
+                (Field("tap_channels", 7, "channels in the inner tap loop: q, or 1 if depthwise",
+                       least=1),
+                 Field("tap_cols", 6, "filter columns S", least=1),
                  Field("tap_col_stride", 7,
                        "spad values from a tap column to the next: dilation * q"),
                  Field("filter_reads_own_channel", 1,
@@ -227,9 +238,9 @@ COMMANDS = {c.name: c for c in (
                  Field("xsigned", 1, "ifmap values are int8, else uint8"),
                  Field("zx", 8, "zero point of the ifmap, as stored"),
                  Field("feed_step", 6, "strips that a feed_wait is for; 0: all of them")),
-                (Field("p", 10, "filters of a PE, 1 or more"),
-                 Field("psum_cols", 12, "output columns F of a strip, 1 or more"),
-                 Field("strips", 10, "strips, 1 or more"),
+                (Field("p", 10, "filters of a PE", least=1),
+                 Field("psum_cols", 12, "output columns F of a strip", least=1),
+                 Field("strips", 10, "strips", least=1),
                  Field("psum", 16, "bank word of the block's first psum"),
                  Field("accumulate", 1, "add to the psums that stand there, else start from 0"),
                  Field("wait_step", 6, "strips that a psum_wait is for; 0: all of them"),
@@ -258,22 +269,23 @@ COMMANDS = {c.name: c for c in (
                  Field("row_stride", 32, "bytes from an output row to the next in DRAM")),
                 (Field("group_stride", 32, "bytes from a filter group to the next in DRAM"),
                  Field("bank", 6, "column of the first filter group's output row 0"),
-                 Field("groups", 6, "filter groups, 1 or more"),
-                 Field("e", 6, "output rows of a strip"),
-                 Field("p", 10, "channels of a filter group that are stored, 1 or more")),
+                 Field("groups", 6, "filter groups", least=1),
+                 Field("e", 6, "output rows of a strip", least=1),
+                 Field("p", 10, "channels of a filter group that are stored", least=1)),
                 (Field("words_per_column", 10,
                        "psum words of an output column: ceil(p of COMPUTE / lanes)"),
-                 Field("psum_cols", 12, "output columns of a strip"),
-                 Field("psum_rows", 14, "valid output rows of the block"),
+                 Field("psum_cols", 12, "output columns of a strip", least=1),
+                 Field("psum_rows", 14, "valid output rows of the block", least=1),
                  Field("zy", 8, "zero point of the output, as stored"),
                  Field("ysigned", 1, "outputs are int8, else uint8"),
                  Field("lo", 8, "smallest output, as stored"),
                  Field("hi", 8, "largest output, as stored")),
-                (Field("out_rows", 14, "output rows, 1 or more"),
-                 Field("out_cols", 12, "output columns, 1 or more"),
+                (Field("out_rows", 14, "output rows", least=1),
+                 Field("out_cols", 12, "output columns", least=1),
                  Field("row0", 8, "first window row", signed=True),
                  Field("col0", 8, "first window column", signed=True),
-                 Field("pool_r", 5, "window rows"), Field("pool_s", 5, "window columns"),
+                 Field("pool_r", 5, "window rows", least=1),
+                 Field("pool_s", 5, "window columns", least=1),
                  Field("pool_u", 5, "row stride"), Field("pool_v", 5, "column stride")),
                 (Field("strip_words", 16, "psum words of a strip: psum_cols * words_per_column"),
                  Field("param_stride", 12, "parameter words from a filter group to the next"),
@@ -282,7 +294,7 @@ COMMANDS = {c.name: c for c in (
                  Field("scale", 32, f"{_TABLE_MODES}: bits of a float32, positive and finite")),
                 (Field("row_bytes", 24, "bytes of an output row: out_cols * p, of raw modes four "
                                         "times as many",
-                       derive=lambda f: f["out_cols"] * f["p"] * _output_bytes(f["mode"])),
+                       derive=lambda f: f["out_cols"] * f["p"] * _output_bytes(f["mode"]), least=1),
                  Field("col_step", 16,
                        "psum words from a window to the next: pool_v * words_per_column",
                        derive=lambda f: f["pool_v"] * f["words_per_column"]),

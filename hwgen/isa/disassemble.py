@@ -102,7 +102,7 @@ def listing(image, offset=0, config=None):
             f"{field.name}={_text(field, values[field.name])}"
             for field, _ in isa.COMMANDS[name].fields() if values[field.name])
         if name == "FILTER" and config:
-            line += f"  ; {_packets(image, config, values['addr'], values['size'])}"
+            line += f"  ; {_packets(image, config, values['addr'], values['words'])}"
         yield line.rstrip()
 
 
@@ -117,9 +117,9 @@ def _text(field, value):
     return f"0x{value:x}" if field.name in _HEX else str(value)
 
 
-def _packets(image, config, addr, size):
+def _packets(image, config, addr, words):
     """What the filter packets of a FILTER hold."""
-    word, end = config.bus_bytes, addr + size
+    word, end = config.bus_bytes, addr + words * config.bus_bytes
     passes, packets, weights = 0, 0, set()
     while addr < end:
         try:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from ..machines import machine_of
 from .commands import COMMAND_BYTES, COMMANDS, OPCODES
 
-__all__ = ["FILTER_MAGIC", "FilterHeader", "filter_header", "glb_address", "pack", "unpack",
-           "unpack_filter_header"]
+__all__ = ["FILTER_MAGIC", "FilterHeader", "filter_header", "forbidden", "glb_address", "pack",
+           "unpack", "unpack_filter_header"]
 
 #: The byte at the end of a filter packet's header.
 FILTER_MAGIC = 0xF1
@@ -49,6 +49,13 @@ def unpack(data):
             value -= 1 << field.bits
         values[field.name] = value
     return command.name, values
+
+
+def forbidden(name, values):
+    """Names of the fields of a command at whose values the accelerator stops, in order; of those
+    in ``values``."""
+    return [field.name for field, _ in COMMANDS[name].fields()
+            if field.least and values.get(field.name) == 0]
 
 
 def glb_address(config, word):

@@ -106,6 +106,8 @@ class FunctionalModel:
             address += isa.COMMAND_BYTES
             self.count += 1
             _require(begun or name == "BEGIN", f"a program starts with {name}")
+            for field in isa.forbidden(name, fields):
+                raise ProgramError(f"{name}.{field} = {fields[field]} is not allowed")
             if name == "BEGIN":
                 _require(fields["magic"] == isa.MAGIC, "wrong magic")
                 _require(fields["hash"] == self.config.hash, "wrong hash")
@@ -185,13 +187,13 @@ class FunctionalModel:
             else:
                 words = self.config.lanes
                 data = self._dram(c["addr"], np.arange(c["count"] * words * 8))
-                _require(c["addr"] % self.config.bus_bytes == 0, "PARAMS is not aligned")
                 first = c["dst"] * words
+                _require(c["addr"] % self.config.bus_bytes == 0, "PARAMS is not aligned")
                 if c["dst"] >= isa.FUNCTION_DST:
                     yield True
                     self._load_function(c, data)
                 else:
-                    _require(c["count"] >= 1 and first + c["count"] * words <= len(self.params),
+                    _require(first + c["count"] * words <= len(self.params),
                              "PARAMS leaves the parameter memory")
                     yield True
                     self.params[first:first + c["count"] * words] = \
@@ -209,8 +211,6 @@ class FunctionalModel:
 
     def _load_bytes(self, c):
         """Ifmap byte addresses that a LOAD writes, and the bytes."""
-        _require(min(c["dram_channels"], c["groups"], c["cols"], c["q"], c["keep_every_col"]) >= 1,
-                 "LOAD of nothing")
         _require(c["first_channel_offset"] < c["q"], "LOAD.first_channel_offset is not below q")
         word = self.config.bus_bytes
         _require(self._words(c["glb_col_stride"]) == c["q"] // word and
@@ -255,8 +255,8 @@ class FunctionalModel:
         while True:
             _, c = yield from self._commands(self.queues["filter"])
             self.filtering = 1
-            _require(c["addr"] % word == 0 and c["size"] % word == 0, "FILTER is not aligned")
-            data, at, packets = self._dram(c["addr"], np.arange(c["size"])), 0, []
+            _require(c["addr"] % word == 0, "FILTER is not aligned")
+            data, at, packets = self._dram(c["addr"], np.arange(c["words"] * word)), 0, []
             while at < len(data):
                 try:
                     mask, size, row0, last = isa.unpack_filter_header(data[at:at + 8].tobytes())
@@ -314,9 +314,6 @@ class FunctionalModel:
     def _check_compute(self, c):
         config = self.config
         word = config.bus_bytes
-        _require(min(c[name] for name in (
-            "pairs", "r", "e", "u", "dil", "tap_channels", "tap_cols", "p", "psum_cols", "strips",
-            "rounds", "depthwise_groups")) >= 1, "COMPUTE of nothing")
         _require(c["strip_ifmap_rows"] == (c["e"] - 1) * c["u"] + (c["r"] - 1) * c["dil"] + 1,
                  "strip_ifmap_rows is wrong")
         _require(c["strip_advance"] == c["rounds"] * word - (c["psum_cols"] - 1) * c["col_advance"],
@@ -478,8 +475,6 @@ class FunctionalModel:
 
     def _drain(self, c, group, strips, words):
         """One filter group of a STORE."""
-        _require(min(c["groups"], c["e"], c["p"], c["psum_cols"], c["psum_rows"], c["out_rows"],
-                     c["out_cols"], c["pool_r"], c["pool_s"]) >= 1, "STORE of nothing")
         _require(c["strip_words"] == c["psum_cols"] * c["words_per_column"]
                  and c["p"] <= c["words_per_column"] * self.config.lanes,
                  "STORE of psums of another shape")

@@ -14,10 +14,11 @@ from enum import IntEnum, StrEnum
 from .. import __version__, isa
 
 __all__ = ["ADDRESS_BITS", "COUNTER_BITS", "Access", "Field", "Register", "Counter", "ErrorCode",
-           "REGISTERS", "COUNTERS"]
+           "REGISTERS", "COUNTERS", "LIMIT_UNIT"]
 
 ADDRESS_BITS = 12
 COUNTER_BITS = 48            # 23 minutes of 1024 MACs a cycle at 200 MHz
+LIMIT_UNIT = 4096            # cycles that the register LIMIT counts in
 
 
 class Access(StrEnum):
@@ -112,7 +113,7 @@ class ErrorCode(IntEnum):
                 "at this address; ERROR_INFO is the magic number found.")
     HASH = 5, ("The program was compiled for another configuration; ERROR_INFO is the hash found, "
                "CONFIG_HASH the one wanted.")
-    WATCHDOG = 6, "Nothing moved for WATCHDOG cycles; ERROR_INFO is 0."
+    WATCHDOG = 6, "The program did not get on for WATCHDOG cycles; ERROR_INFO is 0."
     FILTER = 7, "A filter packet lacks its mark, the filter stream is corrupt; ERROR_INFO is 0."
     SEMAPHORE = 8, ("A semaphore was signalled more than 63 times beyond what was taken; "
                     "ERROR_INFO is the mask of such semaphores.")
@@ -120,6 +121,12 @@ class ErrorCode(IntEnum):
                "ERROR_INFO is the mode.")
     RLAST = 10, ("The memory ended a read burst too early or not at all: RLAST is not in the last "
                  "beat that was asked for; ERROR_INFO is the address.")
+    WINDOW = 11, ("An access was about to leave the memory that SIZE allows, and was not made; "
+                  "ERROR_INFO is its address.")
+    FIELD = 12, ("A field of a command that must be 1 or more, such as a number of columns, is 0; "
+                 "ERROR_INFO is 0.")
+    LIMIT = 13, "The program ran for as many cycles as LIMIT allows; ERROR_INFO is 0."
+    PROGRAM = 14, "PROGRAM is not a multiple of 64: nothing was run; ERROR_INFO is PROGRAM."
 
 
 _CONST, _RO, _RW, _W1C, _PULSE = Access
@@ -198,11 +205,12 @@ _REGISTERS = [
              _word(_RW, "Bits 63 to 32; those from ADDR_BITS on are 0. Writes are ignored while "
                         "BUSY.")),
     Register("PROGRAM", 0x058, "Where the next program begins.",
-             _word(_RW, "Byte offset from BASE, a multiple of 64. Used at START, so the "
-                        "next can be set while BUSY.")),
+             _word(_RW, "Byte offset from BASE, a multiple of 64: else START ends with an "
+                        "error. Used at START, so the next can be set while BUSY.")),
     Register("WATCHDOG", 0x05C, "Limit of standing still.",
-             _word(_RW, "Cycles without any progress that end a program with an error; 0: never.",
-                   1 << 20)),
+             _word(_RW, "Cycles without progress that end a program with an error; 0: never. "
+                        "Progress is a word read from DRAM or written to it, a command, a "
+                        "multiplication of the array.", 1 << 20)),
     Register("ERROR_CODE", 0x060, "What stopped the program; 0 from START on.", (
         Field("CODE", 0, 4, _RO, "0 none, "
               + ", ".join(f"{e.value} {e.name}" for e in ErrorCode if e) + "."),
@@ -214,8 +222,19 @@ _REGISTERS = [
     Register("ERROR_COMMAND", 0x06C, "Where the controller is, or was at the error.",
              _word(_RO, "Index of the command that is being fetched, checked or queued, BEGIN "
                         "being 0; it stands still from an error to the next START. For ERROR_CODE "
-                        "3 to 5 it is the culprit; otherwise that is a command shortly before, "
-                        "still in a queue or a unit.")),
+                        "3 to 5, 9 and 12 it is the culprit; otherwise that is a command shortly "
+                        "before, still in a queue or a unit.")),
+    Register("SIZE", 0x070, "Size of the memory image: the window that programs may touch.", (
+        Field("PAGES", 12, 20, _RW,
+              "Pages of 4096 bytes from BASE on: a program that wants to read or write beyond ends "
+              "with an error before it does; 0: all that offsets reach, 4 GiB. As bytes, the "
+              "register's value is a multiple of 4096. Writes are ignored while BUSY."),
+    )),
+    Register("LIMIT", 0x074, "Limit of a program's cycles.", (
+        Field("VALUE", 0, 24, _RW,
+              f"Units of {LIMIT_UNIT} cycles: a program that has run for so many ends with an "
+              "error; 0: never. It may be stopped 80 cycles late."),
+    )),
 ]
 
 _COUNTERS = [

@@ -5,8 +5,18 @@ import enum
 from amaranth import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
-from ..isa.registers import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Access
+from .. import isa
+from ..isa.registers import (
+    ADDRESS_BITS,
+    COUNTER_BITS,
+    COUNTERS,
+    LIMIT_UNIT,
+    REGISTERS,
+    Access,
+    ErrorCode,
+)
 from .block import Block
 from .common.ram import Ram
 
@@ -54,7 +64,11 @@ class CSR(Block):
 
     A counter is a few bits of its own, and 48 bits in a block RAM to which a sweep over all
     counters adds those bits, one counter a cycle. So the program's end is reported 57 cycles after
-    ``done`` or ``error``: late events are counted for 16 of them, then summed up.
+    ``done`` or ``error``: late events are counted for 16 of them, then summed up. The sweep also
+    compares CYCLES with LIMIT each time that it comes by.
+
+    A START whose PROGRAM is not a multiple of 64 never reaches the core: it is reported as an error
+    57 cycles later.
 
     Soft reset: ``halt`` rises, and once ``dma_idle`` has been high for 8 cycles ``core_reset`` is
     high for 8. It needs a memory that answers what it has been asked.
@@ -69,8 +83,10 @@ class CSR(Block):
         AXI4-Lite slave, 32 bits of data, 12 of address.
     start : Out(1)
         Starts the controller; one cycle.
-    program : Out(32), base : Out(addr_bits), watchdog : Out(32)
-        Registers PROGRAM, BASE and WATCHDOG.
+    expired : Out(1)
+        The program has run for as many cycles as LIMIT allows.
+    program : Out(32), base : Out(addr_bits), pages : Out(20), watchdog : Out(32)
+        Registers PROGRAM, BASE, SIZE and WATCHDOG.
     done, error : In(1)
         From the controller, one cycle; ``error`` wins.
     error_code : In(4), error_info : In(addr_bits)
@@ -108,7 +124,9 @@ class CSR(Block):
             "start": Out(1),
             "program": Out(32),
             "base": Out(config.addr_bits),
+            "pages": Out(20),
             "watchdog": Out(32),
+            "expired": Out(1),
             "done": In(1),
             "error": In(1),
             "error_code": In(4),
@@ -126,8 +144,12 @@ class CSR(Block):
         m = Module()
         fields = self._fields()
         written = self._write(m, fields)
-        running, late = self._control(m, fields, written)
-        visited, count = self._counters(m, running, late)
+        running, late, fresh = self._control(m, fields, written)
+        visited, count = self._counters(m, running, late, fresh)
+        limit = fields["LIMIT", "VALUE"]
+        unit = exact_log2(LIMIT_UNIT)
+        m.d.sync += self.expired.eq(running & (visited == list(COUNTERS).index("CYCLES"))
+                                    & limit.any() & (count[unit:][:len(limit)] >= limit))
         self._read(m, fields, visited, count)
         return m
 
@@ -164,17 +186,19 @@ class CSR(Block):
                 if not register.writable:
                     continue
                 locked = C(0)
-                if register.name in ("BASE_LO", "BASE_HI"):
+                if register.name in ("BASE_LO", "BASE_HI", "SIZE"):
                     locked = fields["STATUS", "BUSY"] | fields["STATUS", "RESETTING"]
                 with m.Case(register.offset >> 2), m.If(accept):
                     m.d.sync += self.axi_bresp.eq(_OKAY)
                     for field in register.fields:
                         stored = fields[register.name, field.name]
                         if field.access == Access.RW:
-                            for bit in range(0, len(stored), 8):
-                                with m.If(self.axi_wstrb[(field.lsb + bit) // 8] & ~locked):
-                                    m.d.sync += stored[bit:bit + 8].eq(
-                                        self.axi_wdata[field.lsb + bit:])
+                            for byte in range(4):
+                                low, high = (min(max(edge - field.lsb, 0), len(stored))
+                                             for edge in (8 * byte, 8 * byte + 8))
+                                with m.If(self.axi_wstrb[byte] & ~locked):
+                                    m.d.sync += stored[low:high].eq(
+                                        self.axi_wdata[field.lsb + low:])
                         else:
                             name = f"{register.name}_{field.name}_written".lower()
                             one = Signal(name=name)
@@ -186,8 +210,8 @@ class CSR(Block):
     def _control(self, m, fields, written):
         """START, soft reset, status, errors and interrupt.
 
-        Returns ``(running, late)``: a program runs; it has just ended and its last events still
-        come in.
+        Returns ``(running, late, fresh)``: a program runs; it has just ended and its last events
+        still come in; the counters begin from 0.
         """
         def field(path):
             return fields[tuple(path.split("."))]
@@ -195,6 +219,7 @@ class CSR(Block):
         m.d.comb += [
             self.program.eq(field("PROGRAM.VALUE")),
             self.base.eq(Cat(field("BASE_LO.VALUE"), field("BASE_HI.VALUE"))),
+            self.pages.eq(field("SIZE.PAGES")),
             self.watchdog.eq(field("WATCHDOG.VALUE")),
             field("ERROR_COMMAND.VALUE").eq(self.command_index),
         ]
@@ -202,19 +227,27 @@ class CSR(Block):
         ended, failed = field("STATUS.DONE"), field("STATUS.ERROR")
         info = Cat(field("ERROR_INFO_LO.VALUE"), field("ERROR_INFO_HI.VALUE"))
         starting = Signal()
+        refused = Signal()
+        fresh = Signal()
         failing = Signal(reset_less=True)
         ending = Signal()
         timer = Signal(range(_SETTLE), reset_less=True)
 
+        m.d.sync += fresh.eq(0)
         state = Signal(_State)
         with m.Switch(state):
             with m.Case(_State.READY):
                 with m.If(reset):
                     m.d.sync += state.eq(_State.HALT)
                 with m.Elif(start & ~failed):
-                    m.d.comb += starting.eq(1)
-                    m.d.sync += [ended.eq(0), field("ERROR_CODE.CODE").eq(0)]
+                    m.d.comb += [refused.eq(self.program[:exact_log2(isa.COMMAND_BYTES)].any()),
+                                 starting.eq(~refused)]
+                    m.d.sync += [ended.eq(0), field("ERROR_CODE.CODE").eq(0), fresh.eq(1)]
                     m.d.sync += state.eq(_State.RUN)
+                    with m.If(refused):
+                        m.d.sync += [failing.eq(1), timer.eq(0), info.eq(self.program),
+                                     field("ERROR_CODE.CODE").eq(ErrorCode.PROGRAM)]
+                        m.d.sync += state.eq(_State.SETTLE)
             with m.Case(_State.RUN):
                 m.d.sync += [timer.eq(0), failing.eq(self.error)]
                 with m.If(reset):
@@ -259,9 +292,9 @@ class CSR(Block):
             m.d.sync += status.eq(status & ~written["IRQ_STATUS", cause] | ending & stands)
             with m.If(status & field(f"IRQ_ENABLE.{cause}")):
                 m.d.sync += self.irq.eq(1)
-        return running, late
+        return running, late, fresh
 
-    def _counters(self, m, running, late):
+    def _counters(self, m, running, late, fresh):
         """The performance counters and their sweep.
 
         Returns ``(visited, count)``: the slot that the sweep has come to, and its counter, but for
@@ -279,7 +312,7 @@ class CSR(Block):
         m.d.sync += [
             slot.eq(slot + 1), fetched.eq(slot), visited.eq(fetched),
             fetched_stale.eq(stale.any()), count.eq(Mux(fetched_stale, 0, read_port.data))]
-        with m.If(self.start):
+        with m.If(fresh):
             m.d.sync += stale.eq(_SLOTS)
         with m.Elif(stale.any()):
             m.d.sync += stale.eq(stale - 1)
@@ -300,7 +333,7 @@ class CSR(Block):
             new = Signal(range(most[name] + 1), name=f"{name}_new".lower())
             m.d.sync += [new.eq(Mux(running | late, event, 0)),
                          up.eq(Mux(fetched == number, 0, up) + new)]
-            with m.If(self.start):
+            with m.If(fresh):
                 m.d.sync += up.eq(0)
         return visited, count
 

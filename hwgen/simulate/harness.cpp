@@ -6,6 +6,7 @@
 // handshake of the cycle; the second is the rising edge. The DRAM's next inputs follow from the
 // handshakes, so that nothing in this file is combinational from the design's outputs to its inputs.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -201,7 +202,8 @@ public:
     bool irq() const { return top_->irq; }
     const char* violation() const { return violation_.empty() ? nullptr : violation_.c_str(); }
     void statistics(uint64_t* out) const {
-        const uint64_t values[] = {cycle_, read_beats_, write_beats_, read_bursts_, write_bursts_};
+        const uint64_t values[] = {cycle_,        read_beats_, write_beats_, read_bursts_,
+                                   write_bursts_, longest_,    outside_};
         std::memcpy(out, values, sizeof values);
     }
 
@@ -343,6 +345,7 @@ private:
             std::snprintf(text, sizeof text, "has beats of %u bytes", 1u << request.size);
         else if (first >> 12 != last >> 12)
             std::snprintf(text, sizeof text, "of %u beats crosses 4 KiB", request.len + 1u);
+        longest_ = std::max<uint64_t>(longest_, request.len + 1u);
         if (*text) {
             char where[64];
             std::snprintf(where, sizeof where, "the %s burst at 0x%llx ", kind,
@@ -384,6 +387,7 @@ private:
             const Burst& burst = reads_.front();
             const uint64_t address = burst.address + uint64_t(read_beat_) * kBusBytes;
             const uint8_t* source = at(address);
+            outside_ += !source;
             if (source)
                 std::memcpy(&top_->m_axi_rdata, source, kBusBytes);
             else
@@ -407,6 +411,7 @@ private:
             Burst& burst = writes_.front();
             const uint64_t address = burst.address + uint64_t(write_beat_) * kBusBytes;
             uint8_t* target = at(address);
+            outside_ += !target;
             if (!target)
                 burst.response = kDecodeError;
             else if (holds(address, settings_.fail_write))
@@ -456,6 +461,8 @@ private:
     uint64_t random_ = 1;
     std::string violation_;
     uint64_t cycle_ = 0, read_beats_ = 0, write_beats_ = 0, read_bursts_ = 0, write_bursts_ = 0;
+    uint64_t longest_ = 0;  // burst, in beats
+    uint64_t outside_ = 0;  // beats for which there is no memory
     Queue<Burst> reads_, writes_, responses_;
     Rate read_rate_, write_rate_, total_rate_;
     uint32_t read_beat_ = 0, write_beat_ = 0;

@@ -278,9 +278,10 @@ class VerilatedBus:
     def statistics(self):
         """What the harness itself counted since the start, by name.
 
-        ``cycles``; ``read_beats``, ``write_beats``, ``read_bursts``, ``write_bursts`` of AXI4.
+        ``cycles``; ``read_beats``, ``write_beats``, ``read_bursts``, ``write_bursts`` of AXI4;
+        ``longest_burst`` in beats; ``outside``, beats for which there was no memory.
         """
-        values = (ctypes.c_uint64 * 5)()
+        values = (ctypes.c_uint64 * 7)()
         self._lib.harness_statistics(self._handle, values)
-        return dict(zip(("cycles", "read_beats", "write_beats", "read_bursts", "write_bursts"),
-                        values, strict=True))
+        return dict(zip(("cycles", "read_beats", "write_beats", "read_bursts", "write_bursts",
+                         "longest_burst", "outside"), values, strict=True))

@@ -73,7 +73,7 @@ def test_pictures_are_what_the_filter_packets_do(number):
     image, word = program.image, config.bus_bytes
     stream = commands(program, "FILTER")[0]
     at, passes = stream["addr"], [[0, 0]]
-    while at < stream["addr"] + stream["size"]:
+    while at < stream["addr"] + stream["words"] * config.bus_bytes:
         header = int.from_bytes(image[at:at + 8], "little")
         row0, size = header >> 43 & 31, header >> 32 & 0x7FF
         passes[-1][0] |= header & 0xFFFFFFFF

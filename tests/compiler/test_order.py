@@ -38,7 +38,7 @@ def compute(**fields):
 
 
 #: The weights of such a COMPUTE: a packet of a header and a word for each of three rows.
-FILTER = command("FILTER", size=32)
+FILTER = command("FILTER", words=32 // CONFIG.bus_bytes)
 
 
 def test_what_is_given_before_is_taken():
@@ -92,7 +92,7 @@ def test_commands_in_order_need_what_is_before_them():
     program = [command("STORE", wait=BLOCK), FILTER, compute(psum_signal=BLOCK)]
     check_order(program, CONFIG)
     microcoded = resolve(preset_name="up5k").replace(rows=3)
-    program[1] = command("FILTER", size=8 + 3 * 8)
+    program[1] = command("FILTER", words=(8 + 3 * 8) // microcoded.bus_bytes)
     with pytest.raises(OrderError, match="locks up after 1 of 3 commands, store in STORE"):
         check_order(program, microcoded)
 

@@ -50,7 +50,7 @@ def test_array_and_filter_cycles_are_those_of_the_commands(number):
         if name == "COMPUTE":
             array += array_cycles(config, c)
         elif name == "FILTER":
-            filters += c["size"] // config.bus_bytes
+            filters += c["words"]
     assert segment.estimate.array == pytest.approx(array, rel=0,
                                                    abs=int(config.machine == "microcoded"))
     assert segment.estimate.filter >= filters

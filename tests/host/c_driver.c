@@ -85,7 +85,7 @@ static void print_error(const struct hwgen_device *device, const char *name, int
 static struct hwgen_segment place(struct hwgen_device *device, const void *commands, size_t bytes)
 {
     const uint32_t offset = (uint32_t)((lenet5_program.memory_bytes + 63) / 64 * 64);
-    const struct hwgen_segment segment = {"", offset};
+    const struct hwgen_segment segment = {"", offset, 0};
     memcpy((char *)device->memory + offset, commands, bytes);
     return segment;
 }
@@ -167,7 +167,7 @@ int main(int count, char **arguments)
     hwgen_watchdog(&device, 0);
     check(hwgen_run(&device, &stuck, 100) == HWGEN_TIMEOUT, "limit of looks");
     check(hwgen_wait(&device, 100) == HWGEN_TIMEOUT, "waiting again");
-    check(hwgen_start(&device, conv->offset) == HWGEN_NOT_READY, "start of a busy device");
+    check(hwgen_start(&device, conv->offset, 0) == HWGEN_NOT_READY, "start of a busy device");
     device.wait = sleep_until_interrupt;
     check(hwgen_wait(&device, LOOKS) == HWGEN_TIMEOUT, "a wait that gives up");
     check(hwgen_open(&device) == HWGEN_OK, "open of a busy device");

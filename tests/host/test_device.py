@@ -160,7 +160,7 @@ def test_an_error_and_recovery(fake, lenet):
     segment, place = lenet.program.segments[0], len(fake.simulation.memory) - 64
     with _bus() as bus:
         driver = Driver(bus, lenet.config)
-        driver.load(lenet.program.image, lenet.program.memory_bytes)
+        driver.load(lenet.program.image, len(fake.simulation.memory))
         bus.write(place, isa.pack("BEGIN", magic=isa.MAGIC, hash=7))
         with pytest.raises(DeviceError, match="HASH, info 0x7") as caught:
             driver.run(place)

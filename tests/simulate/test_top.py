@@ -24,6 +24,7 @@ from hwgen.simulate.hardware import generated
 from hwgen.simulate.verilated import VerilatedBus
 from hwgen.verify.random_graphs import random_graph
 from hwgen.verify.random_layers import random_case
+from sim.commands import allowed
 from sim.runner import each_test, run_block
 from tests.seed import SEED
 
@@ -159,7 +160,7 @@ def device(request):
     layer = _Prepared(config, 5, 50_000)
     with VerilatedBus(_library(config), layer.program.memory_bytes + 4096) as bus:
         driver = Driver(bus, config)
-        driver.load(layer.program.image)
+        driver.load(layer.program.image, len(bus.memory))
         yield bus, driver, layer
 
 
@@ -200,8 +201,10 @@ def test_bus_errors(device, fault):
 
 def test_an_address_outside_of_the_memory(device):
     bus, driver, layer = device
-    error = _stopped(driver, len(bus.memory), ErrorCode.AXI_READ)
-    assert error.info == len(bus.memory)
+    bus.write32(REGISTERS["SIZE"].offset, 0)       # no window
+    place = -(-len(bus.memory) // 64) * 64
+    error = _stopped(driver, place, ErrorCode.AXI_READ)
+    assert error.info == place
     driver.recover()
     layer.check(driver)
 
@@ -230,12 +233,10 @@ def test_bad_programs(device, change, commands, code, info, index):
 def test_what_waits_for_ever(device, compute):
     """A command for a semaphore, or the array for ifmap values."""
     bus, driver, layer = device
-    stuck = [isa.pack("LOAD", wait=1, q=1, dram_channels=1, groups=1, cols=1, keep_every_col=1)]
+    stuck = [allowed("LOAD", wait=1)]
     if compute:
-        stuck = [isa.pack("FILTER", addr=0, size=16), isa.pack(
-            "COMPUTE", rounds=1, pairs=1, r=1, e=1, u=1, dil=1, depthwise_groups=1, tap_channels=1,
-            tap_cols=1, window=32, p=1,
-            psum_cols=1, strips=1, strip_ifmap_rows=1, multicast_mask=1, active_cols=1)]
+        stuck = [allowed("FILTER", addr=0, words=16 // driver.config.bus_bytes),
+                 allowed("COMPUTE", window=32, strip_ifmap_rows=1, multicast_mask=1, active_cols=1)]
         bus.write(0, isa.filter_header(mask=1, size=1, row0=1, last=True) + bytes(8))
     place = _write(bus, [_begin(driver.config), *stuck, isa.pack("END")])
     assert _stopped(driver, place, ErrorCode.WATCHDOG).info == 0
@@ -246,10 +247,9 @@ def test_what_waits_for_ever(device, compute):
 
 def test_a_filter_stream_without_marks(device):
     bus, driver, layer = device
-    place = _write(bus, [_begin(driver.config), isa.pack("FILTER", addr=0, size=64), isa.pack(
-        "COMPUTE", rounds=1, pairs=1, r=1, e=1, u=1, dil=1, depthwise_groups=1, tap_channels=1,
-        tap_cols=1, window=1, p=1,
-        psum_cols=1, strips=1), isa.pack("END")])
+    words = 64 // driver.config.bus_bytes
+    place = _write(bus, [_begin(driver.config), allowed("FILTER", addr=0, words=words),
+                         allowed("COMPUTE", window=1), isa.pack("END")])
     bus.write(0, bytes(64))
     assert _stopped(driver, place, ErrorCode.FILTER).info == 0
     driver.recover()
@@ -262,7 +262,7 @@ def test_a_mode_without_tables(device):
     if driver.config.tables:
         pytest.skip("this one has tables")
     mode = isa.store_modes.PRODUCT.number
-    place = _write(bus, [_begin(driver.config), isa.pack("STORE", mode=mode), isa.pack("END")])
+    place = _write(bus, [_begin(driver.config), allowed("STORE", mode=mode), isa.pack("END")])
     assert _stopped(driver, place, ErrorCode.MODE).info == mode
     driver.recover()
     layer.check(driver)

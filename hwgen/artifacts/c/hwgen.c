@@ -46,6 +46,7 @@ enum hwgen_status hwgen_load(const struct hwgen_device *device, const struct hwg
         return HWGEN_NOT_READY;
     WRITE(device, BASE_LO, (uint32_t)device->address);
     WRITE(device, BASE_HI, (uint32_t)(device->address >> 32));
+    WRITE(device, SIZE, device->bytes >> 32 ? 0 : ((uint32_t)device->bytes + PAGE - 1) / PAGE * PAGE);
     memcpy(device->memory, image, (size_t)program->image_bytes);
     HWGEN_CLEAN(device->memory, program->image_bytes);
     return HWGEN_OK;
@@ -106,10 +107,11 @@ void hwgen_watchdog(const struct hwgen_device *device, uint32_t cycles)
     WRITE(device, WATCHDOG, cycles);
 }
 
-enum hwgen_status hwgen_start(const struct hwgen_device *device, uint32_t offset)
+enum hwgen_status hwgen_start(const struct hwgen_device *device, uint32_t offset, uint32_t limit)
 {
     if (READ(device, STATUS) & NOT_READY)
         return HWGEN_NOT_READY;
+    WRITE(device, LIMIT, limit);
     WRITE(device, PROGRAM, offset);
     HWGEN_BARRIER();
     WRITE(device, CTRL, HWGEN__CTRL__START_bm);
@@ -135,7 +137,7 @@ enum hwgen_status hwgen_wait(const struct hwgen_device *device, uint32_t looks)
 enum hwgen_status hwgen_run(const struct hwgen_device *device, const struct hwgen_segment *segment,
                             uint32_t looks)
 {
-    const enum hwgen_status status = hwgen_start(device, segment->offset);
+    const enum hwgen_status status = hwgen_start(device, segment->offset, segment->limit);
     return status ? status : hwgen_wait(device, looks);
 }
 

@@ -59,7 +59,7 @@ struct hwgen_device {
     void *registers;     /* the AXI4-Lite slave */
     void *memory;        /* the memory, where the processor sees it */
     uint64_t address;    /* and where the accelerator does; a multiple of 4096 */
-    uint64_t bytes;      /* of memory */
+    uint64_t bytes;      /* of memory; programs that touch more are stopped, page by page */
     /* Called between two looks at the accelerator, for instance to sleep until its interrupt; false
      * gives up. Without one, the processor looks all the time, and the interrupt is not raised. */
     bool (*wait)(void *context);
@@ -83,6 +83,7 @@ struct hwgen_tensor {
 struct hwgen_segment {
     const char *name;
     uint32_t offset;
+    uint32_t limit;      /* units of 4096 cycles after which it is stopped; 0: never */
 };
 
 /* A compiled network, as program.h of hwgen compile has it. */
@@ -130,8 +131,9 @@ void hwgen_read(const struct hwgen_device *device, const struct hwgen_tensor *te
 /* Cycles without any progress that end a program with an error; 0: never. hwgen_open sets 2^20. */
 void hwgen_watchdog(const struct hwgen_device *device, uint32_t cycles);
 
-/* Start the program at an offset. NOT_READY. */
-enum hwgen_status hwgen_start(const struct hwgen_device *device, uint32_t offset);
+/* Start the program at an offset, which may run for so many units of 4096 cycles; 0: without end.
+ * NOT_READY. */
+enum hwgen_status hwgen_start(const struct hwgen_device *device, uint32_t offset, uint32_t limit);
 
 /* Wait for the end of the program that was started: look at most so often, 0 for without end, and
  * call the device's wait in between. STOPPED, TIMEOUT; after TIMEOUT, wait again or reset. */

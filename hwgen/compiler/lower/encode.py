@@ -133,7 +133,7 @@ class Encoder:
             self.streams[key] = len(self.data), len(stream)
             self.data += stream
         addr, size = self.streams[key]
-        return {"addr": addr, "size": size}
+        return {"addr": addr, "words": size // self.config.bus_bytes}
 
     def _compute(self, command):
         plan, m, conv = self.plan, self.mapping, self.layer.conv

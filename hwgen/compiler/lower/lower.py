@@ -6,6 +6,7 @@ chip, :mod:`.encode` with which fields; :mod:`.join` makes one program of severa
 
 from dataclasses import dataclass
 
+from ... import isa
 from .encode import Encoder
 from .order import ordered
 from .place import Place
@@ -40,6 +41,8 @@ class LayerCode:
             if "addr" in fields:
                 start = base[name] if source is None else sources[source]
                 fields = {**fields, "addr": fields["addr"] + start}
+            if wrong := isa.forbidden(name, fields):
+                raise ValueError(f"{name}: 0 is not allowed for {', '.join(wrong)}")
             found.append((name, fields))
         return found
 

@@ -394,7 +394,7 @@ class _Execution:
         self.give(fields["signal_written"])
 
     def filter(self, fields):
-        left = fields["size"]
+        left = fields["words"] * self.config.bus_bytes
         while left:
             if not self.passes or self.passes[0] > left:
                 raise OrderError("a FILTER ends within a pass, or no COMPUTE takes its weights")

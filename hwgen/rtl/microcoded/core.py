@@ -23,7 +23,7 @@ class MicrocodedCore(Block):
     """Engine, stream, mover, writer, array, output unit and global buffer.
 
     It runs the commands of a program one after the other, each to its end. Its errors are those of
-    the :class:`~hwgen.rtl.parallel.core.Core`, but for SEMAPHORE, which it does not notice.
+    the :class:`~hwgen.rtl.parallel.core.Core`.
 
     Members
     -------
@@ -36,10 +36,10 @@ class MicrocodedCore(Block):
         self._config = config
         self._stream = Stream(config)
         super().__init__({
-            "start": In(1), "program": In(32), "base": In(32), "watchdog": In(32), "halt": In(1),
-            "done": Out(1), "error": Out(1), "error_code": Out(4), "error_info": Out(32),
-            "command_index": Out(32), "dma_idle": Out(1), "events": Out(EVENTS),
-            **axi_members(self._stream),
+            "start": In(1), "program": In(32), "base": In(32), "pages": In(20),
+            "watchdog": In(32), "expired": In(1), "halt": In(1), "done": Out(1), "error": Out(1),
+            "error_code": Out(4), "error_info": Out(32), "command_index": Out(32),
+            "dma_idle": Out(1), "events": Out(EVENTS), **axi_members(self._stream),
         })
 
     def body(self, platform):
@@ -60,6 +60,7 @@ class MicrocodedCore(Block):
         value = engine.value
         m.d.comb += [
             engine.program.eq(self.program), engine.base.eq(self.base),
+            stream.base.eq(self.base), stream.pages.eq(self.pages),
             engine.word.eq(stream.word), engine.word_valid.eq(stream.word_valid),
             mover.word.eq(stream.word), mover.word_valid.eq(stream.word_valid),
             mover.value.eq(value), writer.value.eq(value), stream.value.eq(value),
@@ -78,7 +79,7 @@ class MicrocodedCore(Block):
         ]
         self._ports(m, engine, stream, mover, writer, array, output, glb)
         self._settings(m, engine, writer, array, output, stream)
-        self._ends(m, engine, stream, array, glb)
+        self._ends(m, engine, stream, array)
         self._events(m, engine, stream, writer, array, glb)
         return m
 
@@ -185,7 +186,7 @@ class MicrocodedCore(Block):
             output.lo.eq(held[Setting.BOUNDS].lo), output.hi.eq(held[Setting.BOUNDS].hi),
         ]
 
-    def _ends(self, m, engine, stream, array, glb):
+    def _ends(self, m, engine, stream, array):
         """Start, end, errors, and the watchdog."""
         given = self._given
         running = Signal()
@@ -206,10 +207,11 @@ class MicrocodedCore(Block):
             self.done.eq(given[Port.DONE]),
         ]
 
-        # Cycles in which nothing moves.
+        # Cycles in which the program does not get on. (What moves in the GLB does not count: a
+        # command that makes no sense can keep that busy for ever.)
         waited = Signal(32, reset_less=True)
         expired = Signal()
-        moves = stream.beat_in | stream.beat_out | array.issue | glb.reads | glb.writes
+        moves = stream.beat_in | stream.beat_out | array.issue
         m.d.sync += expired.eq(running & (waited == self.watchdog) & self.watchdog.any())
         with m.If(moves | ~running):
             m.d.sync += waited.eq(0)
@@ -224,12 +226,18 @@ class MicrocodedCore(Block):
             m.d.comb += self.error_code.eq(ErrorCode.RLAST)
         with m.Elif(stream.write_error):
             m.d.comb += self.error_code.eq(ErrorCode.AXI_WRITE)
+        with m.Elif(stream.leaves):
+            m.d.comb += self.error_code.eq(ErrorCode.WINDOW)
+        with m.Elif(engine.forbidden):
+            m.d.comb += [self.error_code.eq(ErrorCode.FIELD), self.error_info.eq(0)]
         with m.Elif(given[Port.ERROR]):
             m.d.comb += self.error_code.eq(engine.value)
             with m.If(engine.value == ErrorCode.FILTER):
                 m.d.comb += self.error_info.eq(0)
         with m.Elif(expired):
             m.d.comb += [self.error_code.eq(ErrorCode.WATCHDOG), self.error_info.eq(0)]
+        with m.Elif(self.expired):
+            m.d.comb += [self.error_code.eq(ErrorCode.LIMIT), self.error_info.eq(0)]
         with m.Else():
             m.d.comb += self.error.eq(0)
         self._running = running

@@ -46,6 +46,8 @@ class Engine(Block):
         The port that is given ``value``; it takes it if it is ``ready``.
     ready : In(1)
         The addressed port takes what it is given in this cycle; may depend on ``port``, ``value``.
+    forbidden : Out(1)
+        A GET that wants bits that are not all 0 has found none; for a cycle.
     hold : In(1)
         Nothing is executed.
     word, word_valid, word_taken : In(32), In(1), Out(1)
@@ -58,7 +60,8 @@ class Engine(Block):
     def __init__(self, config):
         self._config = config
         super().__init__({
-            "port": Out(5), "value": Out(_WIDTH), "give": Out(1), "ready": In(1), "hold": In(1),
+            "port": Out(5), "value": Out(_WIDTH), "give": Out(1), "ready": In(1),
+            "forbidden": Out(1), "hold": In(1),
             "word": In(32), "word_valid": In(1), "word_taken": Out(1),
             "program": In(32), "base": In(32),
         })
@@ -214,13 +217,15 @@ class Engine(Block):
         shifted = Signal(_WIDTH)
         step = Signal()
         get_done = Signal()
+        some = Signal()                            # of the bits before are not 0
         m.d.comb += [
+            self.forbidden.eq(get_done & op[4] & ~some & ~shifted[-1]),
             step.eq(is_get & ~self.hold & (~wanted | self.word_valid)),
             shifted.eq(Cat(acc[1:], wanted & self.word.bit_select(position, 1))),
             get_done.eq(step & (count == _WIDTH - 1)),
         ]
         with m.If(step):
-            m.d.sync += count.eq(count + 1)
+            m.d.sync += [count.eq(count + 1), some.eq(~get_done & (some | shifted[-1]))]
             with m.If(wanted):
                 m.d.sync += position.eq(position + 1)
         return step, shifted, wanted, position.all(), get_done

@@ -46,6 +46,7 @@ class _Firmware(Load, Compute, Store):
         p.op(Op.LD, 0)
         for number in range(isa.SEMAPHORES):
             p.op(Op.ST, f"semaphore {number}")
+        p.op(Op.ST, "beyond")
         p.call("fetch")
         p.get(16, "info.lo")
         p.get(16, "info.hi")
@@ -64,7 +65,7 @@ class _Firmware(Load, Compute, Store):
             p.op(Op.LD, f"info.{half}")
             p.op(Op.SUB, value)
             p.go("no hash", When.NOT_ZERO)
-        self.drop(isa.COMMAND_BYTES - 12)
+        self.rest(12)
 
         p.label("next")
         self.phase(Phase.IDLE)
@@ -93,16 +94,25 @@ class _Firmware(Load, Compute, Store):
     def errors(self):
         """Stop; the engine is held from then on."""
         p = self.p
-        stop = p.forward()
+        short, long, stop = p.forward(), p.forward(), p.forward()
         for name, code, info in (("opcode", ErrorCode.OPCODE, "opcode"),
-                                 ("magic", ErrorCode.MAGIC, None), ("hash", ErrorCode.HASH, None),
-                                 ("mode", ErrorCode.MODE, "STORE.mode")):
+                                 ("mode", ErrorCode.MODE, "STORE.mode"),
+                                 ("room", ErrorCode.SEMAPHORE, "beyond"),
+                                 ("field", ErrorCode.FIELD, 0)):
             p.label(f"no {name}")
-            if info:
-                p.set("info.lo", info)
-                p.set("info.hi", 0)
-            p.set("code", int(code))
-            p.go(stop)
+            p.set("info.lo", info)
+            p.op(Op.LD, int(code))
+            p.go(short)
+        for name, code in ("magic", ErrorCode.MAGIC), ("hash", ErrorCode.HASH):
+            p.label(f"no {name}")
+            p.op(Op.LD, int(code))
+            p.go(long)
+        p.place(short)
+        p.op(Op.ST, "code")
+        p.set("info.hi", 0)
+        p.go(stop)
+        p.place(long)
+        p.op(Op.ST, "code")
         p.place(stop)
         self.drop(0xFFFC)                          # whatever the stream still has
         p.out(Port.ADDR_LO, "info.lo")

@@ -1,9 +1,11 @@
 """What the firmware's commands have in common."""
 
 from ... import isa
-from .microcode import Move, Op, Port, Program, When
+from .microcode import Input, Move, Op, Port, Program, When
 
 __all__ = ["Common"]
+
+_MOST = 63                   # what a semaphore counts to
 
 
 class Common:
@@ -115,23 +117,34 @@ class Common:
         """Take or give those of a mask. Commands run one after the other, so one that is not there
         will never be: then nothing moves any more."""
         p = self.p
-        for what in ("take", "give"):
-            p.label(what)
-            for number in range(isa.SEMAPHORES):
-                spared = p.forward()
-                p.op(Op.LD, "semaphores")
-                p.op(Op.AND, 1 << number)
-                p.go(spared, When.ZERO)
-                if what == "take":
-                    p.op(Op.LD, f"semaphore {number}")
-                    p.go("never", When.ZERO)
-                    p.op(Op.DEC, f"semaphore {number}")
-                else:
-                    p.op(Op.INC, f"semaphore {number}")
-                p.place(spared)
-            p.ret()
-        p.label("never")
-        p.go("never")
+        counts = p.forward()
+        p.label("take")
+        p.set("step", 0xFFFF)
+        p.go(counts)
+        p.label("give")
+        p.set("step", 1)
+        p.place(counts)
+        for number in range(isa.SEMAPHORES):
+            spared = p.forward()
+            p.op(Op.LD, "semaphores")
+            p.op(Op.AND, 1 << number)
+            p.go(spared, When.ZERO)
+            p.op(Op.LD, f"semaphore {number}")
+            p.op(Op.ADD, "step")
+            p.op(Op.ST, f"semaphore {number}")
+            p.op(Op.AND, _MOST + 1)
+            p.go(spared, When.ZERO)
+            p.add("beyond", 1 << number)           # it was 0, or is too many
+            p.place(spared)
+        beyond = p.forward()
+        p.op(Op.LD, "beyond")
+        p.go(beyond, When.NOT_ZERO)
+        p.ret()
+        p.place(beyond)
+        p.op(Op.LD, "step")
+        p.go("no room", When.NOT_NEGATIVE)
+        never = p.label()
+        p.go(never)
 
     def drop(self, size):
         """Drop bytes that the stream still has of a command."""
@@ -139,10 +152,12 @@ class Common:
         p.out(Port.MODE, int(Move.DROP))           # every run of words ends with a whole one
         p.out(Port.MOVE, size)
 
-    def fields(self, name, *wanted):
+    def fields(self, name, *wanted, checked=()):
         """Read the fields of a command behind its opcode, and drop what is behind them. Fields that
         follow one another may be one register: their names are joined by "+". A field's register
-        may have another name: ``field=register``."""
+        may have another name: ``field=register``.
+
+        Stops if a field is 0 that must not be; ``checked`` names those that the caller looks at."""
         p = self.p
         wanted = {tuple(names.partition("=")[0].split("+")):
                   names.partition("=")[2] or f"{name}.{names}" for names in wanted}
@@ -151,6 +166,7 @@ class Common:
         unknown = {name for group in wanted for name in group} - set(names)
         if unknown:
             raise ValueError(f"{name} has no {unknown}")
+        unchecked = {field.name for field, _ in every if field.least}
         at = 8
 
         def skip(until):
@@ -164,22 +180,57 @@ class Common:
             if group is None:
                 continue
             register = wanted[group]
-            bits = sum(field.bits for field, _ in every[index:index + len(group)])
+            joined = [field for field, _ in every[index:index + len(group)]]
+            bits = sum(field.bits for field in joined)
+            some = len(joined) == 1 and bits <= 16 and joined[0].least == 1
             if every[index][0].glb:
                 skip(lsb + 8)
                 p.get(16, register)
                 at += 16
                 continue
             skip(lsb)
+            following = every[index + len(group)][1] if index + len(group) < len(every) else 512
+            if bits > 16 and joined[0].least and lsb % 32 == 0 and following >= lsb + 32:
+                self.whole_word(register, bits)
+                unchecked.discard(names[index])
+                at = lsb + 32
+                continue
             if bits > 16:
                 p.get(16, f"{register}.lo")
                 p.get(bits - 16, f"{register}.hi")
             else:
-                p.get(bits, register)
+                p.get(bits, register, some)
             at += bits
+            if some:
+                unchecked.discard(names[index])
         skip(-(-at // 32) * 32)
-        if at < 8 * isa.COMMAND_BYTES:
-            self.drop(isa.COMMAND_BYTES - at // 8)
+        self.rest(at // 8)
+        if unchecked - set(checked):
+            raise ValueError(f"nobody checks the fields {unchecked - set(checked)} of {name}")
+
+    def rest(self, at):
+        """Drop a command from byte ``at`` on: words that the engine takes itself, then 16 bytes at
+        a time, so that few constants are needed."""
+        left = isa.COMMAND_BYTES - at
+        for _ in range(left % 16 // 4):
+            self.p.input(Input.WORD_HI)
+        if left >= 16:
+            self.drop(left // 16 * 16)
+
+    def whole_word(self, register, bits):
+        """Take a field of ``bits`` bits that has a word of the stream to itself, and must not be
+        0."""
+        p = self.p
+        some = p.forward()
+        p.input(Input.WORD_LO)
+        p.op(Op.ST, f"{register}.lo")
+        p.input(Input.WORD_HI)
+        p.op(Op.AND, (1 << bits - 16) - 1)
+        p.op(Op.ST, f"{register}.hi")
+        p.go(some, When.NOT_ZERO)
+        p.op(Op.LD, f"{register}.lo")
+        p.go("no field", When.ZERO)
+        p.place(some)
 
     def address(self):
         p = self.p

@@ -14,7 +14,7 @@ class Compute(Common):
         """Passes take their packets one by one."""
         p = self.p
         p.label("FILTER")
-        self.fields("FILTER", "addr")
+        self.fields("FILTER", "addr", "words")
         p.go("next")
 
     def compute(self):

@@ -19,7 +19,8 @@ class Store(Common):
                     "psum_rows",
                     "zy+ysigned", "lo+hi", "out_rows", "out_cols",
                     "row0", "col0", "pool_r", "pool_s", "pool_u", "pool_v", "strip_words",
-                    "param_stride", "mode", "row_bytes=last", "col_step", "col_first", "group_step")
+                    "param_stride", "mode", "row_bytes=last", "col_step", "col_first", "group_step",
+                    checked=("row_bytes",))
         self.prepare()
         group = p.label()
         p.set("psum", "STORE.psum")                # of the window's first row that is in the block
@@ -43,7 +44,8 @@ class Store(Common):
         self.raw(following)
 
     def prepare(self):
-        """Check the mode, take the semaphores, and bring the fields into the engine's units."""
+        """Check mode and size, take the semaphores, and bring the fields into the engine's
+        units."""
         p = self.p
         checked = p.forward()
         p.op(Op.LD, "STORE.mode")
@@ -51,6 +53,12 @@ class Store(Common):
         p.op(Op.SUB, isa.store_modes.RAW.number)
         p.go("no mode", When.NOT_ZERO)
         p.place(checked)
+        p.op(Op.DEC, "last.lo")
+        no_borrow = p.forward()
+        p.go(no_borrow, When.CARRY)
+        p.op(Op.DEC, "last.hi")
+        p.go("no field", When.NOT_CARRY)
+        p.place(no_borrow)
         self.take("STORE.wait")
         self.settings(Setting.OUT, "STORE.zy+ysigned", "STORE.lo+hi")
         for name in ("row0", "col0"):
@@ -68,11 +76,6 @@ class Store(Common):
         p.op(Op.ST, "strip step")                  # from a strip's last row to the next one's first
         self.double("STORE.params", "STORE.param_stride")
         p.add("STORE.params", self.params)
-        p.op(Op.DEC, "last.lo")
-        no_borrow = p.forward()
-        p.go(no_borrow, When.CARRY)
-        p.op(Op.DEC, "last.hi")
-        p.place(no_borrow)
         # A window of one psum needs no walk.
         p.op(Op.LD, "STORE.pool_r")
         p.op(Op.ADD, "STORE.pool_s")

@@ -4,7 +4,8 @@ An instruction has 16 bits::
 
     000 op:5   register:8     arithmetic on the accumulator and a register, see Op
     001 port:5 register:8     the register goes to a port of a unit, see Port; waits until it may
-    010 bits:5 register:8     the next bits (less one) of what is read from DRAM, into the register
+    010 some:1 bits:4 register:8    the next bits (less one) of what is read from DRAM, into the
+                              register; some: stops with ErrorCode.FIELD if they are all 0
     011 0                     goes on behind the last CALL, from two levels at most
     1   when:3 target:12      goes on at the target, see When
 
@@ -186,10 +187,10 @@ class Program:
         register = self._number(name)
         self._append(1 << 13 | port << 8 | register, reads=register)
 
-    def get(self, bits, name):
-        """The next 1 to 16 bits from DRAM."""
+    def get(self, bits, name, some=False):
+        """The next 1 to 16 bits from DRAM; ``some``: an error if they are all 0."""
         register = self.reg(name)
-        self._append(2 << 13 | bits - 1 << 8 | register, writes=register)
+        self._append(2 << 13 | some << 12 | bits - 1 << 8 | register, writes=register)
 
     def go(self, label, when=When.ALWAYS):
         self._append(1 << 15 | when << 12, label)

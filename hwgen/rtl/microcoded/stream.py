@@ -7,9 +7,10 @@ import enum
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ..block import Block
-from ..parallel.dma.bursts import address_channel, burst_beats, constants
+from ..parallel.dma.bursts import PAGE, address_channel, burst_beats, constants, leaves
 
 __all__ = ["Stream"]
 
@@ -47,6 +48,10 @@ class Stream(Block):
     push, ends, byte : In(1), In(1), In(8)
         The next byte to write, when ``push_ready``; or, with ``ends``, no byte: the word ends.
     push_ready : Out(1)
+    base : In(32), pages : In(20)
+        Bursts beyond so many pages of 4096 bytes from the base are not issued; 0: all are.
+    leaves : Out(1)
+        Such a burst is wanted, at ``address``. High again and again, until ``halt``.
     halt : In(1)
         No new bursts. In the one under way, words that are read are dropped, and bytes that have
         not been pushed are not written. Ends with a reset.
@@ -73,6 +78,7 @@ class Stream(Block):
             "write": In(1), "idle": Out(1),
             "word": Out(32), "word_valid": Out(1), "word_taken": In(1),
             "set_lane": In(1), "push": In(1), "ends": In(1), "byte": In(8), "push_ready": Out(1),
+            "base": In(32), "pages": In(20), "leaves": Out(1),
             "halt": In(1), "quiet": Out(1), "address": Out(32),
             "read_error": Out(1), "write_error": Out(1), "last_error": Out(1),
             "beat_in": Out(1), "beat_out": Out(1),
@@ -113,6 +119,10 @@ class Stream(Block):
         with m.If(self.set_addr_hi):
             m.d.sync += position[16 - _WORD_BITS:].eq(self.value)
 
+        page = Signal(len(self.pages))             # from the base
+        beyond = Signal(reset_less=True)           # the window
+        skip = exact_log2(PAGE) - _WORD_BITS
+        m.d.comb += page.eq(position[skip:] - self.base[exact_log2(PAGE):])
         open_ = Signal()                           # a burst is under way
         with m.If(self.axi_arready):
             m.d.sync += self.axi_arvalid.eq(0)
@@ -124,11 +134,15 @@ class Stream(Block):
                 m.d.comb += self.idle.eq(left == 0)
                 with m.If((left != 0) & ~self.halt):
                     m.d.sync += length.eq(burst_beats(config, position[:12 - _WORD_BITS], left))
+                    m.d.sync += beyond.eq(leaves(self.pages, page))
                     m.d.sync += state.eq(_State.ISSUE)
             with m.Case(_State.ISSUE):
-                m.d.sync += [left.eq(left - length), beats.eq(length)]
-                m.d.sync += [self.axi_arvalid.eq(~writing), self.axi_awvalid.eq(writing)]
-                m.d.sync += state.eq(_State.OPEN)
+                m.d.comb += self.leaves.eq(beyond)
+                m.d.sync += state.eq(_State.IDLE)
+                with m.If(~beyond):
+                    m.d.sync += [left.eq(left - length), beats.eq(length)]
+                    m.d.sync += [self.axi_arvalid.eq(~writing), self.axi_awvalid.eq(writing)]
+                    m.d.sync += state.eq(_State.OPEN)
             with m.Case(_State.OPEN):
                 with m.If(Mux(writing, answered, beat_in & final)):
                     m.d.sync += state.eq(_State.IDLE)

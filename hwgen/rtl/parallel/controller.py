@@ -59,9 +59,10 @@ class Controller(Block):
     From ``start`` on, commands are fetched in order, up to :data:`~hwgen.isa.READ_AHEAD` of them
     ahead, so up to ``64 * READ_AHEAD`` bytes after END are read and dropped. A command is checked
     and written to its queue in 10 cycles, waiting while the queue holds :data:`DEPTH`; it leaves a
-    queue 11 cycles after its turn has come. END ends the program when the queues are empty and
-    ``units_idle`` has been high for 8 cycles. The next ``start`` may come in the cycle after
-    ``done``.
+    queue 11 cycles after its turn has come. What is checked are the fields that must not be 0, and
+    the mode of STORE; no unit sees a command that does not pass. END ends the program when the
+    queues are empty and ``units_idle`` has been high for 8 cycles. The next ``start`` may come in
+    the cycle after ``done``.
 
     The first error of a program ends it: ``error`` is high for a cycle, ``halt`` from the next
     cycle until reset, and nothing more is fetched.
@@ -93,12 +94,18 @@ class Controller(Block):
         No unit holds a command or has anything in flight.
     read_error, last_error, write_error : In(1); read_error_addr, write_error_addr : In(addr_bits)
         From the DMAs, one cycle; no later than the failing beat's data.
+    read_leaves, write_leaves : In(1); read_leaves_addr, write_leaves_addr : In(addr_bits)
+        The DMAs did not issue a burst that would leave the window.
     filter_error : In(1)
         A filter packet has no mark.
     watchdog : In(32)
         Cycles without progress that are an error; 0: never.
     progress : In(1)
-        Something moved in the core. The controller adds what it does itself.
+        The program got on: a beat on the bus, a multiplication. (Not what moves in the GLB: a
+        command that makes no sense can keep that busy for ever.) The controller adds what it does
+        itself.
+    expired : In(1)
+        The program has had all the cycles that it may take.
     ending : Out(1)
         END has been fetched: no command follows.
     done : Out(1)
@@ -131,9 +138,14 @@ class Controller(Block):
             "read_error_addr": In(config.addr_bits),
             "write_error": In(1),
             "write_error_addr": In(config.addr_bits),
+            "read_leaves": In(1),
+            "read_leaves_addr": In(config.addr_bits),
+            "write_leaves": In(1),
+            "write_leaves_addr": In(config.addr_bits),
             "filter_error": In(1),
             "watchdog": In(32),
             "progress": In(1),
+            "expired": In(1),
             "ending": Out(1),
             "done": Out(1),
             "error": Out(1),
@@ -161,6 +173,8 @@ class Controller(Block):
         fault_info = Signal(32, reset_less=True)
         m.d.sync += fault.eq(ErrorCode.NONE)
         opcode, magic, found_hash = word[:8], word[8:40], word[:32]
+        kind = Signal(range(max(isa.OPCODES) + 1), reset_less=True)     # opcode of what is copied
+        forbidden = self._forbidden(m, kind, position, word)
         mode_lsb = next(lsb for field, lsb in isa.COMMANDS["STORE"].fields()
                         if field.name == "mode")
         mode = word[mode_lsb % 64:][:store_modes.MODE_BITS]
@@ -193,6 +207,7 @@ class Controller(Block):
                     with m.Else():
                         m.d.sync += [fault.eq(ErrorCode.MAGIC), fault_info.eq(magic)]
                 with m.Elif(word_valid):
+                    m.d.sync += kind.eq(opcode)
                     self._dispatch(m, opcode, queue, fetching, state, fault, fault_info)
             with m.Case(_State.BEGIN):
                 m.d.comb += word_taken.eq(word_valid)
@@ -208,7 +223,9 @@ class Controller(Block):
                           & (position == mode_lsb // 64)
                           & ~is_mode(mode, lambda mode: mode in modes)):
                     m.d.sync += [fault.eq(ErrorCode.MODE), fault_info.eq(mode)]
-                m.d.comb += copying.eq(word_valid & ~self.halt)
+                with m.If(word_valid & forbidden):
+                    m.d.sync += [fault.eq(ErrorCode.FIELD), fault_info.eq(0)]
+                m.d.comb += copying.eq(word_valid & ~self.halt & (fault == ErrorCode.NONE))
                 m.d.comb += word_taken.eq(copying)
                 with m.If(copying & last_word):
                     m.d.sync += state.eq(_State.DECODE)
@@ -230,10 +247,13 @@ class Controller(Block):
             (self.read_error, ErrorCode.AXI_READ, self.read_error_addr),
             (self.last_error, ErrorCode.RLAST, self.read_error_addr),
             (self.write_error, ErrorCode.AXI_WRITE, self.write_error_addr),
+            (self.read_leaves, ErrorCode.WINDOW, self.read_leaves_addr),
+            (self.write_leaves, ErrorCode.WINDOW, self.write_leaves_addr),
             (self.filter_error, ErrorCode.FILTER, 0),
             (overflows, ErrorCode.SEMAPHORE, overflow),
             (fault != ErrorCode.NONE, fault, fault_info),
-            (expired, ErrorCode.WATCHDOG, 0)))
+            (expired, ErrorCode.WATCHDOG, 0),
+            (self.expired, ErrorCode.LIMIT, 0)))
         with m.If(self.error):
             m.d.sync += [self.halt.eq(1), fetching.eq(0)]
         return m
@@ -252,6 +272,22 @@ class Controller(Block):
                 m.d.sync += state.eq(_State.DROP)
             with m.Default():
                 m.d.sync += [fault.eq(ErrorCode.OPCODE), fault_info.eq(opcode)]
+
+    @staticmethod
+    def _forbidden(m, kind, position, word):
+        """High if ``word``, number ``position`` of a command with opcode ``kind``, holds a field
+        that must not be 0 and is. None is in the last word: that would be seen too late."""
+        found = Signal(name="forbidden")
+        with m.Switch(Cat(position, kind)):
+            for command in isa.COMMANDS.values():
+                for number in range(len(command.words) if command.queue in QUEUES else 0):
+                    wrong = [~word[lsb % 64:][:field.bits].any() for field, lsb in command.fields()
+                             if lsb // 64 == number and field.least]
+                    if wrong:
+                        assert number < _WORDS - 1
+                        with m.Case(command.opcode * _WORDS + number):
+                            m.d.comb += found.eq(Cat(wrong).any())
+        return found
 
     def _report(self, m, running, causes):
         """Of what stops a program that runs, report the first of ``causes`` that holds."""

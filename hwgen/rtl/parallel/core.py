@@ -34,7 +34,7 @@ class Core(Block):
 
     Members
     -------
-    start, program, base, watchdog, halt : In
+    start, program, base, pages, watchdog, expired, halt : In
         From the CSR block: see there.
     done, error, error_code, error_info, command_index, dma_idle : Out
         To the CSR block.
@@ -51,10 +51,11 @@ class Core(Block):
         self._read_dma = ReadDma(config)
         self._write_dma = WriteDma(config)
         super().__init__({
-            "start": In(1), "program": In(32), "base": In(config.addr_bits), "watchdog": In(32),
-            "halt": In(1), "done": Out(1), "error": Out(1), "error_code": Out(4),
-            "error_info": Out(config.addr_bits), "command_index": Out(32), "dma_idle": Out(1),
-            "events": Out(EVENTS), **axi_members(self._read_dma, self._write_dma),
+            "start": In(1), "program": In(32), "base": In(config.addr_bits), "pages": In(20),
+            "watchdog": In(32), "expired": In(1), "halt": In(1), "done": Out(1), "error": Out(1),
+            "error_code": Out(4), "error_info": Out(config.addr_bits), "command_index": Out(32),
+            "dma_idle": Out(1), "events": Out(EVENTS),
+            **axi_members(self._read_dma, self._write_dma),
         })
 
     def body(self, platform):
@@ -92,7 +93,7 @@ class Core(Block):
         halt = Signal()
         m.d.comb += [
             controller.start.eq(self.start), controller.program.eq(self.program),
-            controller.watchdog.eq(self.watchdog),
+            controller.watchdog.eq(self.watchdog), controller.expired.eq(self.expired),
             controller.give_load.eq(loader.give), controller.give_feed.eq(feed.give),
             controller.give_psum.eq(psums.give), controller.give_store.eq(drain.give),
             controller.give_written.eq(drain.give_written),
@@ -102,12 +103,17 @@ class Core(Block):
             controller.read_error_addr.eq(read_dma.error_addr),
             controller.write_error.eq(write_dma.error),
             controller.write_error_addr.eq(write_dma.error_addr),
+            controller.read_leaves.eq(read_dma.leaves),
+            controller.read_leaves_addr.eq(self.axi_araddr),
+            controller.write_leaves.eq(write_dma.leaves),
+            controller.write_leaves_addr.eq(self.axi_awaddr),
             controller.filter_error.eq(filters.error),
             self.done.eq(controller.done), self.error.eq(controller.error),
             self.error_code.eq(controller.error_code), self.error_info.eq(controller.error_info),
             self.command_index.eq(controller.command_index),
             self.dma_idle.eq(read_dma.idle & write_dma.idle),
             read_dma.base.eq(self.base), read_dma.halt.eq(halt),
+            read_dma.pages.eq(self.pages), write_dma.pages.eq(self.pages),
             write_dma.base.eq(self.base), write_dma.halt.eq(halt),
             drain.write_idle.eq(write_dma.idle),
             drain.rdata.eq(glb.drain_data), drain.rvalid.eq(glb.drain_valid),
@@ -144,8 +150,7 @@ class Core(Block):
             self.events.xbus_writes.eq(array.ifmap_writes),
             self.events.filter_writes.eq(array.filter_writes),
             self.events.outputs.eq(drain.outputs),
-            controller.progress.eq(beats_in | beats_out | array.busy | (glb.writes != 0)
-                                   | (glb.reads != 0) | feed.words),
+            controller.progress.eq(beats_in | beats_out | array.busy),
         ]
         return m
 

@@ -3,6 +3,7 @@
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ... import isa
 from ..block import Block
@@ -49,7 +50,7 @@ class FilterDistributor(Block):
         config = self._config
         m = Module()
         command = Signal(layout("FILTER"))
-        word_bits = (config.bus_bytes - 1).bit_length()
+        word_bits = exact_log2(config.bus_bytes)
 
         pending = Signal(4)                  # requests whose words have not all arrived
         begin = Signal()
@@ -57,7 +58,7 @@ class FilterDistributor(Block):
         m.d.comb += [
             command.eq(self.command.payload),
             self.req.p.addr.eq(command.addr),
-            self.req.p.beats.eq(command.size >> word_bits),
+            self.req.p.beats.eq(command.words),
             self.req.valid.eq(self.command.valid & (pending != 15)),
             self.command.ready.eq(self.req.ready & (pending != 15)),
             begin.eq(self.req.valid & self.req.ready),

@@ -11,7 +11,7 @@ from amaranth.utils import exact_log2
 from .... import isa
 
 __all__ = ["REQUEST", "SEGMENT", "OUTSTANDING", "PAGE", "words", "transfer", "fetch_beats",
-           "address_channel", "constants", "burst_beats", "based"]
+           "address_channel", "constants", "burst_beats", "based", "leaves"]
 
 #: A read request: byte offset, a multiple of the bus word, and number of words, 1 or more.
 REQUEST = data.StructLayout({"addr": 32, "beats": 24})
@@ -66,6 +66,11 @@ def burst_beats(config, position, left):
     room = Mux(position[low:].all(), config.burst - position[:low], config.burst)
     longest = Mux(left[low:].any(), config.burst, left[:low])
     return Mux(room < longest, room, longest)
+
+
+def leaves(pages, page):
+    """Whether a page, counted from the base, lies beyond a window of so many; 0: there is none."""
+    return pages.any() & (page >= pages)
 
 
 def based(config, base, offset):

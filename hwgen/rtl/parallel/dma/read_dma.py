@@ -18,6 +18,7 @@ from .bursts import (
     burst_beats,
     constants,
     fetch_beats,
+    leaves,
     words,
 )
 
@@ -50,6 +51,11 @@ class ReadDma(Block):
     data_0, data_1, data_2 : Out(stream.Signature(words(config)))
     base : In(addr_bits)
         Added to the offset of every request; a multiple of 4096.
+    pages : In(20)
+        Bursts beyond so many pages of 4096 bytes from the base are not issued; 0: all are.
+    leaves : Out(1)
+        Such a burst was wanted; its address is ``axi_araddr``. High again and again, until
+        ``halt``.
     halt : In(1)
         No new bursts; beats that still arrive are accepted and dropped. Ends with a reset.
     idle : Out(1)
@@ -74,6 +80,8 @@ class ReadDma(Block):
             **{f"req_{k}": In(stream.Signature(REQUEST)) for k in range(3)},
             **{f"data_{k}": Out(stream.Signature(words(config))) for k in range(3)},
             "base": In(config.addr_bits),
+            "pages": In(20),
+            "leaves": Out(1),
             "halt": In(1),
             "idle": Out(1),
             "error": Out(1), "last_error": Out(1),
@@ -184,6 +192,8 @@ class ReadDma(Block):
         ]
         with m.If(self.axi_arready):
             m.d.sync += self.axi_arvalid.eq(0)
+        beyond = Signal(reset_less=True)             # the window
+        m.d.sync += self.leaves.eq(0)
         state = Signal(_State)
         with m.Switch(state):
             with m.Case(_State.CHOOSE):
@@ -197,14 +207,16 @@ class ReadDma(Block):
             with m.Case(_State.CUT):
                 position = now.address[:exact_log2(PAGE) - word_bits]
                 m.d.sync += length.eq(burst_beats(config, position, now.beats))
+                m.d.sync += beyond.eq(leaves(self.pages, now.address[len(position):]))
                 m.d.sync += state.eq(_State.ISSUE)
             with m.Case(_State.ISSUE):
                 with m.If(self.halt):
                     m.d.sync += state.eq(_State.CHOOSE)
                 with m.Elif((outstanding != OUTSTANDING) & (~self.axi_arvalid | self.axi_arready)):
-                    m.d.comb += issue.eq(1)
+                    m.d.comb += issue.eq(~beyond)
                     m.d.sync += [
-                        self.axi_arvalid.eq(1),
+                        self.leaves.eq(beyond),
+                        self.axi_arvalid.eq(~beyond),
                         self.axi_araddr.eq(address),
                         self.axi_arlen.eq(length - 1),
                     ]

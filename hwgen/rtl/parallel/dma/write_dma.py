@@ -8,7 +8,16 @@ from amaranth.utils import exact_log2
 from ...block import Block
 from ...common.fifo import Fifo
 from ...common.ram import Ram
-from .bursts import OUTSTANDING, PAGE, SEGMENT, address_channel, based, constants, transfer
+from .bursts import (
+    OUTSTANDING,
+    PAGE,
+    SEGMENT,
+    address_channel,
+    based,
+    constants,
+    leaves,
+    transfer,
+)
 from .write_packer import WritePacker, packed_word
 
 __all__ = ["WriteDma"]
@@ -31,6 +40,11 @@ class WriteDma(Block):
         Bytes of the segments in order; a transfer never crosses the end of its segment.
     base : In(addr_bits)
         Added to the offset of every segment; a multiple of 4096.
+    pages : In(20)
+        Bursts beyond so many pages of 4096 bytes from the base are not issued; 0: all are.
+    leaves : Out(1)
+        Such a burst was wanted; its address is ``axi_awaddr``. High again and again, until
+        ``halt``.
     halt : In(1)
         No new bursts; those under way end. Ends with a reset.
     idle : Out(1)
@@ -51,6 +65,8 @@ class WriteDma(Block):
             "segment": In(stream.Signature(SEGMENT)),
             "data": In(stream.Signature(transfer(config))),
             "base": In(config.addr_bits),
+            "pages": In(20),
+            "leaves": Out(1),
             "halt": In(1),
             "idle": Out(1),
             "error": Out(1),
@@ -70,7 +86,7 @@ class WriteDma(Block):
 
         m.submodules.packer = packer = WritePacker(config)
         # Bursts from the word that closes them to their B, in a ring.
-        burst = data.StructLayout({"address": config.addr_bits - word_bits,
+        burst = data.StructLayout({"offset": 32 - word_bits, "beyond": 1,
                                    "last": range(config.burst)})
         m.submodules.ring = ring = Ram(burst, 2 * OUTSTANDING)
         write, read = ring.write, ring.read
@@ -81,7 +97,8 @@ class WriteDma(Block):
         issue = Signal()
         failed = Signal()
         closes = self._cut(m, packer, buffer, write, closed, answered, answer)
-        self._issue(m, buffer, read, closed, issued, answered, failed, issue)
+        address = based(config, self.base, Cat(Const(0, word_bits), read.data.offset))
+        self._issue(m, buffer, read, address, closed, issued, answered, failed, issue)
         m.d.comb += [
             failed.eq(answer & (self.axi_bresp != 0)),
             # The ring is read for the next burst, except while an error asks for an address.
@@ -90,7 +107,7 @@ class WriteDma(Block):
             self.axi_bready.eq(issued != answered),
             answer.eq(self.axi_bvalid & self.axi_bready),
             self.idle.eq((issued == answered) & (self.halt | (~packer.busy & (closed == issued)))),
-            self.error_addr.eq(Cat(Const(0, word_bits), read.data.address)),
+            self.error_addr.eq(address),
         ]
         m.d.sync += [
             closed.eq(closed + closes),
@@ -108,13 +125,13 @@ class WriteDma(Block):
         config = self._config
         word_bits = exact_log2(config.bus_bytes)
         # The word's place in its page, and where the open burst began.
-        page = Signal(config.addr_bits - exact_log2(PAGE), reset_less=True)
+        page = Signal(32 - exact_log2(PAGE), reset_less=True)
         position = Signal(exact_log2(PAGE) - word_bits, reset_less=True)
         first = Signal.like(position)
         next_position = Signal.like(position)
         count = Signal(range(config.burst), reset_less=True)
         close = Signal()
-        address = based(config, self.base, self.segment.payload.addr)
+        offset = self.segment.payload.addr
         full = Signal()                              # the ring is
         start = self.segment.valid & self.segment.ready
         push = buffer.i.valid & buffer.i.ready
@@ -127,7 +144,8 @@ class WriteDma(Block):
             next_position.eq(position + 1),
             write.en.eq(close),
             write.addr.eq(closed),
-            write.data.address.eq(Cat(first, page)),
+            write.data.offset.eq(Cat(first, page)),
+            write.data.beyond.eq(leaves(self.pages, page)),
             write.data.last.eq(count),
         ]
         in_ring = Signal.like(closed)
@@ -141,30 +159,32 @@ class WriteDma(Block):
             m.d.sync += page.eq(page + 1)
         with m.If(start):
             m.d.sync += [
-                Cat(position, page).eq(address[word_bits:]),
-                first.eq(address[word_bits:]),
+                Cat(position, page).eq(offset[word_bits:]),
+                first.eq(offset[word_bits:]),
                 count.eq(0),
             ]
         return close
 
-    def _issue(self, m, buffer, read, closed, issued, answered, failed, issue):
+    def _issue(self, m, buffer, read, address, closed, issued, answered, failed, issue):
         """Issue a burst when the words of the one before have been sent, and send its own."""
-        word_bits = exact_log2(self._config.bus_bytes)
         owed = Signal(range(self._config.burst + 1))        # words of the burst to send
         sent = Signal()
         found = Signal()
+        free = Signal()
         m.d.comb += [
-            issue.eq(found & ~self.halt & ((issued - answered)[:5] != OUTSTANDING)
-                     & (~self.axi_awvalid | self.axi_awready)
-                     & ((owed == 0) | (sent & (owed == 1)))),
+            free.eq(found & ~self.halt & ((issued - answered)[:5] != OUTSTANDING)
+                    & (~self.axi_awvalid | self.axi_awready)
+                    & ((owed == 0) | (sent & (owed == 1)))),
+            issue.eq(free & ~read.data.beyond),
         ]
+        m.d.sync += self.leaves.eq(free & read.data.beyond)
         m.d.sync += found.eq((issued != closed) & ~failed & ~issue)
         with m.If(self.axi_awready):
             m.d.sync += self.axi_awvalid.eq(0)
-        with m.If(issue):
+        with m.If(free):
             m.d.sync += [
-                self.axi_awvalid.eq(1),
-                self.axi_awaddr.eq(Cat(Const(0, word_bits), read.data.address)),
+                self.axi_awvalid.eq(issue),
+                self.axi_awaddr.eq(address),
                 self.axi_awlen.eq(read.data.last),
             ]
 

@@ -54,8 +54,8 @@ class Traffic:
 
     def _filter(self, c):
         """FILTER: packets, heads included, go from DRAM to the array."""
-        yield "dram_filter_words", c["size"] // self.config.bus_bytes
-        yield "filter_words", c["size"] // self.config.bus_bytes
+        yield "dram_filter_words", c["words"]
+        yield "filter_words", c["words"]
 
     def _compute(self, c):
         """COMPUTE: all that happens between the GLB and the multipliers."""

@@ -31,6 +31,7 @@ async def begin_with(dut, inputs):
         getattr(dut, name).value = 0
     dut.base.value = BASE
     dut.halt.value = 0
+    dut.pages.value = random.choice((0, SIZE // 4096))         # all of the memory
     await start(dut)
 
 

@@ -42,6 +42,8 @@ class Bench:
                 channel.set_pause_generator(pauses(pause))
         for name in INPUTS:
             getattr(dut, name).value = 0
+        dut.base.value = BASE
+        dut.pages.value = random.choice((0, SIZE // 4096))     # all of the memory
         await start(dut)
         for x, seen in (("ar", self.reads), ("aw", self.writes)):
             cocotb.start_soon(bursts(dut, x, seen))

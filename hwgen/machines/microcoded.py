@@ -25,7 +25,7 @@ class _Synthesis:
         ("output stage", r"core\.output\b"),
         ("loader", r"core\.mover\b"),
         ("DMA", r"core\.stream\b|(core\.)?m_axi_"),
-        ("CSRs", r"csr\b|s_axi_|irq|core\.(base|program|watchdog)\b"),
+        ("CSRs", r"csr\b|s_axi_|irq|core\.(base|pages|program|watchdog|expired)\b"),
         ("controller", r"core\b"),
     )
     single_port_glb = True

@@ -18,7 +18,7 @@ class _Synthesis:
         ("loader", r"core\.loader\b"),
         ("DMA", r"core\.(read|write)_dma\b|(core\.)?m_axi_"),
         ("controller", r"core\.controller\b"),
-        ("CSRs", r"csr\b|s_axi_|irq|core\.(base|program|watchdog|events|progress)\b"),
+        ("CSRs", r"csr\b|s_axi_|irq|core\.(base|pages|program|watchdog|expired|events|progress)\b"),
     )
     single_port_glb = False
     reference = "ecp5"
@@ -64,7 +64,7 @@ class _Synthesis:
                              *((config.lanes, 64 * config.functions, 32),) * (config.functions > 0),
                              (1, 32, 9 * config.lanes)),
             "DMA": ((2, max(128, 2 * config.burst), bus + 1),
-                    (1, 2 * fetch_beats(config), bus + 1), (1, 8, 32), (1, 16, 34),
+                    (1, 2 * fetch_beats(config), bus + 1), (1, 8, 32), (1, 16, 35),
                     (1, max(2 * config.burst, 65 if block else 1), 9 * config.bus_bytes)),
             "controller": ((1, 128, 64),),
         }

@@ -25,7 +25,7 @@ from tests.seed import SEED
 _CONFIGS = (
     Config(name="parallel", rows=2, cols=3, glb_kib=24),
     Config(name="microcoded", rows=2, cols=3, filter_spad=96, ifmap_spad=32, glb_kib=16, lanes=1,
-           bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, burst=8,
+           bus_bits=32, xbus_bytes=1, params_depth=64, tables=False, functions=0, burst=8,
            machine="microcoded"))
 _PAGE = 4096
 _BASE = 0x10_0000

@@ -30,6 +30,8 @@ class Layer:
         Cycles by what the array did in them; None if not measured for the layer alone.
     energy : dict
         As :meth:`hwgen.energy.Energy.to_dict` gives it.
+    counts : dict of str to int
+        By :data:`~hwgen.energy.items.ITEMS`.
     dram : dict of str to int
         Bytes by kind of data.
     compulsory : int or None
@@ -50,6 +52,7 @@ class Layer:
     bound: int | None
     causes: dict[str, int] | None
     energy: dict[str, Any]
+    counts: dict[str, int]
     dram: dict[str, int]
     compulsory: int | None
     chip: dict[str, Any] | None
@@ -110,6 +113,10 @@ class Run:
     def bus_bytes(self) -> int:
         return self.parameters["bus_bits"] // 8
 
+    def counts(self) -> dict[str, int]:
+        """What all layers move, by :data:`~hwgen.energy.items.ITEMS`."""
+        return {item: self.total(lambda layer, item=item: layer.counts[item]) for item in ITEMS}
+
     def total(self, value) -> Any:
         """Sum of ``value(layer)`` over the layers, each as often as it occurs; None if one of them
         is."""
@@ -144,7 +151,8 @@ def _common(index, row, bus, nests):
         dram[kind] = dram.get(kind, 0) + row["counts"][item]["count"] * bus
     return {"number": index, "name": row["name"], "count": row.get("count", 1),
             "macs": row["macs"], "predicted": row["predicted_cycles"], "energy": row["energy"],
-            "dram": dram, "nests": nests}
+            "counts": {item: row["counts"][item]["count"] for item in ITEMS}, "dram": dram,
+            "nests": nests}
 
 
 def _of_bench(index, row, bus):

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from hwgen.cli import main
+from hwgen.energy.accelergy import ACTIONS
+from hwgen.energy.items import ITEMS
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,25 @@ def test_metrics_follow_from_the_result(result, tmp_path, capsys):
     # An LFE5U-25F has 24 288 logic cells and 126 KiB of block RAM, and holds this preset.
     assert 5_000 < rows["logic"] < 24_288 and 28 < rows["on-chip memory"] < 126
     assert rows["outputs that differ"] is None and rows["accuracy"] is None
+
+
+def test_action_counts_for_accelergy(result, tmp_path, capsys):
+    """Every priced count, of all layers, in the hierarchy that Accelergy flattens."""
+    yaml = pytest.importorskip("yaml")
+    out = tmp_path / "counts.yaml"
+    assert main(["metrics", str(result), "--accelergy", str(out)]) == 0
+    found = yaml.safe_load(out.read_text())["action_counts"]
+    design, = found["subtree"]
+    actions = {(part["name"], action["name"]): action["counts"]
+               for part in design["local"] for action in part["action_counts"]}
+    layer, = json.loads(result.read_text())["layers"]
+    expected = {}
+    for item, key in ACTIONS.items():
+        expected[key] = expected.get(key, 0) + layer["counts"][item]["count"]
+    assert actions == expected and actions["mac", "compute"] >= layer["macs"]
+    assert set(ACTIONS) == {name for name, item in ITEMS.items() if item.price}
+    assert main(["metrics", str(result), str(result), "--accelergy", str(out)]) == 2
+    assert "--accelergy writes the counts of one result, and there are 2" in capsys.readouterr().err
 
 
 def test_refusals(result, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """From a network to a program: plan, lower, lay out memory."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import groupby
 
@@ -98,7 +99,8 @@ def compile_network(network, config, mappings=None, timing=Timing(), memory=None
         segments += [Segment(
             job.layers[0].name, job.layers, tuple(dict.fromkeys(x.name for x in job.sources)),
             job.y.name, at, len(commands), job.macs, job.layer, job.mapping, job.estimate,
-            joined=n > 0) for n, job in enumerate(jobs[i] for i in run)]
+            n > 0, dict(Counter(name for name, _ in layers[n][1])))
+            for n, job in enumerate(jobs[i] for i in run)]
     tensors = {name: replace(place, offset=roots[place.root] + place.offset)
                for name, place in planner.places.items()}
     for name, value in network.constants.items():

@@ -1,6 +1,6 @@
 """What the compiler hands over: a memory image, and one runnable program for each layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -44,6 +44,9 @@ class Segment:
         What the cost model expects of it, and why the mapping was chosen; ``str()`` shows it.
     joined : bool
         The program is that of the segment before, which runs this one, too.
+    commands : dict of str to int
+        Its commands by name, how many. Of each name, those of a program's first segment come before
+        those of its second, and so on.
     """
     name: str
     layers: tuple
@@ -56,6 +59,7 @@ class Segment:
     mapping: Mapping
     estimate: Estimate
     joined: bool = False
+    commands: dict[str, int] = field(default_factory=dict)
 
     @property
     def cycles(self) -> int:

@@ -5,6 +5,8 @@ performance counters count the same things as they happen; :func:`measured` puts
 what was told, and :func:`counters` gives what they should come to.
 """
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,8 @@ _SHARED = {"GLB_READS": ("glb_ifmap_reads", "glb_parameter_reads", "glb_psum_rea
            "GLB_WRITES": ("glb_psum_writes", "glb_parameter_writes", "glb_ifmap_writes"),
            "DRAM_READ_WORDS": ("dram_filter_words", "dram_ifmap_words", "dram_parameter_words",
                                "dram_command_words")}
+_ENDS = 2                   # BEGIN and END
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -92,13 +96,32 @@ def of_segment(program, segment) -> Counts:
     config = program.config
     traffic = machine_of(config).traffic(config)
     items = dict.fromkeys(ITEMS, 0)
-    code = program.image[segment.offset:segment.offset + segment.size]
-    for at in range(0, len(code), isa.COMMAND_BYTES):
-        for item, count in traffic.of(*isa.unpack(code[at:at + isa.COMMAND_BYTES])):
+    for name, fields in _commands(program, segment):
+        for item, count in traffic.of(name, fields):
             items[item] += int(count)
-    commands = len(code) // isa.COMMAND_BYTES + (0 if segment.joined else traffic.dropped)
+    commands = sum(segment.commands.values())
+    if not segment.joined:
+        commands += _ENDS + traffic.dropped
     items["dram_command_words"] = commands * isa.COMMAND_BYTES // config.bus_bytes
     return Counts(items)
+
+
+def _commands(program, segment) -> Iterator[tuple[str, dict[str, int]]]:
+    """The commands of a segment. In a program that it shares, those of a name come segment by
+    segment."""
+    run = next(run for run in program.runs if any(one is segment for one in run))
+    skip: Counter = Counter()
+    for one in run:
+        if one is segment:
+            break
+        skip.update(one.commands)
+    seen: Counter = Counter()
+    code = program.image[segment.offset:segment.offset + segment.size]
+    for at in range(0, len(code), isa.COMMAND_BYTES):
+        name, fields = isa.unpack(code[at:at + isa.COMMAND_BYTES])
+        if skip[name] <= seen[name] < skip[name] + segment.commands.get(name, 0):
+            yield name, fields
+        seen[name] += 1
 
 
 def counters(counts: Counts) -> dict[str, int]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..cost.timing import Timing
 from ..energy.items import ITEMS
+from ..errors import HwgenError
 from ..host.layer_bench import CAUSES
 
 __all__ = ["Layer", "Run", "runs"]
@@ -127,8 +128,19 @@ class Run:
 
 
 def runs(results: list[dict[str, Any]]) -> list[Run]:
-    """The results that :func:`hwgen.report.saved.read` gave, one after the other."""
-    return [_run(number, result) for number, result in enumerate(results)]
+    """The results that :func:`hwgen.report.saved.read` gave, one after the other.
+
+    Raises :exc:`HwgenError` if something is missing in one.
+    """
+    found = []
+    for number, result in enumerate(results):
+        try:
+            found.append(_run(number, result))
+        except (KeyError, TypeError, AttributeError) as error:
+            missing = f" lacks {error}" if isinstance(error, KeyError) else " is damaged"
+            raise HwgenError(f"the result of {result['kind']} for {result.get('network')!r}"
+                             f"{missing}: run hwgen {result['kind']} again.") from None
+    return found
 
 
 def _run(number, result):

@@ -31,10 +31,10 @@ def machine(request):
     return config, prepare("verilator", generated(config).verilog, console=Console(quiet=True))
 
 
-def run(machine, net, inputs):
+def run(machine, net, inputs, **options):
     """``(program, counters)`` of a network on the RTL."""
     config, start = machine
-    program = compile_network(net, config)
+    program = compile_network(net, config, **options)
     with start(program.memory_bytes) as bus:
         layers, _ = collect(execute(net, program, Driver(bus, config), inputs))
     return program, [layer for layer in layers if layer.counters]
@@ -73,6 +73,29 @@ def test_shapes(machine, channels, filters, kernel, groups, pooled):
     limits = np.iinfo(x.dtype)
     values = rng.integers(limits.min, limits.max + 1, x.onnx_shape, x.dtype)
     check(*run(machine, network(*layers), {"x": values}))
+
+
+def test_layers_of_one_program(machine):
+    """Their commands stand among each other's; each layer's counts are its own, and all of them
+    come to the counters. Alone a layer counts the same, but for words that another place in DRAM
+    cuts differently."""
+    rng = np.random.default_rng(SEED)
+    x = tensor("x", (6, 10, 12), rng)
+    layers = [conv(rng, x, 8, (3, 3), name="a", pads=(1, 1, 1, 1))]
+    layers.append(conv(rng, layers[0].y, 8, (3, 3), name="b", pads=(1, 1, 1, 1), groups=8))
+    layers.append(pool(layers[1].y, (2, 2), (2, 2)))
+    layers.append(conv(rng, layers[2].y, 5, (1, 1), name="c"))
+    limits = np.iinfo(x.dtype)
+    values = rng.integers(limits.min, limits.max + 1, x.onnx_shape, x.dtype)
+    program, found = run(machine, network(*layers), {"x": values}, joined=True)
+    assert len(program.runs) == 1 and len(program.segments) == 3
+    check(program, found)
+    counts = [of_segment(program, segment) for segment in program.segments]
+    assert [one.items["macs"] >= segment.macs > 0
+            for one, segment in zip(counts, program.segments, strict=True)] == [True] * 3
+    commands = sum(one.items["dram_command_words"] for one in counts)
+    words = isa.COMMAND_BYTES // machine[0].bus_bytes
+    assert 0 <= commands - program.segments[0].size // machine[0].bus_bytes <= 2 * words
 
 
 def test_measured_counts_take_the_counters_place(machine):

@@ -165,6 +165,9 @@ def changed(**fields):
     (json.dumps(changed(parameters=None)), "golden model alone"),
     (json.dumps(changed(layers=[])), "has no layers"),
     (json.dumps(changed(layers=[{"name": "c"}])), "lacks the counts of layer 'c'"),
+    (json.dumps(changed()), "the result of map for 'n' lacks 'bus_bits'"),
+    (json.dumps(changed(parameters={"bus_bits": 64, "rows": 2, "cols": 2}, config="c", layers=[
+        {"name": "c", "energy": {"total": 3}, "counts": 7}])), "is damaged"),
 ])
 def test_bad_results(content, message, tmp_path, capsys):
     path, out = tmp_path / "run.json", tmp_path / "report.html"

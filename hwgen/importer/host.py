@@ -187,8 +187,9 @@ class _Arrangement:
         found = {name: graph.values[name] for name in graph.outputs}
         for name, (_, dtype) in found.items():
             if dtype is None:
-                raise HwgenError(f"the output {name!r} of {graph.name} is no tensor but a sequence "
-                                 f"or the like: export the model with tensors as its outputs.")
+                raise HwgenError(f"the output {name!r} of {graph.name} is no tensor, and no "
+                                 f"sequence of tensors: export the model with tensors as its "
+                                 f"outputs.")
         if any(shape is None for shape, _ in found.values()):
             trial = evaluate(graph.serialise(), {k: zeros(shape, dtype) for k, (shape, dtype) in
                                                  graph.inputs.items()}, as_written=True)

@@ -47,12 +47,29 @@ def test_text(tmp_path):
 
 
 def test_sequence(tmp_path):
-    """An output that is no tensor is refused by name."""
+    """Each tensor of an output that is a sequence is an output."""
     g, a = network()
     g.op("SplitToSequence", [a], "parts", axis=1)
     g.outputs.append(helper.make_tensor_sequence_value_info("parts", TensorProto.FLOAT, None))
-    with pytest.raises(HwgenError, match="output 'parts' of .* is no tensor"):
-        run(tmp_path, g.model(), {"x": image(1, 3, 8, 8)})
+    _, report = run(tmp_path, g.model(), {"x": image(1, 3, 8, 8)})
+    values = np.load(tmp_path / "y.npz")
+    assert list(report["outputs"]) == [f"parts[{k}]" for k in range(4)]
+    assert all(values[name].shape == (1, 1, 6, 6) for name in report["outputs"])
+    assert report["mismatches"] == 0
+
+
+def test_map(tmp_path):
+    """An output without tensors is refused by name."""
+    g, a = network()
+    flat = g.op("ReduceMean", [a], axes=[2, 3], keepdims=0)
+    g.op("ZipMap", [flat], "classes", domain="ai.onnx.ml", classlabels_int64s=range(4))
+    g.outputs.append(helper.make_value_info("classes", helper.make_sequence_type_proto(
+        helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(
+            TensorProto.FLOAT, None)))))
+    model = g.float_model()
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+    with pytest.raises(HwgenError, match="output 'classes' of .* is no tensor"):
+        run(tmp_path, model.SerializeToString(), {"x": image(1, 3, 8, 8)})
 
 
 def test_a_shape_that_is_an_input(tmp_path):

@@ -37,7 +37,8 @@ Inputs = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
 
 #: How to come by an argument of each type.
-_MADE_BY = {Config: "hwgen.configuration or hwgen.Config", Model: "hwgen.load"}
+_MADE_BY = {Config: "hwgen.configuration or hwgen.Config", Model: "hwgen.load",
+            Dram: "hwgen.simulate.dram.Dram"}
 
 
 def _of_kind(value: Any, kind: type, name: str) -> None:
@@ -235,6 +236,8 @@ def run(compiled: Compiled, inputs: Inputs, *, sim: str = "verilator", check: bo
         The accelerator stopped, or broke a protocol.
     """
     _of_kind(compiled, Compiled, "compiled")
+    if dram is not None:
+        _of_kind(dram, Dram, "dram")
     if layer is not None and waves is None:
         raise HwgenError("layer says of which layer waves are recorded: give waves, too.")
     if sim not in SIMULATORS:

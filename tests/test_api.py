@@ -93,6 +93,7 @@ def test_without_tables_functions_stay_on_the_host(lenet):
     (dict(inputs="7.png"), "'7.png' is no array"),
     (dict(layer="conv1"), "give waves, too"),
     (dict(waves="a.png"), "--waves a.png has no suffix"),
+    (dict(dram=3), "dram is a int: give what hwgen.simulate.dram.Dram makes."),
     (dict(waves="a.vcd", layer="none"), "--layer 'none' is no layer")])
 def test_refusals(options, sentence, lenet):
     compiled = hwgen.compile(hwgen.load(LENET), lenet.config)

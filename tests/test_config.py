@@ -1,6 +1,8 @@
 """Configurations: what is refused and how, files, and the options of the command line."""
 
+import copy
 import dataclasses
+import pickle
 import re
 import tomllib
 from importlib import resources
@@ -16,6 +18,7 @@ from hwgen.config import (
     parse_pe,
     parse_setting,
     preset,
+    presets,
     resolve,
 )
 from hwgen.errors import HwgenError
@@ -55,6 +58,18 @@ from hwgen.errors import HwgenError
 def test_refused(changes, message):
     with pytest.raises(HwgenError, match=re.escape(message)):
         Config().replace(**changes)
+    with pytest.raises(HwgenError, match=re.escape(message)):
+        Config(**changes)
+
+
+def test_a_preset_that_names_itself_is_refused():
+    with pytest.raises(HwgenError, match="the preset big has a line `name`"):
+        presets._preset("big", {"name": "big", "rows": 3})
+
+
+def test_a_configuration_is_copied_and_pickled():
+    config = Config(rows=3)
+    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
 
 
 @pytest.mark.parametrize("changes, message", [

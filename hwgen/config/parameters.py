@@ -110,6 +110,18 @@ class Config:
     machine: str = "parallel"
     clock_mhz: int = 200
 
+    def __new__(cls, *args: Any, **given: Any) -> Self:
+        cls._refuse_unknown(given)
+        return super().__new__(cls)
+
+    @classmethod
+    def _refuse_unknown(cls, given: Collection[str]) -> None:
+        known = [f.name for f in dataclasses.fields(cls)]
+        for key in given:
+            if key not in known:
+                raise HwgenError(f"{key!r} is not a parameter: the parameters are "
+                                 f"{', '.join(known)}.")
+
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -238,9 +250,5 @@ class Config:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some parameters changed; raises :exc:`HwgenError` for an unknown one."""
-        known = [f.name for f in dataclasses.fields(self)]
-        for key in changes:
-            if key not in known:
-                raise HwgenError(f"{key!r} is not a parameter: the parameters are "
-                                 f"{', '.join(known)}.")
+        self._refuse_unknown(changes)
         return dataclasses.replace(self, **changes)

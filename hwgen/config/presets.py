@@ -20,8 +20,15 @@ _PRESETS = tomllib.loads(resources.files(__package__).joinpath("presets.toml").r
 #: What each preset is for, by name.
 ABOUT = {name: table.pop("about") for name, table in _PRESETS.items()}
 
+def _preset(name: str, table: dict[str, Any]) -> Config:
+    if "name" in table:
+        raise HwgenError(f"presets.toml: the preset {name} has a line `name`: its table's name is "
+                         f"its name; leave the line out.")
+    return Config(name=name, **table)
+
+
 #: The presets by name; they stand in presets.toml.
-PRESETS = {name: Config(name=name, **table) for name, table in _PRESETS.items()}
+PRESETS = {name: _preset(name, table) for name, table in _PRESETS.items()}
 
 
 def preset(name: str) -> Config:

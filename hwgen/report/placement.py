@@ -101,8 +101,7 @@ class Placement:
 
 def nothing(network):
     """The sentence for a network of which no layer is on the accelerator."""
-    return (f"nothing of {network.name} is on the accelerator: the whole network runs on the host; "
-            f"the table says why.")
+    return f"nothing of {network.name} is on the accelerator: the whole network runs on the host."
 
 
 def _reason(network, name, op):

@@ -5,8 +5,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..machines import machine_of
 from .block import Block
+from .common.axi import axi_members
 from .csr import CSR
-from .parallel.core import axi_members
 
 __all__ = ["Top"]
 

@@ -63,6 +63,7 @@ def command(model, accelerator, mappings, joined, fuse, integer, memory, shapes,
     console.print(explain.overview(f"{network.name} on {config.name}", [
         Nest.of(program, segment) for segment in program.segments]))
     placement.print(console)
-    console.print(f"{len(program.runs)} programs, image {len(program.image):,} bytes, DRAM "
-                  f"{program.memory_bytes:,} bytes; written to {out}", highlight=False,
+    count = len(program.runs)
+    console.print(f"{count} program{'s' if count > 1 else ''}, image {len(program.image):,} bytes, "
+                  f"DRAM {program.memory_bytes:,} bytes; written to {out}", highlight=False,
                   soft_wrap=True)

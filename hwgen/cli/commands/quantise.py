@@ -42,7 +42,8 @@ def command(model, more, calibrate, out, activations, per_tensor, form, samples,
     console, notes = consoles(out, json_file)
     check_target("--out", out)
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                  TimeElapsedColumn(), console=notes, transient=True) as bar:
+                  TimeElapsedColumn(), console=notes, transient=True,
+                  disable=not notes.is_terminal) as bar:
         task = bar.add_task("reading the model", total=None)
 
         def progress(what, done, count):

@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ...isa.registers import ErrorCode
 from ..block import Block
+from ..common.axi import axi_members
 from ..csr import EVENTS
-from ..parallel.core import axi_members
 from .array import GO, LockstepArray, Writer
 from .buffer import Buffer
 from .engine import Engine

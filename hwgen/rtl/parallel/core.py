@@ -4,6 +4,7 @@ from amaranth import Module, Signal
 from amaranth.lib.wiring import In, Out, connect
 
 from ..block import Block
+from ..common.axi import axi_members
 from ..csr import EVENTS
 from .array.array_row import Cause
 from .array.pe_array import Array
@@ -17,16 +18,10 @@ from .glb.psum_controller import PsumController
 from .load.loader import Loader
 from .store.drain import Drain
 
-__all__ = ["Core", "axi_members"]
+__all__ = ["Core"]
 
 #: Read DMA clients, as docs/design/architecture.md numbers them.
 FETCH, FILTER, LOAD = range(3)
-
-
-def axi_members(*blocks):
-    """The AXI members of some blocks, ``axi_araddr`` and so on."""
-    return {name: member for block in blocks for name, member in block.signature.members.items()
-            if name.startswith("axi_")}
 
 
 class Core(Block):

@@ -1,11 +1,14 @@
-"""What no tiling can undercut: bounds that order the search, and end it."""
+"""What no mapping can undercut: bounds that order the search, cut it, and end it."""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .geometry import ceildiv, filter_blocks, fold_shapes
-from .tiles import array_passes
+from .tiles import array_passes, cut_tiles
 
-__all__ = ["array_slots", "byte_weight", "least_input", "lower_bound"]
+__all__ = ["TileCut", "array_slots", "byte_weight", "least_cut", "least_input", "lower_bound",
+           "tile_cut"]
 
 _BYTE = 21                  # cycles of a PE that a byte of DRAM is worth, at most
 
@@ -15,16 +18,49 @@ def byte_weight(config):
     return min(1 / config.bus_bytes, _BYTE / (config.rows * config.cols))
 
 
-def array_slots(config, layer, folds, q, p, t, e):
-    """Cycles in which the array of the mappings holds work, however they are tiled: its MAC slots,
-    those of idle PEs and of filters and channels beyond the last included."""
+class TileCut(NamedTuple):
+    """How a layer is cut, as far as it is known.
+
+    Attributes
+    ----------
+    tiles : int
+        Of a set of channels.
+    strip_cols : int
+        Output columns of all strips of a set's tiles.
+    """
+    tiles: Any
+    strip_cols: Any
+
+
+def tile_cut(layer, m):
+    """The :class:`TileCut` of mappings of which ``e``, ``tile_rows`` and ``tile_cols`` are known.
+    """
+    (rows, cols), e = cut_tiles(layer, m), m["e"]
+
+    def all_of(tiling, size):
+        between = np.maximum(tiling.count - 2, 0)
+        return np.where(tiling.count > 1, size(tiling.first), 0) + between * size(tiling.whole) \
+            + size(tiling.last)
+    return TileCut(rows.count * cols.count, all_of(rows, lambda length: ceildiv(length, e))
+                   * all_of(cols, lambda length: length))
+
+
+def least_cut(layer, e):
+    """The :class:`TileCut` that none undercuts: one tile."""
     need_rows, need_cols = layer.needed()
+    return TileCut(1, ceildiv(need_rows, e) * need_cols)
+
+
+def array_slots(config, layer, folds, q, p, t, e, cut=None):
+    """Cycles in which the array of the mappings holds work: its MAC slots, those of idle PEs and of
+    filters and channels beyond the last included. However the layer is tiled, or with a
+    :class:`TileCut`."""
     _, blocks = filter_blocks(layer, q, p, t)
+    cut = cut or least_cut(layer, e)
     slots = 0
     for fold, alike in fold_shapes(folds):
         passes, _, taps = array_passes(config, layer, fold, q)
-        slots += alike * blocks * passes * p * np.where(taps > 1, taps, 2) \
-            * ceildiv(need_rows, e) * need_cols
+        slots += alike * blocks * passes * p * np.where(taps > 1, taps, 2) * cut.strip_cols
     return slots * len(layer.parts) * layer.sets
 
 
@@ -43,23 +79,24 @@ def least_input(layer):
     return channels * reads * cols
 
 
-def lower_bound(config, layer, folds, q, p, t, e):
-    """Cycles and DRAM traffic, weighed and added up, that no tiling of the mappings undercuts on a
-    parallel machine: of array, filter network and output stage the busiest."""
+def lower_bound(config, layer, folds, q, p, t, e, cut=None):
+    """Cycles and DRAM traffic, weighed and added up, that no mapping undercuts on a parallel
+    machine, however it is tiled, or with a :class:`TileCut`: of array, filter network and output
+    stage the busiest."""
     groups, _ = filter_blocks(layer, q, p, t)
+    cut = cut or least_cut(layer, e)
     filters = 0
     for fold, alike in fold_shapes(folds):
         _, pairs, taps = array_passes(config, layer, fold, q)
         filters += alike * groups * pairs * ceildiv(p * taps, config.bus_bytes)
     _, out_rows, out_cols = layer.y.shape
-    drain = groups * out_rows * out_cols * layer.mode.psum_reads(config, p) \
-        * layer.pooling.r * layer.pooling.s
-    filters *= len(layer.parts) * layer.sets
-    waited = filters
+    rows, cols = layer.mean_window
+    drain = groups * out_rows * out_cols * layer.mode.psum_reads(config, p) * (rows * cols)
+    filters = waited = filters * cut.tiles * len(layer.parts) * layer.sets
     if layer.idle is not None:      # a pass's filters may be there before
         waited = filters - t * (config.rows * ceildiv(p * layer.conv.weight.shape[3] * q,
                                                       config.bus_bytes) + 1)
-    cycles = np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e), waited),
+    cycles = np.maximum(np.maximum(array_slots(config, layer, folds, q, p, t, e, cut), waited),
                         drain * layer.sets)
     moved = filters * config.bus_bytes + least_input(layer) + int(np.prod(layer.y.shape))
     return cycles + byte_weight(config) * moved

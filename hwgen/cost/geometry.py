@@ -184,6 +184,14 @@ class MachineLayer:
         return (min(height, (rows - 1) * pool.u - pool.top + pool.r),
                 min(width, (cols - 1) * pool.v - pool.left + pool.s))
 
+    @cached_property
+    def mean_window(self):
+        """Rows and columns of a pooling window that lie in the convolution's output, in the mean
+        over all windows: what lies outside is not read."""
+        (_, height, width), (_, rows, cols), pool = self.conv.y.shape, self.y.shape, self.pooling
+        return (_mean_window(pool.r, pool.u, pool.top, height, rows),
+                _mean_window(pool.s, pool.v, pool.left, width, cols))
+
     def folds(self, r, s):
         """The kernel in rectangles of at most ``r`` x ``s`` taps."""
         conv = self.conv
@@ -194,6 +202,12 @@ class MachineLayer:
                      Axis(j, min(s, cols - j), conv.stride[1], conv.dilation[1], conv.pads[1],
                           width, limit=7))
                 for i in range(0, rows, r) for j in range(0, cols, s)]
+
+
+def _mean_window(size, stride, pad, limit, outputs):
+    """Rows, or columns, of a pooling window that there are, in the mean."""
+    first = np.arange(outputs) * stride - pad
+    return float(np.mean(np.minimum(first + size, limit) - np.maximum(first, 0)))
 
 
 def fold_shapes(folds):

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from ..isa import COMMAND_BYTES
-from .bounds import byte_weight, least_input
+from .bounds import byte_weight, least_cut, least_input
 from .geometry import ceildiv, filter_blocks, fold_shapes
 from .tiles import Mappings, array_passes, shifted_tiles
 
@@ -116,23 +116,23 @@ class MicrocodedCycles:
 CYCLES = MicrocodedCycles()
 
 
-def lower_bound(config, layer, folds, q, p, t, e):
+def lower_bound(config, layer, folds, q, p, t, e, cut=None):
     """As :func:`.bounds.lower_bound`: the busier of array and engine, and the outputs."""
     groups, blocks = filter_blocks(layer, q, p, t)
-    need_rows, need_cols = layer.needed()
+    cut = cut or least_cut(layer, e)
     _, out_rows, out_cols = layer.y.shape
-    strips, repeats = ceildiv(need_rows, e), len(layer.parts) * layer.sets
+    repeats = len(layer.parts) * layer.sets
     array = engine = filters = 0
     for fold, alike in fold_shapes(folds):
         passes, pairs, taps = array_passes(config, layer, fold, q)
         s, streams = fold.cols, groups / blocks if layer.depthwise else 1
-        rounds = need_cols * q * min(s.u, (s.taps - 1) * s.d + 1) / config.bus_bytes
+        rounds = cut.strip_cols * q * min(s.u, (s.taps - 1) * s.d + 1) / config.bus_bytes
         words = ceildiv(p * taps, config.bus_bytes)
-        array += alike * blocks * passes * strips * need_cols * p * _interval(config, taps, False)
-        engine += alike * (groups * (passes * CYCLES.packet + pairs * words * CYCLES.weight_word)
-                           + blocks * strips * rounds * passes
-                           * _round(config, pairs / passes, e, streams))
-        filters += alike * groups * pairs * words
+        array += alike * blocks * passes * cut.strip_cols * p * _interval(config, taps, False)
+        engine += alike * (cut.tiles * groups * (
+            passes * CYCLES.packet + pairs * words * CYCLES.weight_word)
+            + blocks * rounds * passes * _round(config, pairs / passes, e, streams))
+        filters += alike * cut.tiles * groups * pairs * words
     moved = repeats * filters * config.bus_bytes + least_input(layer) + int(np.prod(layer.y.shape))
     return repeats * np.maximum(array, engine) + layer.sets * groups * out_rows * out_cols \
         * _outputs(layer, p) + least_input(layer) / config.bus_bytes + byte_weight(config) * moved
@@ -154,7 +154,7 @@ def estimate(config, layer, folds, m, timing):
     moved = (found["dram_read"] + found["dram_write"]) * config.bus_bytes
     one_after_the_other = sum(found[name] for name in ("compute", "loader", "drain", "serial"))
     return {"cycles": startup + one_after_the_other, "startup": startup, "bytes": moved,
-            "dram": timing.cycles(moved), **found}
+            "fetch": 0 * startup, "dram": timing.cycles(moved), **found}
 
 
 class _Sums(dict):
@@ -435,9 +435,7 @@ def _outputs(layer, p):
     busy = _requantising(layer.conv)
     if pool.r * pool.s == 1:
         return (CYCLES.requantised + busy) * p
-    (_, height, width), (_, rows, cols) = layer.conv.y.shape, layer.y.shape
-    r = _window(pool.r, pool.u, pool.top, height, rows)
-    s = _window(pool.s, pool.v, pool.left, width, cols)
+    r, s = layer.mean_window
     output, row, psum = (max(least, busy + more) for least, more in (
         CYCLES.pooled, CYCLES.pooled_row, CYCLES.pooled_psum))
     return CYCLES.pooled_column + p * (output + (r - 1) * row + r * (s - 1) * psum)
@@ -448,12 +446,6 @@ def _requantising(conv):
     measures take those of the first, which are off by a cycle or two at most."""
     exponents = np.frexp(conv.scale)[1] + _EXPONENT
     return float(np.mean(np.maximum(68 - exponents // 2, 0))) + 4
-
-
-def _window(size, stride, pad, limit, outputs):
-    """Rows, or columns, of a pooling window that there are, in the mean."""
-    first = np.arange(outputs) * stride - pad
-    return float(np.mean(np.minimum(first + size, limit) - np.maximum(first, 0)))
 
 
 class _Cost:

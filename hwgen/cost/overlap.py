@@ -4,17 +4,19 @@ On a parallel machine all resources work at a time. Three sentences say what tha
 
 * The busiest decides. The PEs and their networks wait for each other within a tile, so the busiest
   of them is taken tile by tile (:func:`busiest`); loader, drain and DRAM work ahead of them and
-  behind them, so those are compared with the sum over all tiles (:func:`total`).
+  behind them, so those are compared with the sum over all tiles. Each has a head, what must have
+  been done before it can begin, and a tail, what must be done behind it (:func:`total`).
 * What has a second buffer is hidden. What has only one comes and goes in pieces; a piece waits for
   the one before, so all is hidden but what exceeds the computing beside it (:func:`hidden_beside`).
 * The first piece and the last have nothing beside them (:func:`exposed`).
 """
 
 from functools import reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["busiest", "exposed", "hidden_beside", "total"]
+__all__ = ["Work", "busiest", "exposed", "hidden_beside", "total"]
 
 
 def busiest(*cycles):
@@ -37,15 +39,24 @@ def hidden_beside(computing, pieces):
     return 2 * computing - 2 * computing // pieces
 
 
-def total(compute, serial, startup, *beside):
-    """Cycles of a layer.
+class Work(NamedTuple):
+    """What a resource does for a layer.
 
-    Parameters
+    Attributes
     ----------
-    compute, serial, startup : int
-        The array and its networks, summed over the tiles; their waiting for what is not hidden;
-        what comes before the first tile and after the last.
-    beside : int
-        What works beside all that: loader, drain, DRAM.
+    head : int
+        Cycles before it can begin.
+    cycles : int
+        Cycles in which it works, or waits for what nothing hides.
+    tail : int
+        Cycles that others need after its last.
     """
-    return busiest(compute + serial, *beside) + startup
+    head: Any
+    cycles: Any
+    tail: Any
+
+
+def total(*works):
+    """Cycles of a layer in which all :class:`Work` is done side by side: of the longest way through
+    it."""
+    return busiest(*(work.head + work.cycles + work.tail for work in works))

@@ -5,7 +5,7 @@ each mapping that is looked at.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,12 +24,13 @@ class Tiling(NamedTuple):
         Tiles.
     whole, last : int
         Length of a tile that is not the last, and of the last.
-    least : int
-        Length of the shortest, which pads may make the first.
+    first, least : int
+        Length of the first, which the pads of a pooling cut, and of the shortest.
     """
     count: np.ndarray           # type: ignore[assignment]     # hides tuple.count
     whole: np.ndarray
     last: np.ndarray
+    first: np.ndarray
     least: np.ndarray
 
 
@@ -40,7 +41,8 @@ def _tiling(outputs, tile, kernel, stride, pad, size, need):
     last = need - np.maximum(0, (count - 1) * tile * stride - pad)
     whole = np.where(count == 1, last, np.minimum(need, (tile - 1) * stride + kernel))
     first = np.minimum(size, (tile - 1) * stride - pad + kernel)
-    return Tiling(count, whole, last, np.minimum(np.minimum(first, last), whole))
+    first = np.minimum(np.where(count == 1, last, first), whole)
+    return Tiling(count, whole, last, first, np.minimum(first, last))
 
 
 def cut_tiles(layer, m):
@@ -52,10 +54,30 @@ def cut_tiles(layer, m):
             _tiling(out_cols, m["tile_cols"], pool.s, pool.v, pool.left, width, need_cols))
 
 
+class _Length(NamedTuple):
+    """Tiles of one length: how many, outputs of the convolution and of the layer, whether they are
+    the first or the last ones."""
+    number: Any
+    length: np.ndarray
+    outputs: np.ndarray
+    first: bool
+    last: bool
+
+
+def _lengths(tiling, tile, outputs, pad):
+    """Yield the lengths of the tiles in one direction, ``tile`` of ``outputs`` outputs each."""
+    cut = np.minimum(tiling.count - 1, 1) if pad else 0
+    if pad:
+        yield _Length(cut, tiling.first, tile, True, False)
+    yield _Length(tiling.count - 1 - cut, tiling.whole, tile, False, False)
+    yield _Length(1, tiling.last, outputs - (tiling.count - 1) * tile, False, True)
+
+
 @dataclass(frozen=True, eq=False)
 class TileKind:
     """Tiles that are alike. There are four kinds: a tile is the last of its column of tiles or not,
-    and the last of its row of tiles or not; those that are not last are whole.
+    and the last of its row of tiles or not; those that are not last are whole. Before a padded
+    pooling those at the upper and left edge are kinds of their own.
 
     Attributes
     ----------
@@ -67,6 +89,8 @@ class TileKind:
         Outputs of the layer, after pooling.
     last_row, last_col : bool
         Whether these are the last tiles from top to bottom, and from left to right.
+    first : bool
+        Whether the pads cut these tiles, and no others.
     """
     count: np.ndarray
     rows: np.ndarray
@@ -75,6 +99,7 @@ class TileKind:
     out_cols: np.ndarray
     last_row: bool
     last_col: bool
+    first: bool
 
 
 class Mappings:
@@ -99,6 +124,8 @@ class Mappings:
         Channel groups of a set, and the chunks that they come in. Depthwise, a chunk is a set.
     reloads : int
         How often a tile is loaded: again for all blocks that are resident at a time.
+    step_blocks : int
+        Blocks that are computed on a tile that is loaded once.
     tile_steps : int
         Ifmap tiles in the GLB (*steps*, see :mod:`hwgen.compiler.map.mapping`) for a tile of
         outputs.
@@ -121,6 +148,7 @@ class Mappings:
         else:
             set_blocks, again = self.blocks, self.folds * self.chunks > 1
         self.reloads = np.where(again, ceildiv(set_blocks, m["resident"]), 1)
+        self.step_blocks = np.where(again, m["resident"], set_blocks)
         self.tile_steps = self.folds * self.chunks * self.reloads
         self.tiling = rows, cols = cut_tiles(layer, m)
         self.tiles = rows.count * cols.count
@@ -130,17 +158,13 @@ class Mappings:
     def tile_kinds(self):
         """The :class:`TileKind` s that at least one of the mappings has, the last one last."""
         _, out_rows, out_cols = self.layer.y.shape
-        (rows, cols), m = self.tiling, self.m
-        row_kinds = ((rows.whole, m["tile_rows"], rows.count - 1, False),
-                     (rows.last, out_rows - (rows.count - 1) * m["tile_rows"], 1, True))
-        col_kinds = ((cols.whole, m["tile_cols"], cols.count - 1, False),
-                     (cols.last, out_cols - (cols.count - 1) * m["tile_cols"], 1, True))
-        for n_rows, pooled_rows, row_count, last_row in row_kinds:
-            for n_cols, pooled_cols, col_count, last_col in col_kinds:
-                count = np.broadcast_to(row_count * col_count * self.layer.sets, self.q.shape)
+        (rows, cols), m, pool = self.tiling, self.m, self.layer.pooling
+        for row in _lengths(rows, m["tile_rows"], out_rows, pool.top):
+            for col in _lengths(cols, m["tile_cols"], out_cols, pool.left):
+                count = np.broadcast_to(row.number * col.number * self.layer.sets, self.q.shape)
                 if count.any():
-                    yield TileKind(count, n_rows, n_cols, pooled_rows, pooled_cols, last_row,
-                                   last_col)
+                    yield TileKind(count, row.length, col.length, row.outputs, col.outputs,
+                                   row.last, col.last, row.first or col.first)
 
     def strips(self, tile):
         """Strips of a tile."""

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["MODES", "MODE_BITS", "PRODUCT", "RAW", "REQUANTISE", "SUM", "StoreMode", "available"]
+__all__ = ["MODES", "MODE_BITS", "PRODUCT", "RAW", "REQUANTISE", "SUM", "StoreMode",
+           "TABLE_ENTRIES", "available"]
 
 #: Bits of STORE's ``mode``.
 MODE_BITS = 3
+
+#: Entries of a table, one for each byte: so many words of the parameter memory.
+TABLE_ENTRIES = 256
 
 
 @dataclass(frozen=True)

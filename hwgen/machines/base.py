@@ -76,8 +76,9 @@ class CostModel(Protocol):
     def worthwhile(self, fits):
         """Of the mappings that fit, ``(tuples, variants)``, those that may be the best."""
 
-    def lower_bound(self, config, layer, folds, q, p, t, e):
-        """Cycles that no mapping with these numbers is faster than."""
+    def lower_bound(self, config, layer, folds, q, p, t, e, cut=None):
+        """Cycles and traffic, as the search weighs them, that no mapping with these numbers is
+        below; ``cut``: with these tiles (:class:`hwgen.cost.bounds.TileCut`)."""
 
     def estimate(self, config, layer, folds, mappings, timing):
         """``{field of Estimate: numbers}`` of mappings that fit."""

@@ -1,8 +1,9 @@
 """The law of overlap, against pipelines that are simulated piece by piece."""
 
+import numpy as np
 import pytest
 
-from hwgen.cost.overlap import exposed, hidden_beside, total
+from hwgen.cost.overlap import Work, exposed, hidden_beside, total
 
 #: Cycles of a transfer, cycles of the computing beside it, pieces; both are cut evenly.
 CASES = [(transfer * pieces, computing * pieces, pieces) for transfer in (0, 1, 7, 40, 300)
@@ -40,6 +41,8 @@ def test_a_transfer_between_two_computings_in_one_buffer(transfer, computing, pi
     assert max(transfer - hidden_beside(computing, pieces), 0) == done - 2 * computing
 
 
-def test_the_busiest_decides():
-    assert total(100, 20, 5, 90, 110) == 125
-    assert total(100, 20, 5, 90, 130) == 135
+def test_the_longest_way_decides():
+    array, loader = Work(20, 105, 10), Work(5, 90, 30)
+    assert total(array, loader) == 135
+    assert total(array, loader._replace(cycles=120)) == 155
+    assert (total(Work(np.array([0, 9]), 10, 0), Work(5, 6, 1)) == [12, 19]).all()

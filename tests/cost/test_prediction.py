@@ -7,6 +7,7 @@ from rich.console import Console
 
 from hwgen.compiler import compile_network
 from hwgen.config import resolve
+from hwgen.cost.timing import Timing
 from hwgen.errors import HwgenError
 from hwgen.host.driver import Driver
 from hwgen.host.layer_bench import bench_layer, totals
@@ -14,7 +15,19 @@ from hwgen.network.shapes import NETWORKS, LayerShape
 from hwgen.simulate.dram import Dram
 from hwgen.simulate.hardware import generated
 from hwgen.simulate.simulators import prepare
-from tests.compiler.layers import accumulation, conv, dense, network, pool, tensor
+from tests.compiler.layers import (
+    accumulation,
+    concat,
+    conv,
+    cut,
+    dense,
+    elementwise,
+    enlarge,
+    network,
+    pad,
+    pool,
+    tensor,
+)
 from tests.seed import SEED
 
 LAYERS = 8
@@ -55,6 +68,69 @@ def test_random_layers(small, number):
     assert result.mismatches == 0
     assert result.predicted == pytest.approx(result.cycles, rel=0.03), f"{shape}: {result.causes}"
     assert sum(result.causes.values()) == result.cycles
+
+
+def vector_layer(kind, shape):
+    """A layer without MACs, of one or two tensors of ``shape``."""
+    rng = np.random.default_rng(SEED)
+    a, b = tensor("a", shape, rng), tensor("b", shape, rng)
+    channels, height, width = shape
+    return {
+        "add": lambda: elementwise(rng, a, b),
+        "mul": lambda: elementwise(rng, a, b, product=True),
+        "mul by channels": lambda: elementwise(rng, a, tensor("c", (channels, 1, 1), rng),
+                                               product=True),
+        "function": lambda: elementwise(rng, a),
+        "pool 2x2": lambda: pool(a, (2, 2), (2, 2)),
+        "pool 3x3": lambda: pool(a, (3, 3), (2, 2), (1, 1, 1, 1)),
+        "pool 3x3, stride 1": lambda: pool(a, (3, 3), (1, 1), (1, 1, 1, 1)),
+        "concat": lambda: concat([a, b]),
+        "slice": lambda: cut(a, (3, 1, 1), (channels - 5, height - 2, width - 3)),
+        "pad": lambda: pad(a, (0, 1, 1), (0, 1, 2), a.zero_point),
+        "resize": lambda: enlarge(a, 2, 2)}[kind]()
+
+
+def vector_cycles(config, start, layer, dram=Dram()):
+    """Cycles of a layer's programs, predicted and measured."""
+    program = compile_network(network(layer), config,
+                              timing=Timing(dram.read_latency, dram.total_bytes))
+    with start(program.memory_bytes, dram=dram) as bus:
+        driver = Driver(bus, config)
+        driver.load(program.image, program.memory_bytes)
+        measured = sum(driver.run(run[0].offset).cycles for run in program.runs)
+    return sum(segment.cycles for segment in program.segments), measured
+
+
+VECTOR = ("add", "mul", "mul by channels", "function", "pool 2x2", "pool 3x3",
+          "pool 3x3, stride 1", "concat", "slice", "pad", "resize")
+
+
+@pytest.mark.parametrize("kind", VECTOR)
+def test_vector_layers(small, kind):
+    predicted, measured = vector_cycles(*small, vector_layer(kind, (24, 28, 28)))
+    assert predicted == pytest.approx(measured, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["add", "function", "pool 3x3", "concat"])
+def test_vector_layers_with_a_late_memory(small, kind):
+    predicted, measured = vector_cycles(*small, vector_layer(kind, (24, 28, 28)),
+                                        Dram(read_latency=120))
+    assert predicted == pytest.approx(measured, rel=0.08)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("pe, each, mean", [("2x3", 0.1, 0.03), ("4x4", 0.12, 0.03),
+                                            ("4x6", 0.1, 0.03), ("12x14", 0.15, 0.05)])
+def test_vector_layers_of_many_shapes(pe, each, mean):
+    """The farthest of all, and the mean distance."""
+    config = resolve(pe=pe)
+    start, off = simulator(config), []
+    for shape in (16, 14, 14), (24, 28, 28), (64, 28, 28), (64, 56, 56), (256, 14, 14), (512, 7, 7):
+        for kind in VECTOR:
+            predicted, measured = vector_cycles(config, start, vector_layer(kind, shape))
+            off.append(abs(predicted / measured - 1))
+            assert off[-1] < each, f"{kind} of {shape}: {predicted} for {measured}"
+    assert np.mean(off) < mean
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +174,12 @@ def test_memories_of_the_microcoded_machine(microcoded, dram):
     shape = LayerShape("X", 32, 28, 28, 48, 3, 3, 1, (1,) * 4)
     result = bench_layer("memory", shape, config, start, sparsity=0.4, seed=SEED, dram=dram)
     assert result.predicted == pytest.approx(result.cycles, rel=0.03), result.causes
+
+
+@pytest.mark.parametrize("kind", ["pool 2x2", "pool 3x3", "concat", "slice", "pad", "resize"])
+def test_vector_layers_of_the_microcoded_machine(microcoded, kind):
+    predicted, measured = vector_cycles(*microcoded, vector_layer(kind, (16, 14, 14)))
+    assert predicted == pytest.approx(measured, rel=0.03)
 
 
 def test_programs_of_the_microcoded_machine(microcoded):

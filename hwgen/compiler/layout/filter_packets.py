@@ -3,10 +3,9 @@
 import numpy as np
 
 from ... import isa
+from ...isa.store_modes import TABLE_ENTRIES
 
-__all__ = ["filter_stream", "function_words", "parameters", "table_words", "TABLE_WORDS"]
-
-TABLE_WORDS = 256           # parameter words that tables take
+__all__ = ["filter_stream", "function_words", "parameters", "table_words"]
 
 
 def filter_stream(config, weights, e):
@@ -82,8 +81,8 @@ def table_words(config, tables):
     low byte is ``a``, its next one ``-b``, so the second table stands in that order. All lanes get
     them, for the memory is written in words of all lanes; some have no use for them.
     """
-    words = np.zeros((TABLE_WORDS, config.lanes, 2), "<i4")
+    words = np.zeros((TABLE_ENTRIES, config.lanes, 2), "<i4")
     words[:, :, 0] = tables[0][:, None]
     if len(tables) == 2:
-        words[:, :, 1] = tables[1][-np.arange(TABLE_WORDS) % TABLE_WORDS][:, None]
+        words[:, :, 1] = tables[1][-np.arange(TABLE_ENTRIES) % TABLE_ENTRIES][:, None]
     return words.tobytes()

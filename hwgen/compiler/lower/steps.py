@@ -9,8 +9,8 @@ from math import gcd
 
 from ...cost.geometry import Cut, Fold, Pooling, ceildiv, cuts
 from ...cost.pieces import load_pieces, strip_pieces
+from ...isa.store_modes import TABLE_ENTRIES
 from ...machines import machine_of
-from ..layout.filter_packets import TABLE_WORDS
 
 __all__ = ["Block", "ChannelSet", "Leaving", "LoadRows", "Plan", "Step", "Tile"]
 
@@ -211,7 +211,7 @@ class Plan:
         psums = [step for step in self.steps if step.first for _ in step.blocks]
         self.leaving = [self._leaving(step, n == len(psums) - 1) for n, step in enumerate(psums)]
         memory = config.params_depth // config.lanes
-        self.tables, self.parameters = tables, TABLE_WORDS if tables else words
+        self.tables, self.parameters = tables, TABLE_ENTRIES if tables else words
         self.parameters_once = tables or words <= memory
         self.parameter_slots = memory // (mapping.t * self.words_per_column)
 

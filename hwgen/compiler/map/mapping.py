@@ -64,9 +64,10 @@ class Mapping:
 class Estimate:
     """Predicted cost of a layer, by resource, in cycles; and why the mapping was chosen.
 
-    ``cycles`` is the busiest of the resources, plus what cannot overlap: ``serial`` (waiting for
-    a tile or a block that has no second buffer) and ``startup`` (first tile, first filters, last
-    block).
+    ``cycles`` is the longest way through the layer, see :func:`hwgen.cost.overlap.total`: through
+    the busiest of the resources, with what comes before it and behind it. If that is the array,
+    ``compute``, ``serial`` (waiting for a tile or a block that is not there yet) and ``startup``
+    (first tile, first filters, last block) add up to it.
 
     The microcoded machine does one thing after the other: ``cycles`` is the sum of ``compute``,
     ``loader``, ``drain``, ``serial`` (what its commands take beside that) and ``startup``. Its
@@ -81,6 +82,8 @@ class Estimate:
         Y-bus; X-bus of the busiest row; filter stream.
     compute : int
         Sum over the tiles of the largest of these, ``refill`` counted with ``array``.
+    fetch : int
+        Fetching the commands; 0 where nothing else is done meanwhile.
     loader, drain : int
         Unpacking into the GLB; draining through the output stage.
     dram_read, dram_write : int
@@ -107,6 +110,7 @@ class Estimate:
     xbus: int
     filter: int
     compute: int
+    fetch: int
     loader: int
     drain: int
     dram_read: int
@@ -124,7 +128,7 @@ class Estimate:
     def bound(self):
         """Name of the resource that limits the layer."""
         inner = ("array", "ybus", "xbus", "filter")
-        outer = ("loader", "drain", "dram_read", "dram_write", "dram")
+        outer = ("fetch", "loader", "drain", "dram_read", "dram_write", "dram")
         worst = max(outer, key=lambda name: getattr(self, name))
         if getattr(self, worst) > self.compute + self.serial:
             return worst
@@ -132,7 +136,7 @@ class Estimate:
 
     def __str__(self):
         costs = ", ".join(f"{name} {getattr(self, name)}" for name in (
-            "array", "refill", "ybus", "xbus", "filter", "loader", "drain", "dram_read",
+            "array", "refill", "ybus", "xbus", "filter", "fetch", "loader", "drain", "dram_read",
             "dram_write", "dram", "serial", "startup"))
         text = (f"{self.cycles} cycles, bound by {self.bound} ({costs}); {self.bytes} DRAM bytes; "
                 f"best of {self.considered} mappings")

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...cost.bounds import array_slots, byte_weight
+from ...cost.bounds import array_slots, byte_weight, tile_cut
 from ...cost.fits import fit
 from ...cost.geometry import ceildiv
 from ...errors import HwgenError
@@ -20,7 +20,8 @@ from .mapping import Estimate, Mapping
 
 __all__ = ["search"]
 
-_BATCH = 60_000             # elements evaluated at once
+_BATCH = 60_000             # elements evaluated at once, at most
+_FIRST_BATCH = 2            # tuples whose tiles are evaluated first: what they take bounds the rest
 
 
 def search(config, layer, g, timing, fixed=None):
@@ -85,7 +86,7 @@ def _fold_sizes(rows, cols):
 @lru_cache
 def _distinct(n, most=None):
     """The smallest sizes that cut ``n`` into 1, 2, 3, ... pieces, largest first."""
-    sizes = sorted({ceildiv(n, k) for k in range(1, n + 1)}, reverse=True)
+    sizes = np.unique(ceildiv(n, np.arange(1, n + 1)))[::-1].tolist()
     if most is None or len(sizes) <= most:
         return sizes
     keep = np.unique(np.geomspace(1, len(sizes), most).astype(int)) - 1
@@ -108,15 +109,16 @@ def _array_candidates(config, layer, folds, g):
             qs.append(g)
     columns = [(t, e) for e in _distinct_outputs(need_rows, config.cols)
                for t in range(1, config.cols // e + 1)]
+    by_t = {} if depthwise else {
+        t: _filters(layer, config.lanes, t, min(config.filter_spad // taps, layer.filters))
+        for t in range(1, min(config.cols, layer.filters) + 1)}
     found = []
     for q in qs:
         if depthwise:
             found += [(q, q, t, e) for t, e in columns if (t - 1) * q < layer.channels]
             continue
         most_p = min(config.filter_spad // (taps * q), layer.filters)
-        by_t = {t: _filters(layer, config.lanes, t, most_p)
-                for t in range(1, min(config.cols, layer.filters) + 1)}
-        found += [(q, p, t, e) for t, e in columns if t in by_t for p in by_t[t]]
+        found += [(q, p, t, e) for t, e in columns if t in by_t for p in by_t[t] if p <= most_p]
     return np.array(found, np.int64).reshape(-1, 4).T
 
 
@@ -133,9 +135,10 @@ def _filters(layer, lanes, t, most):
     if layer.groups or layer.sets > 1:
         return [p for p in layer.groups or range(1, most + 1) if p <= most
                 and (layer.sets == 1 or layer.filters % p == 0) and (t - 1) * p < layer.filters]
-    even = {ceildiv(n, t) for n in _distinct(layer.filters)}
+    filters = layer.filters
+    even = {ceildiv(n, t) for n in _distinct(filters)}
     return sorted({p for n in even for p in (n, ceildiv(n, lanes) * lanes)
-                   if p <= most and (t - 1) * p < layer.filters})
+                   if p <= most and (t - 1) * p < filters})
 
 
 def _search_folds(config, layer, g, timing, fixed, folds, r, s):
@@ -153,18 +156,21 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
     tuples, bounds = tuples[:, order], bounds[order]
     cuts, tile_cols = _cuts(layer.y.shape[1]), _distinct(layer.y.shape[2], 8)
     variants = np.array(model.variants)
-    per_tuple = len(cuts) * len(tile_cols) * len(variants)
-    batch = max(_BATCH // per_tuple, 1)
+    most = max(_BATCH // (len(cuts) * len(tile_cols) * len(variants)), 1)
     best, considered = None, 0
     weight = byte_weight(config)
-    for start in range(0, tuples.shape[1], batch):
-        if best is not None and bounds[start] > best[0]:
-            break
-        c = _expand(layer, tuples[:, start:start + batch], cuts, tile_cols, variants)
+    start, batch = 0, min(_FIRST_BATCH, most)
+    while start < tuples.shape[1] and (best is None or bounds[start] <= best[0]):
+        tiles = _tiles(layer, tuples[:, start:start + batch], cuts, tile_cols)
+        start, batch = start + batch, min(4 * batch, most)
+        if best is not None and not fixed:
+            bound = model.lower_bound(config, layer, folds, *(tiles[name] for name in "qpte"),
+                                      tile_cut(layer, tiles))
+            tiles = {key: value[bound <= best[0]] for key, value in tiles.items()}
+        c = _expand(tiles, variants)
         if fixed:
             c = given_mappings.impose(layer, c, fixed)
         ok, mappings = fit(config, layer, folds, g, c, model.most_row_bytes)
-        ok &= ~c["repeated"]
         ok = model.worthwhile(ok.reshape(-1, len(variants))).reshape(-1)
         if not ok.any():
             continue
@@ -187,8 +193,8 @@ def _search_folds(config, layer, g, timing, fixed, folds, r, s):
         "q", "p", "e", "t", "tile_rows", "tile_cols", "strips", "chunk", "buffers", "resident",
         "slots", "block_words", "tile_words")})
     estimate = Estimate(considered=considered, array_bound=array_bound, **{k: picked[k] for k in (
-        "cycles", "array", "refill", "ybus", "xbus", "filter", "compute", "loader", "drain",
-        "dram_read", "dram_write", "dram", "serial", "startup", "bytes")})
+        "cycles", "array", "refill", "ybus", "xbus", "filter", "compute", "fetch", "loader",
+        "drain", "dram_read", "dram_write", "dram", "serial", "startup", "bytes")})
     return mapping, estimate
 
 
@@ -197,28 +203,28 @@ def _cuts(rows):
     return sorted({1, rows} | {k for n in range(24) for k in (round(2 ** (n / 2)),) if k < rows})
 
 
-def _expand(layer, tuples, cuts, tile_cols, variants):
-    """Every combination of the tuples, tiles and variants, flattened; ``repeated`` marks those
-    that are there already."""
-    shape = (tuples.shape[1], len(cuts), len(tile_cols), len(variants))
-
-    def flat(values, axis):
-        values = np.asarray(values, np.int64)
-        index = [None] * 4
-        index[axis] = slice(None)
-        return np.broadcast_to(values[tuple(index)], shape).reshape(-1)
-    slots, buffers, whole, together = (flat(variants[:, k], 3) for k in range(4))
-    q, p, t, e = (flat(row, 0) for row in tuples)
+def _tiles(layer, tuples, cuts, tile_cols):
+    """Every combination of the tuples and tiles, flattened, each once."""
     # Tiles are cut at strips: as many outputs as a whole number of strips allows.
-    need_rows, _ = layer.needed()
-    rows = ceildiv(ceildiv(need_rows, e), flat(cuts, 1)) * e
-    tile_rows = np.where(rows >= need_rows, layer.y.shape[1],
-                         np.maximum((rows - layer.pooling.r) // max(layer.pooling.u, 1) + 1, 1))
-    tile_rows = np.minimum(tile_rows, layer.y.shape[1])
-    repeated = np.zeros(shape, bool)
-    by_cut = tile_rows.reshape(shape)
-    repeated[:, 1:] = by_cut[:, 1:] == by_cut[:, :-1]
-    return {"q": q, "p": p, "t": t, "e": e, "tile_rows": tile_rows,
-            "tile_cols": flat(tile_cols, 2), "slots": slots, "buffers": buffers,
-            "whole": whole.astype(bool), "together": together.astype(bool),
-            "repeated": repeated.reshape(-1)}
+    (need_rows, _), (_, out_rows, _), pool = layer.needed(), layer.y.shape, layer.pooling
+    e = tuples[3]
+    rows = ceildiv(ceildiv(need_rows, e)[:, None], np.array(cuts)) * e[:, None]
+    tile_rows = np.where(rows >= need_rows, out_rows,
+                         np.maximum((rows - pool.r) // max(pool.u, 1) + 1, 1))
+    tile_rows = np.minimum(tile_rows, out_rows)
+    distinct = np.ones(tile_rows.shape, bool)
+    distinct[:, 1:] = tile_rows[:, 1:] != tile_rows[:, :-1]
+    number, cut = np.nonzero(distinct)
+    widths = len(tile_cols)
+    found = {name: row[number].repeat(widths) for name, row in zip("qpte", tuples, strict=True)}
+    return {**found, "tile_rows": tile_rows[number, cut].repeat(widths),
+            "tile_cols": np.tile(np.array(tile_cols, np.int64), len(number))}
+
+
+def _expand(tiles, variants):
+    """The tiles in every variant, flattened."""
+    number = len(tiles["q"])
+    slots, buffers, whole, together = (np.tile(variants[:, k], number) for k in range(4))
+    return {**{name: value.repeat(len(variants)) for name, value in tiles.items()},
+            "slots": slots, "buffers": buffers, "whole": whole.astype(bool),
+            "together": together.astype(bool)}

@@ -224,7 +224,7 @@ def _enlarge(planner, move, sources, y):
     conv = identity_convs.identity(move.name, done.shape)
     layer = MachineLayer(conv, Pooling(), conv.y, channels > 1)
     try:
-        found = planner.search(layer, (part,), (channels,))
+        found = planner.search(layer, (part,) * high, (channels,))
     except HwgenError:
         return False
     planner.add((move,), layer, found, (part,) * high, done, note=f"enlarges by {high}x{wide}")

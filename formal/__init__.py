@@ -1,0 +1,1 @@
+"""Contracts of blocks as properties, and their proofs; see :mod:`formal.engine`."""

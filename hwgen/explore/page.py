@@ -41,7 +41,7 @@ def page(exploration, space, goals, layers):
     rows = [(exploration.point(name), allowed[name]) for name in shown]
     charts = {"front": _front(rows, len(front), goals)}
     if len(space.parameters) + len(goals) > 2:
-        charts["parallel"] = _parallel(rows, goals)
+        charts["coordinates"] = _parallel(rows, goals)
     charts["importance"] = _importance(space, rows, goals)
     files = resources.files("hwgen.report.html")
     environment = Environment(loader=PackageLoader("hwgen.explore", "."), autoescape=True,

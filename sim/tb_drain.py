@@ -170,6 +170,23 @@ class Bench:
                             | int.from_bytes(entries.tobytes(), "little") << 12 + chunk_bits)
         random.shuffle(payloads)
         await send(self.dut, "params", payloads, self.stall)
+        if CONFIG.tables and random.random() < 0.7:
+            await self.load_tables(chunks.shape[1], chunk_bits)
+
+    async def load_tables(self, chunks, chunk_bits):
+        """Write the tables of all lanes at once, in a random order."""
+        lanes = slice(0, CONFIG.table_lanes)
+        a, b = self.bias[:256, 0], self.scale[:256, 0]
+        self.bias[:256, lanes], self.scale[:256, lanes] = a[:, None].copy(), b[:, None].copy()
+        beats = np.zeros((256, max(CONFIG.bus_bytes, 8)), np.uint8)
+        beats[:, :4], beats[:, 4:8] = a[:, None].copy().view("u1"), b[:, None].copy().view("u1")
+        payloads = []
+        for index, beat in enumerate(beats.reshape(-1, CONFIG.bus_bytes)):
+            word, chunk = divmod(index, chunks)
+            payloads.append(isa.TABLE_DST + word | chunk << 12
+                            | int.from_bytes(beat.tobytes(), "little") << 12 + chunk_bits)
+        random.shuffle(payloads)
+        await send(self.dut, "params", payloads, self.stall)
 
     def read(self, payload):
         self.reads.append((payload & 31, payload >> 5))

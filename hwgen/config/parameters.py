@@ -199,6 +199,11 @@ class Config:
         return 8 * sum(self.param_words)
 
     @property
+    def table_words(self) -> int:
+        """Parameter words that PARAMS counts for tables A and B, written to all lanes at once."""
+        return 4 * max(self.bus_bits, 64) // self.lanes
+
+    @property
     def function_words(self) -> int:
         """Parameter words that PARAMS counts for a function table."""
         return self.bus_bits // self.lanes

@@ -16,6 +16,7 @@ from .commands import (
     OPCODES,
     READ_AHEAD,
     SEMAPHORES,
+    TABLE_DST,
     Command,
     Field,
 )
@@ -33,5 +34,5 @@ from .store_modes import StoreMode
 
 __all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
            "StoreMode", "READ_AHEAD", "FUNCTION_BITS", "FUNCTION_DST",
-           "FUNCTION_WRITES", "FILTER_MAGIC", "pack", "unpack", "glb_address",
+           "FUNCTION_WRITES", "TABLE_DST", "FILTER_MAGIC", "pack", "unpack", "glb_address",
            "FilterHeader", "filter_header", "forbidden", "unpack_filter_header"]

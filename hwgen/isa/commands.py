@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from .store_modes import MODE_BITS, MODES
 
 __all__ = ["COMMAND_BYTES", "MAGIC", "Field", "Command", "COMMANDS", "OPCODES", "SEMAPHORES",
-           "READ_AHEAD", "FUNCTION_BITS", "FUNCTION_DST", "FUNCTION_WRITES"]
+           "READ_AHEAD", "FUNCTION_BITS", "FUNCTION_DST", "FUNCTION_WRITES", "TABLE_DST"]
 
 COMMAND_BYTES = 64
 MAGIC = 0x4E475748           # "HWGN", the first word of a program
@@ -32,6 +32,7 @@ READ_AHEAD = 4               # commands that are fetched beyond END and dropped:
 FUNCTION_BITS = 4            # of STORE's `function`
 FUNCTION_DST = 2048          # first parameter word of the function tables
 FUNCTION_WRITES = 64         # bus words that fill a function table: four entries each
+TABLE_DST = 3072             # parameter word from which on tables A and B are written, to all lanes
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,9 @@ COMMANDS = {c.name: c for c in (
             "The tables of STORE's modes that need them stand there too: entry ``i`` of table A in "
             "the biases of word ``i``, entry ``i`` of table B, an int32, in its scales, the same "
             "in each lane; lanes beyond the fourth have no tables, and keep nothing beyond their "
-            "channels' words.\n\n"
+            "channels' words. From ``dst`` 3072 on both tables are written to all lanes that have "
+            "them at once: entry by entry A, B, in the lowest 64 bits of a bus word, or in two bus "
+            "words of 32 bits; ``count`` is ``4 * max(bus_bits, 64) / lanes``.\n\n"
             "The function tables of accelerators with ``functions`` of them stand from word 2048 "
             "on, table ``n`` at ``2048 + (n % functions) * bus_bits / lanes``: 64 bus words, each "
             "with four entries, the same in all lanes, in its lowest 32 bits.", (

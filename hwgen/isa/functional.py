@@ -189,7 +189,10 @@ class FunctionalModel:
                 data = self._dram(c["addr"], np.arange(c["count"] * words * 8))
                 first = c["dst"] * words
                 _require(c["addr"] % self.config.bus_bytes == 0, "PARAMS is not aligned")
-                if c["dst"] >= isa.FUNCTION_DST:
+                if c["dst"] >= isa.TABLE_DST:
+                    yield True
+                    self._load_tables(c, data)
+                elif c["dst"] >= isa.FUNCTION_DST:
                     yield True
                     self._load_function(c, data)
                 else:
@@ -201,6 +204,15 @@ class FunctionalModel:
             self._give(c["signal"])
             self.busy -= 1
             yield True
+
+    def _load_tables(self, c, data):
+        """Tables A and B, for all lanes that have them: eight bytes an entry."""
+        config, word = self.config, max(self.config.bus_bytes, 8)
+        _require(config.tables and c["dst"] == isa.TABLE_DST and c["count"] == config.table_words,
+                 "PARAMS is no tables")
+        entries = np.ascontiguousarray(data.reshape(-1, word)[:, :8]).view(np.int32)
+        lanes = self.params.reshape(-1, config.lanes, 2)
+        lanes[:256, :config.table_lanes] = entries[:, None]
 
     def _load_function(self, c, data):
         """A function table, of which a bus word holds four entries."""

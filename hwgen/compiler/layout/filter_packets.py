@@ -75,14 +75,13 @@ def function_words(config, table):
 
 
 def table_words(config, tables):
-    """Parameter words of the tables of an elementwise operator.
+    """The tables of an elementwise operator, entry by entry, for all lanes.
 
     ``tables`` are int32, one or two, indexed by the byte as stored. A psum is ``a - 256 * b``: its
-    low byte is ``a``, its next one ``-b``, so the second table stands in that order. All lanes get
-    them, for the memory is written in words of all lanes; some have no use for them.
+    low byte is ``a``, its next one ``-b``, so the second table stands in that order.
     """
-    words = np.zeros((TABLE_ENTRIES, config.lanes, 2), "<i4")
-    words[:, :, 0] = tables[0][:, None]
+    words = np.zeros((TABLE_ENTRIES, max(config.bus_bytes, 8) // 4), "<i4")
+    words[:, 0] = tables[0]
     if len(tables) == 2:
-        words[:, :, 1] = tables[1][-np.arange(TABLE_ENTRIES) % TABLE_ENTRIES][:, None]
+        words[:, 1] = tables[1][-np.arange(TABLE_ENTRIES) % TABLE_ENTRIES]
     return words.tobytes()

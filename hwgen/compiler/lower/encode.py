@@ -117,6 +117,8 @@ class Encoder:
             count, number = self.config.function_words, self.function % self.config.functions
             return fields | {"dst": isa.FUNCTION_DST + number * count, "count": count,
                              "addr": self.function_at}
+        if block is None and self.store_op.mode.needs_tables:
+            return fields | {"dst": isa.TABLE_DST, "count": self.config.table_words, "addr": 0}
         if block is None:
             return fields | {"dst": self.place.parameters.start, "count": self.plan.parameters,
                              "addr": 0}

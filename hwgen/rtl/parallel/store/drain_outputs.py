@@ -157,7 +157,8 @@ class DrainOutputs(Block):
         for index, code in enumerate(codes):
             m.submodules[f"function_table_{index}"] = table = FunctionTable(config.functions)
             m.d.comb += [
-                table.write.eq(self.params_valid & params.word[-1]), table.write_word.eq(word),
+                table.write.eq(self.params_valid & (params.word[-2:] == 0b10)),
+                table.write_word.eq(word),
                 table.entries.eq(params.data[:32]), table.function.eq(self.settings.function),
                 table.code.eq(code),
             ]

@@ -1,6 +1,6 @@
 """The parameters of all lanes, and what they make of the psums that arrive."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -97,7 +97,7 @@ class DrainParameters(Block):
         return m
 
     def _write(self, m, index, lane):
-        """Write a lane's parameters."""
+        """Write a lane's parameters, or an entry of its tables."""
         config, params = self._config, self.params
         chunk, bus = params.p.chunk, params.p.data
         together = max(1, config.bus_bits // 64)   # lanes that a bus word holds parameters of
@@ -114,3 +114,13 @@ class DrainParameters(Block):
             lane.write_scale.eq(write & scale_here), lane.scale.eq(scale),
             lane.write_word.eq(params.p.word),
         ]
+        if index < config.table_lanes:
+            narrow = config.bus_bits == 32         # an entry of A, and then one of B
+            entry = Cat(chunk, params.p.word)[narrow:][:8]
+            with m.If(params.p.word[-2:] == 0b11):
+                m.d.comb += [
+                    lane.write_word.eq(entry),
+                    lane.bias.eq(bus[:32]), lane.scale.eq(bus if narrow else bus[32:64]),
+                    lane.write_bias.eq(params.valid & ~(narrow & chunk[0])),
+                    lane.write_scale.eq(params.valid & (chunk[0] if narrow else 1)),
+                ]

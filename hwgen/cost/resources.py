@@ -415,9 +415,9 @@ class Parameters:
         layer, config = x.layer, x.config
         of_layer = layer.sets * x.groups * x.m["words_per_column"]
         once = of_layer * config.lanes <= config.params_depth
-        if layer.mode.needs_tables:
-            of_layer, once = TABLE_ENTRIES, x.q > 0
         bus_words = 8 * config.lanes // config.bus_bytes        # of a word, a bias and a scale each
+        if layer.mode.needs_tables:
+            of_layer, once, bus_words = TABLE_ENTRIES, x.q > 0, max(64 // config.bus_bits, 1)
         self.count = np.where(once, 1, x.total_blocks)
         self.words = np.where(once, 1, x.tiles) * of_layer * bus_words
         begin = CYCLES.params + x.timing.latency

@@ -14,13 +14,13 @@ from hwgen.rtl.parallel.dma.write_dma import WriteDma
 
 from .engine import Spec
 
-__all__ = ["ReadDmaSpec", "WriteDmaSpec", "StreamSpec", "CsrSpec"]
+__all__ = ["AxiSpec", "ReadDmaSpec", "WriteDmaSpec", "StreamSpec", "CsrSpec"]
 
 _CONFIG = Config(name="formal", rows=1, cols=1, glb_kib=8, lanes=1, bus_bits=32, xbus_bytes=1,
                  ifmap_spad=32, params_depth=64, tables=False, burst=8)
 
 
-class _AxiSpec(Spec):
+class AxiSpec(Spec):
     """A block with AXI ports, of which all inputs are free but those that a subclass drives."""
 
     def __init__(self, block=None):
@@ -59,7 +59,7 @@ class _AxiSpec(Spec):
         self.can(f"{x}: a burst waits in halt", halted & valid)
 
 
-class ReadDmaSpec(_AxiSpec):
+class ReadDmaSpec(AxiSpec):
     """:class:`~hwgen.rtl.parallel.dma.read_dma.ReadDma`."""
     block = ReadDma
 
@@ -76,7 +76,7 @@ class ReadDmaSpec(_AxiSpec):
         self._silent_in_halt(m, dut, "ar")
 
 
-class WriteDmaSpec(_AxiSpec):
+class WriteDmaSpec(AxiSpec):
     """:class:`~hwgen.rtl.parallel.dma.write_dma.WriteDma`."""
     block = WriteDma
 
@@ -95,7 +95,7 @@ class WriteDmaSpec(_AxiSpec):
         self.can("w: a last beat", dut.axi_wvalid & dut.axi_wready & dut.axi_wlast)
 
 
-class StreamSpec(_AxiSpec):
+class StreamSpec(AxiSpec):
     """:class:`~hwgen.rtl.microcoded.stream.Stream`."""
     block = Stream
 
@@ -145,7 +145,7 @@ class StreamSpec(_AxiSpec):
         self.can("a burst is written", b)
 
 
-class CsrSpec(_AxiSpec):
+class CsrSpec(AxiSpec):
     """:class:`~hwgen.rtl.csr.CSR` as an AXI4-Lite slave."""
     block = CSR
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from hwgen.rtl.common.fifo import Fifo, ShallowFifo
 from hwgen.rtl.csr import CSR
 from hwgen.rtl.microcoded.stream import Stream
+from hwgen.rtl.parallel.controller import Controller
 from hwgen.rtl.parallel.dma.read_dma import ReadDma
 from hwgen.rtl.parallel.dma.write_dma import WriteDma
 
 from .axi import CsrSpec, ReadDmaSpec, StreamSpec, WriteDmaSpec
 from .engine import names, prove, reach
+from .semaphores import SemaphoreSpec
 from .streams import FifoSpec, ShallowFifoSpec
 
 __all__ = ["PROOFS", "Proof"]
@@ -99,4 +101,8 @@ PROOFS = {proof.name: proof for proof in (
           bounded={"aw: no burst crosses": 16, "aw: no burst is too long": 16}),
     Proof("stream", Stream, StreamSpec, f"{_AXI}; W stands, WLAST, counts of beats, quiet",
           ("final.eq(beats == 1)", "final.eq(beats == 2)")),
+    *(Proof(f"controller, semaphore {number}", Controller,
+            lambda block, number=number: SemaphoreSpec(number, block),
+            "granted only what was given, one at a time, who asked; fewer than 6 signals wait",
+            ("taken.eq(take.payload)]", "taken.eq(0)]")) for number in (0, 6)),
 )}

@@ -14,7 +14,7 @@ def test_properties_hold(name):
 
 
 @pytest.mark.parametrize("name", ("fifo, depth 4", "shallow_fifo, depth 4", "csr", "read_dma",
-                                  "write_dma", "stream"))
+                                  "write_dma", "stream", "controller, semaphore 6"))
 def test_they_are_not_vacuous(name):
     """Every cover is met, and the broken variant is caught."""
     assert all(cycle is not None for cycle in PROOFS[name].covers().values())

@@ -158,7 +158,7 @@ class Compiled:
 
 def compile(model: Model, config: Config, *,
             mappings: Mapping[str, Mapping[str, int]] | None = None, memory: int | None = None,
-            joined: bool = False, fuse: bool = True) -> Compiled:
+            joined: bool = True, fuse: bool = True) -> Compiled:
     """Compile a model for the accelerator ``config``.
 
     Parameters
@@ -168,8 +168,8 @@ def compile(model: Model, config: Config, *,
     memory : int
         Bytes of DRAM that there are; 4 GiB by default.
     joined : bool
-        One program for all layers between two host parts, in place of one a layer: faster, counted
-        together.
+        One program for all layers between two host parts, in place of one a layer, which is slower;
+        then all is counted for each layer.
     fuse : bool
         Functions of one tensor, such as activations, are computed by the layer before them.
 

@@ -195,10 +195,14 @@ class Driver:
                               self._get("ERROR_COMMAND"))
         return Outcome(self.counters())
 
+    def counter(self, name: str) -> int:
+        """A performance counter."""
+        offset = COUNTERS[name].offset
+        return self.bus.read32(offset) | self.bus.read32(offset + 4) << 32
+
     def counters(self) -> dict[str, int]:
         """Every performance counter by name."""
-        return {counter.name: self.bus.read32(counter.offset)
-                | self.bus.read32(counter.offset + 4) << 32 for counter in COUNTERS.values()}
+        return {name: self.counter(name) for name in COUNTERS}
 
     def recover(self) -> None:
         """Soft reset, after an error or to abandon a program; raises :exc:`HwgenError` if the

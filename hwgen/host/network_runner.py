@@ -1,6 +1,7 @@
 """A whole network on an accelerator, and the comparison of every tensor with the references."""
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from .driver import SimulationError
 
 __all__ = ["Difference", "LayerResult", "collect", "difference", "execute", "golden_layers",
            "operator", "where"]
+
+_LOOKS, _INTERVAL = 20, 50  # looks at a program of several layers while the shortest of them is
+                            # expected to run, and cycles between two looks at least
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,13 @@ class LayerResult:
         that needs none), those of the layers behind it in the same program included; None without
         an accelerator, and for those layers.
     predicted : int
-        Cycles that the compiler expected of them; None where there are no counters.
+        Cycles that the compiler expected of the layer; None without an accelerator.
     joined : bool
         The layer shares a program with others.
+    until : int
+        Of a layer that shares a program: cycles from the end of the layer before to its own, the
+        first look at the counters at which all its MACs had been issued (the last layer's end is
+        the program's); None if nobody looked.
     told : dict of str to int
         What the layer's commands move, by :data:`hwgen.energy.items.ITEMS`; None without an
         accelerator.
@@ -85,6 +93,7 @@ class LayerResult:
     counters: dict[str, int] | None = None
     predicted: int | None = None
     joined: bool = False
+    until: int | None = None
     told: dict[str, int] | None = None
     table: tuple[int, ...] | None = None
 
@@ -109,12 +118,15 @@ class LayerResult:
 
     @property
     def cycles(self):
-        """Cycles from start to interrupt; None where there are no counters."""
+        """Cycles from start to interrupt, or ``until``; those of the whole program for its first
+        layer if nobody looked; None where there is nothing."""
+        if self.until is not None:
+            return self.until
         return None if self.counters is None else self.counters["CYCLES"]
 
     def utilisation(self, pes):
-        """MACs a cycle and PE, 0 to 1; None where they were not counted for the layer alone."""
-        alone = self.counters is not None and not self.joined
+        """MACs a cycle and PE, 0 to 1; None where cycles were not counted for the layer."""
+        alone = self.until is not None or self.counters is not None and not self.joined
         return self.macs / max(self.cycles * pes, 1) if alone else None
 
 
@@ -143,7 +155,7 @@ def where(layer):
 
 
 def execute(network, program, driver, inputs, *, starting=None, progress=None, earlier=None,
-            trace=None):
+            trace=None, looking=False):
     """Run a compiled network, layer after layer; yields a :class:`LayerResult` for each.
 
     A layer's inputs are what the accelerator left in its memory; only tensors that come from the
@@ -167,6 +179,9 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
         Results, by tensor, of layers that an earlier run finished: they are not run again.
     trace : Trace
         Takes samples of the counters meanwhile.
+    looking : bool
+        Look at the counters of a program of several layers every now and then, to tell when each of
+        them ended. This costs a simulation little; software that drives hardware must poll for it.
 
     Raises
     ------
@@ -178,6 +193,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     for segment in program.segments:
         segments.setdefault(id(segment.layers[0]), []).append(segment)
     fused = {id(layer) for segment in program.segments for layer in segment.layers[1:]}
+    ends: dict[int, int] = {}
     values, earlier = dict(network.constants), earlier or {}
 
     def provide(tensors):
@@ -195,7 +211,7 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
             continue
         if id(layer) in fused:
             continue
-        counters, predicted = dict.fromkeys(COUNTERS, 0), 0
+        counters = dict.fromkeys(COUNTERS, 0)
         steps = segments.get(id(layer), ())
         layers = steps[-1].layers if steps else (layer,)
         y = layers[-1].y
@@ -216,21 +232,26 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
                 continue
             if starting is not None:
                 starting(runs[segment.offset])
+            run = runs[segment.offset]
+            looks = _Looks(driver, program, run) if looking and len(run) > 1 else None
             try:
-                run = runs[segment.offset]
-                outcome = _run(driver, run, program.limit(run), progress, trace)
+                outcome = _run(driver, run, program.limit(run),
+                               looks.look(progress) if looks else progress, trace, looks)
             except SimulationError as error:
                 error.layer = segment.name
                 raise
+            if looks:
+                ends.update(looks.lengths(outcome.cycles))
             counters = {name: counters[name] + n for name, n in outcome.counters.items()}
-            predicted += sum(one.cycles for one in runs[segment.offset])
+        predicted = sum(segment.cycles for segment in steps)
+        until = [ends[id(segment)] for segment in steps if id(segment) in ends]
         value = place.unpack(driver.bus.read(place.offset, place.size)).reshape(y.onnx_shape)
         if not stored:
             values[y.name] = value
         yield LayerResult(layer.name, operator(layers), where(layer), y.name,
                           sum(done.macs for done in layers), value,
-                          None if elsewhere else counters, None if elsewhere else predicted, joined,
-                          energy.of_segments(program, steps).items,
+                          None if elsewhere else counters, predicted, joined,
+                          sum(until) if until else None, energy.of_segments(program, steps).items,
                           stored and tuple(map(int, stored.table)))
     for name, (shape, _) in network.outputs.items():
         if name not in values:
@@ -238,10 +259,47 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     return values
 
 
-def _run(driver, segments, limit, progress, trace):
+class _Looks:
+    """Looks at the counters of a program of several segments while it runs.
+
+    Attributes
+    ----------
+    interval : int
+        Cycles between two looks.
+    """
+
+    def __init__(self, driver, program, segments):
+        self._driver, self._segments = driver, segments
+        self._marks = list(accumulate(energy.of_segment(program, segment).items["macs"]
+                                      for segment in segments))
+        self._ends = []
+        self.interval = max(min(segment.cycles for segment in segments) // _LOOKS, _INTERVAL)
+
+    def look(self, progress):
+        """A callable that looks, and then calls ``progress``."""
+        def look():
+            marks = self._marks[len(self._ends):-1]
+            if marks:
+                macs, cycles = self._driver.counter("MACS"), self._driver.counter("CYCLES")
+                self._ends += [cycles] * sum(macs >= mark for mark in marks)
+            if progress is not None:
+                progress()
+        return look
+
+    def lengths(self, cycles):
+        """Pairs of a segment's identity and the cycles from the end before to its own; the program
+        took ``cycles``."""
+        last = [cycles] * (len(self._segments) - len(self._ends))
+        ends = [0, *(min(end, cycles) for end in self._ends), *last]
+        return [(id(segment), end - begin)
+                for segment, (begin, end) in zip(self._segments, pairwise(ends), strict=True)]
+
+
+def _run(driver, segments, limit, progress, trace, looks):
     """Run a program, for ``limit`` cycles at most; returns its outcome."""
     if trace is None:
-        return driver.run(segments[0].offset, limit=limit, progress=progress)
+        slices = {"slice_cycles": looks.interval} if looks else {}
+        return driver.run(segments[0].offset, limit=limit, progress=progress, **slices)
 
     def sample():
         trace.sample(driver)
@@ -249,6 +307,8 @@ def _run(driver, segments, limit, progress, trace):
             progress()
     trace.begin(" to ".join(dict.fromkeys((segments[0].name, segments[-1].name))))
     interval = trace.interval(sum(segment.cycles for segment in segments))
+    if looks:
+        interval = min(interval, looks.interval)
     outcome = driver.run(segments[0].offset, limit=limit, progress=sample, slice_cycles=interval)
     trace.sample(driver, outcome.counters)
     return outcome

@@ -15,6 +15,7 @@ from ..compiler.map.loop_nest import Nest
 from ..compiler.program import Program
 from ..config import Config
 from ..energy import Table as EnergyTable
+from ..energy.counts import counters
 from ..files import write_whole
 from ..host.network_runner import difference
 from ..network.graph import Host, Network
@@ -114,6 +115,10 @@ class Report:
         def number(value):
             return "-" if value is None else f"{value:,}"
 
+        def cycles(row):
+            return ("~" if row["joined"] and row["cycles"] is not None else "") \
+                + number(row["cycles"])
+
         def share(value):
             return "-" if value is None else f"{100 * value:.1f} %"
         for heading, footer in (("layer", "total"), ("operator", ""), ("where", on_host)):
@@ -125,10 +130,16 @@ class Report:
         for row in self._rows():
             host = row["where"] == "host"
             table.add_row(row["name"], row["op"], row["where"],
-                          "-" if host else number(row["cycles"]),
+                          "-" if host else cycles(row),
                           number(row["macs"] or None if host else row["macs"]),
                           share(row["utilisation"]), number(row["mismatches"]))
         return table
+
+    def notes(self):
+        """Lines that say what the cycles of layers that share a program are."""
+        if any(layer.joined for layer in self.layers):
+            yield ("~: layers share a program and overlap; a layer's cycles are those from the "
+                   "last MAC of the layer before to its own, by looks at the counters")
 
     def energy_rows(self):
         """``[(layer, Energy)]`` of the layers on the accelerator that move data there."""
@@ -179,6 +190,7 @@ class Report:
                 ran = 0 if self.config else None
                 yield {"name": layer.name, "op": _nodes(layer), "where": "host",
                        "macs": layer.macs, "cycles": ran, "predicted_cycles": ran,
+                       "joined": False,
                        "utilisation": None, "dram_read_bytes": ran, "dram_write_bytes": ran,
                        "values": sum(self.values[name].size for name in layer.outputs),
                        **self._counts(layer.outputs), "counters": None,
@@ -186,7 +198,7 @@ class Report:
             elif layer.y.name in results:
                 result = results[layer.y.name]
                 yield {"name": result.name, "op": result.op, "where": result.where,
-                       "macs": result.macs, "cycles": result.cycles,
+                       "macs": result.macs, "cycles": result.cycles, "joined": result.joined,
                        "predicted_cycles": result.predicted,
                        "utilisation": result.utilisation(self._pes),
                        "dram_read_bytes": self._bytes(result, "DRAM_READ_WORDS"),
@@ -208,8 +220,14 @@ class Report:
         return self.config and self.config.rows * self.config.cols
 
     def _bytes(self, result, counter):
-        return self.config and result.counters and \
-            result.counters[counter] * self.config.bus_bytes
+        """Bytes that passed the port for a layer: counted, or told by its commands where it shares
+        a program."""
+        if not self.config:
+            return None
+        counted = result.counters
+        if result.joined and result.told is not None:
+            counted = counters(energy.Counts(result.told))
+        return counted and counted[counter] * self.config.bus_bytes
 
     @property
     def outputs(self):

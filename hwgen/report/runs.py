@@ -175,7 +175,7 @@ def _of_bench(index, row, bus):
 
 
 def _of_run(index, row, bus):
-    alone = row["utilisation"] is not None
+    alone = row["counters"] is not None and not row["joined"]
     bounds = [nest["array_bound_cycles"] for nest in row["nests"]]
     return Layer(**_common(index, row, bus, row["nests"]), cycles=row["cycles"],
                  bound=sum(bounds) if bounds else None,

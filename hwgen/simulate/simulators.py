@@ -127,7 +127,7 @@ def simulate(network, program, inputs, bus, *, console, checkpoint=None, waves=N
     """
     with Watch(bus, len(program.runs), console, waves) as watch:
         run = execute(network, program, Driver(bus, program.config), inputs,
-                      starting=watch.starting, progress=watch.progress,
+                      looking=True, starting=watch.starting, progress=watch.progress,
                       earlier=checkpoint and checkpoint.layers, trace=trace)
         layers, values = collect(checkpoint.keep(run) if checkpoint else run)
         return layers, values, watch.seconds

@@ -31,7 +31,7 @@ def test_files(folder):
     assert set(contents(folder)) == _FILES
     manifest = json.loads((folder / "manifest.json").read_text())
     config = resolve(pe="4x4")
-    program = compile_network(onnx_import.load(_LENET), config)
+    program = compile_network(onnx_import.load(_LENET), config, joined=True)
     image = (folder / "program.bin").read_bytes()
     assert image == program.image
     assert manifest["image"] == {"file": "program.bin", "bytes": len(image),
@@ -88,7 +88,7 @@ def test_disassemble(folder, tmp_path, capsys):
     listing = (folder / "listing.txt").read_text()
     assert [line for line in out.splitlines() if line] == \
         [line for line in listing.splitlines() if line]
-    assert "; conv1" in out and " packets of " in out
+    assert "; conv1, conv2, fc3, fc4, fc5" in out and " packets of " in out
     programs = json.loads(report.read_text())
     image = (folder / "program.bin").read_bytes()
     for program in programs:
@@ -99,7 +99,12 @@ def test_disassemble(folder, tmp_path, capsys):
     assert capsys.readouterr().out.count("BEGIN") == 1
     assert main(["disassemble", str(folder / "program.bin")]) == 0
     bare = capsys.readouterr().out
-    assert bare.count("BEGIN") == len(programs) and " packets of " not in bare
+    assert bare.count("BEGIN") == len(programs) == 1 and " packets of " not in bare
+    assert main(["compile", _LENET, "--pe", "4x4", "--layerwise", "--out",
+                 str(tmp_path / "apart")]) == 0
+    capsys.readouterr()
+    assert main(["disassemble", str(tmp_path / "apart"), "--layer", "fc5"]) == 0
+    assert capsys.readouterr().out.startswith("; fc5\n")
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -23,8 +23,8 @@ _WIDTH = 130                # of the table; a narrower terminal wraps it
 @accelerator
 @click.option("--mapping", "--override", "mappings", metavar="FILE.toml", multiple=True,
               help="Fields of the mappings that are given; may be repeated, the last wins.")
-@click.option("--joined", is_flag=True,
-              help="One program for all layers between two host parts: faster, counted together.")
+@click.option("--joined/--layerwise", default=True, show_default=True,
+              help="One program for all layers between two host parts, or one for each.")
 @fuse
 @integer
 @memory

@@ -13,7 +13,8 @@ __all__ = ["command"]
 
 @click.command()
 @click.argument("program", type=click.Path(), metavar="DIR|IMAGE.bin")
-@click.option("--layer", metavar="NAME", help="Only this layer's program, of a folder.")
+@click.option("--layer", metavar="NAME",
+              help="Only the program that this layer is in, of a folder.")
 @json_report
 def command(program, layer, json_file):
     """Print the commands of a network that 'hwgen compile' wrote into DIR, or of a memory image.
@@ -23,14 +24,16 @@ def command(program, layer, json_file):
     aside = is_standard_output(json_file)
     image, manifest, config = save.load(program)
     if manifest:
-        programs = [(segment["name"], segment["offset"]) for segment in manifest["segments"]
-                    if not segment["joined"]]
+        layers: dict[int, list[str]] = {}       # by their program
+        for segment in manifest["segments"]:
+            layers.setdefault(segment["offset"], []).append(segment["name"])
     else:
-        programs = [(f"program at 0x{at:08x}", at) for at, _ in listing.programs(image)]
-    chosen = [one for one in programs if layer in (None, one[0])]
+        layers = {at: [f"program at 0x{at:08x}"] for at, _ in listing.programs(image)}
+    chosen = [(", ".join(names), at) for at, names in layers.items()
+              if layer is None or layer in names]
     if layer is not None and not chosen:
         raise HwgenError(f"--layer {layer!r} is not in {program}, which has "
-                         f"{', '.join(name for name, _ in programs)}.")
+                         f"{', '.join(name for names in layers.values() for name in names)}.")
     if json_file:
         report = [{"name": name, "offset": at,
                    "commands": [{"address": address, "command": command, "fields": fields}

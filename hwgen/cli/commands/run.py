@@ -53,8 +53,10 @@ _WIDTH = 100                # of the tables; a narrower terminal wraps them
               "ONNX Runtime, or the network's outputs with ONNX Runtime.")
 @click.option("--resume", metavar="DIR",
               help="Keep finished layers there; go on behind those of an earlier run.")
-@click.option("--joined", is_flag=True,
-              help="One program for all layers between two host parts: faster, counted together.")
+@click.option("--joined/--layerwise", default=None,
+              help="One program for all layers between two host parts; or one for each, which is "
+              "slower, but all is counted for each.  [default: joined; with --resume or --layer, "
+              "layerwise]")
 @fuse
 @integer
 @memory
@@ -67,7 +69,7 @@ _WIDTH = 100                # of the tables; a narrower terminal wraps them
 @preprocessing
 def command(model, texts, accelerator, sim, check, resume, joined, fuse, integer, memory,
             output_file, energies, trace_file, waves, json_file, **images):
-    """Run a quantised ONNX network, layer by layer, on a simulated accelerator.
+    """Run a quantised ONNX network on a simulated accelerator, and compare every layer.
 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
     0: all that is compared is equal; 1: a difference, or the accelerator stopped; 2: bad input.
@@ -80,6 +82,8 @@ def command(model, texts, accelerator, sim, check, resume, joined, fuse, integer
     if resume and joined:
         raise HwgenError("--resume and --joined exclude each other: layers that are joined end "
                          "together.")
+    if joined is None:
+        joined = not resume and not (waves and waves.layer)
     check_target("--output", output_file)
     design = accelerator.design()
     config = design.config
@@ -157,6 +161,8 @@ def command(model, texts, accelerator, sim, check, resume, joined, fuse, integer
             console.print(split)
         console.print(f"{sum(layer.cycles or 0 for layer in layers):,} cycles in {seconds:.1f} s "
                       f"of simulation", highlight=False)
+        for line in report.notes():
+            console.print(line, highlight=False, soft_wrap=True)
     Placement.of(network).print(console)
     for line in report.deviation():
         console.print(line, highlight=False, markup=False, soft_wrap=True)

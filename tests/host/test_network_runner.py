@@ -323,7 +323,7 @@ def _folder(path, *, verilog="module hwgen; endmodule\n"):
     digest = hashlib.sha256(verilog.encode()).hexdigest()
     (path / "hwgen.v").write_text(verilog)
     (path / "config.toml").write_text(Config(name="mine", rows=3).to_toml())
-    (path / "manifest.json").write_text(json.dumps({"verilog": {"sha256": digest}}))
+    (path / "manifest.json").write_text(json.dumps({"verilog": {"sha256": digest, "prefix": ""}}))
     return path
 
 

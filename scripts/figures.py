@@ -33,7 +33,7 @@ PASSES = "blue", "compute", "violet"        # colours of the worked layer's thre
 # the signals of the units, and the psums that the second PE of each row shows from cycle 440 on,
 # every third cycle.
 ROW_BEGINS, PASS = (418, 421, 424, 427), 384
-LOADED, PARAMETERS_LOADED, COMPLETE, DONE = 386, 456, (1393, 1585), 1680
+LOADED, PARAMETERS_LOADED, COMPLETE, DONE = 386, 456, (1393, 1585), 1682
 FIRST_PSUM = 440
 PSUMS = ((-9, 12, -33, 54, 23, 28, 42, -13), (8, 34, 1, -37, 104, 7, -31, 6),
          (38, 28, 49, 21, -57, 75, -5, -78), (-88, -5, 35, 72, 21, -67, 72, -23))

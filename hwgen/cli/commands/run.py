@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import click
 import numpy as np
 
+from ...compiler.map import given_mappings
 from ...errors import HwgenError
 from ...files import check_target, write_json, write_whole
 from ...host import inputs as input_files
@@ -57,6 +58,9 @@ _WIDTH = 100                # of the tables; a narrower terminal wraps them
               help="One program for all layers between two host parts; or one for each, which is "
               "slower, but all is counted for each.  [default: joined; with --resume or --layer, "
               "layerwise]")
+@click.option("--mapping", "mappings", metavar="FILE.toml", multiple=True,
+              help="Fields of the mappings that are given, see 'hwgen map'; may be repeated, the "
+                   "last wins.")
 @fuse
 @integer
 @memory
@@ -67,16 +71,16 @@ _WIDTH = 100                # of the tables; a narrower terminal wraps them
 @waves
 @json_report
 @preprocessing
-def command(model, texts, accelerator, sim, check, resume, joined, fuse, integer, memory,
-            output_file, energies, trace_file, waves, json_file, **images):
+def command(model, texts, accelerator, sim, check, resume, joined, mappings, fuse, integer,
+            memory, output_file, energies, trace_file, waves, json_file, **images):
     """Run a quantised ONNX network on a simulated accelerator, and compare every layer.
 
     What becomes of images may also stand beside MODEL.onnx, in MODEL.preprocessing.toml. Exit code
     0: all that is compared is equal; 1: a difference, or the accelerator stopped; 2: bad input.
     """
     console, notes = consoles(output_file, json_file, width=_WIDTH)
-    for option, given in ("resume", resume), ("joined", joined), ("waves", waves), \
-            ("trace", trace_file):
+    for option, given in ("resume", resume), ("joined", joined), ("mapping", mappings), \
+            ("waves", waves), ("trace", trace_file):
         if given and sim == "golden":
             raise HwgenError(f"--{option} is for simulations of the RTL: choose another --sim.")
     if resume and joined:
@@ -105,7 +109,8 @@ def command(model, texts, accelerator, sim, check, resume, joined, fuse, integer
         design = None
     else:
         network, program = fitted(read, lambda network: compiled(
-            network, config, notes, joined=joined, fuse=fuse, memory=memory))
+            network, config, notes, joined=joined, fuse=fuse, memory=memory,
+            mappings=given_mappings.gather(mappings, config, layers=network.layers)))
     for array in inputs.values():
         shown = input_files.picture(array)
         if shown and not console.options.ascii_only:

@@ -12,7 +12,6 @@ _SEMAPHORES = ("tile", "tile-free", "block", "block-free", "params", "params-fre
 _MASKS = {"wait", "signal", "signal_written", "feed_wait", "feed_signal", "psum_wait",
           "psum_signal"}
 _HEX = {"addr", "magic", "hash", "multicast_mask"}
-_GLB_BITS = 24
 _SIZE = isa.COMMAND_BYTES
 
 
@@ -112,7 +111,7 @@ def _text(field, value):
         return "+".join(name for bit, name in enumerate(_SEMAPHORES) if value >> bit & 1)
     if field.name == "scale":
         return str(np.uint32(value).view(np.float32))
-    if field.bits == _GLB_BITS:
+    if field.glb:
         return f"{value >> 8}.{value >> 3 & 31}.{value & 7}"
     return f"0x{value:x}" if field.name in _HEX else str(value)
 

@@ -68,8 +68,8 @@ def test_the_worked_layer_on_the_rtl(tmp_path):
     subprocess.run([sys.executable, ROOT / "examples/one_layer/one_layer.py", tmp_path], check=True)
     subprocess.run([sys.executable, "-m", "hwgen", "run", "one_layer.onnx", "--input", "x.npy",
                     "--pe", "4x4", "--mapping",
-                    ROOT / "examples/one_layer/one_tile.toml", "--waves", "one.vcd"], cwd=tmp_path, check=True,
-                   env=os.environ | {"PYTHONPATH": str(ROOT)})
+                    ROOT / "examples/one_layer/one_tile.toml", "--waves", "one.vcd"], cwd=tmp_path,
+                   check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
     rows = range(4)
     waves = Waves(tmp_path / "one.vcd", [
         "controller.start", "controller.done", "give_load", "give_psum",

@@ -162,8 +162,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     host, network inputs and outputs of host layers, are written by it. A layer takes one program
     or several, or shares one with the layers before it; one that is done when its inputs are there
     takes none. A function or a pooling that is fused into the layer before it has no result of its
-    own, that layer's result is its. The generator's return value is every tensor by
-    name, the network's outputs included.
+    own, that layer's result is its. The generator's return value is every tensor by name, the
+    network's outputs included.
 
     Parameters
     ----------
@@ -230,9 +230,9 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
         for segment in steps:
             if segment.joined:
                 continue
-            if starting is not None:
-                starting(runs[segment.offset])
             run = runs[segment.offset]
+            if starting is not None:
+                starting(run)
             looks = _Looks(driver, program, run) if looking and len(run) > 1 else None
             try:
                 outcome = _run(driver, run, program.limit(run),
@@ -253,10 +253,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
                           None if elsewhere else counters, predicted, joined,
                           sum(until) if until else None, energy.of_segments(program, steps).items,
                           stored and tuple(map(int, stored.table)))
-    for name, (shape, _) in network.outputs.items():
-        if name not in values:
-            values[name] = values[network.aliases[name]].reshape(shape)
-    return values
+    return values | {name: values[network.aliases[name]].reshape(shape)
+                     for name, (shape, _) in network.outputs.items() if name not in values}
 
 
 class _Looks:

@@ -159,13 +159,22 @@ def command(model, texts, accelerator, sim, check, resume, joined, mappings, fus
         write_whole(output_file, lambda file: np.savez_compressed(file, **tensors))
     if json_file:
         write_json(json_file, report.to_dict())
+    _show(console, report, network, json_file)
+    found = report.differences()
+    for line in found:
+        console.print(f"[bold red]different[/]: {line}", highlight=False)
+    return 1 if found else 0
+
+
+def _show(console, report, network, json_file):
+    """Print what was found."""
     console.print(report.table())
-    if design is not None:
+    if report.config:
         split = report.energy_split()
         if split:
             console.print(split)
-        console.print(f"{sum(layer.cycles or 0 for layer in layers):,} cycles in {seconds:.1f} s "
-                      f"of simulation", highlight=False)
+        console.print(f"{sum(layer.cycles or 0 for layer in report.layers):,} cycles in "
+                      f"{report.seconds:.1f} s of simulation", highlight=False)
         for line in report.notes():
             console.print(line, highlight=False, soft_wrap=True)
     Placement.of(network).print(console)
@@ -173,12 +182,8 @@ def command(model, texts, accelerator, sim, check, resume, joined, mappings, fus
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for line in report.output_lines():
         console.print(line, highlight=False, markup=False)
-    if design is not None:
+    if report.config:
         console.print(hint(json_file), highlight=False, markup=False, soft_wrap=True)
-    found = report.differences()
-    for line in found:
-        console.print(f"[bold red]different[/]: {line}", highlight=False)
-    return 1 if found else 0
 
 
 def _apart(model, network, inputs, values):

@@ -168,16 +168,19 @@ class Stream(Block):
         ]
         with m.If(beat_in | beat_out):
             m.d.sync += beats.eq(beats - 1)
+        self._write(m, open_ & writing, beats, final, beat_out, answered)
+        return m
 
-        # Writing: bytes are packed, a full word waits until the bus has taken it.
+    def _write(self, m, writing, beats, final, beat_out, answered):
+        """Writing: bytes are packed, a full word waits until the bus has taken it."""
         lane = Signal(2, reset_less=True)
         full = Signal()
         m.d.comb += [
             self.push_ready.eq(~full),
-            self.axi_wvalid.eq(open_ & writing & (beats != 0) & (full | self.halt)),
+            self.axi_wvalid.eq(writing & (beats != 0) & (full | self.halt)),
             self.axi_wlast.eq(final),
             beat_out.eq(self.axi_wvalid & self.axi_wready),
-            self.axi_bready.eq(open_ & writing & (beats == 0)),
+            self.axi_bready.eq(writing & (beats == 0)),
             answered.eq(self.axi_bvalid & self.axi_bready),
             self.write_error.eq(answered & (self.axi_bresp != 0)),
         ]
@@ -192,4 +195,3 @@ class Stream(Block):
             for i in range(4):
                 with m.If(lane == i):
                     m.d.sync += [self.axi_wdata[8 * i:][:8].eq(self.byte), self.axi_wstrb[i].eq(1)]
-        return m

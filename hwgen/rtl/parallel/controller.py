@@ -175,10 +175,7 @@ class Controller(Block):
         opcode, magic, found_hash = word[:8], word[8:40], word[:32]
         kind = Signal(range(max(isa.OPCODES) + 1), reset_less=True)     # opcode of what is copied
         forbidden = self._forbidden(m, kind, position, word)
-        mode_lsb = next(lsb for field, lsb in isa.COMMANDS["STORE"].fields()
-                        if field.name == "mode")
-        mode = word[mode_lsb % 64:][:store_modes.MODE_BITS]
-        modes = store_modes.available(self._config)
+        mode, wrong_mode = self._mode(queue, position, word)
 
         # Offsets of commands have 32 bits, so their indices have 6 less.
         index = Signal(32 - exact_log2(isa.COMMAND_BYTES), reset_less=True)
@@ -219,9 +216,7 @@ class Controller(Block):
                 with m.If(room):
                     m.d.sync += state.eq(_State.COPY)
             with m.Case(_State.COPY):
-                with m.If(word_valid & (queue == QUEUES.index("store"))
-                          & (position == mode_lsb // 64)
-                          & ~is_mode(mode, lambda mode: mode in modes)):
+                with m.If(word_valid & wrong_mode):
                     m.d.sync += [fault.eq(ErrorCode.MODE), fault_info.eq(mode)]
                 with m.If(word_valid & forbidden):
                     m.d.sync += [fault.eq(ErrorCode.FIELD), fault_info.eq(0)]
@@ -257,6 +252,15 @@ class Controller(Block):
         with m.If(self.error):
             m.d.sync += [self.halt.eq(1), fetching.eq(0)]
         return m
+
+    def _mode(self, queue, position, word):
+        """``(mode, wrong)``: a STORE's mode, if ``word`` has it; and that it does, and the machine
+        has no such mode."""
+        lsb = next(lsb for field, lsb in isa.COMMANDS["STORE"].fields() if field.name == "mode")
+        mode = word[lsb % 64:][:store_modes.MODE_BITS]
+        modes = store_modes.available(self._config)
+        return mode, (queue == QUEUES.index("store")) & (position == lsb // 64) & \
+            ~is_mode(mode, lambda mode: mode in modes)
 
     @staticmethod
     def _dispatch(m, opcode, queue, fetching, state, fault, fault_info):

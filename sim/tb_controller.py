@@ -379,7 +379,7 @@ async def forbidden_fields(dut):
             await _expect(bench, ErrorCode.FIELD, 0, at)
             count += 1
     assert count == sum(field.least for command in isa.COMMANDS.values()
-                        for field, _ in command.fields()) > 30
+                        for field, _ in command.fields()) > 0
     await _recover(bench)
 
 

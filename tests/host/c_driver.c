@@ -15,7 +15,8 @@
 
 static struct harness *harness;
 static struct settings settings = {
-    .base = ADDRESS, .fail_read = UINT64_MAX, .fail_write = UINT64_MAX, .seed = 1,
+    .base = ADDRESS, .fail_read = UINT64_MAX, .fail_write = UINT64_MAX,
+    .flip_last = UINT64_MAX, .seed = 1,
     .read_latency = 40, .write_latency = 10, .outstanding = 8};
 static uint64_t cleaned, invalidated;
 static unsigned waits;

@@ -42,8 +42,8 @@ int main(int count, char **arguments)
 {
     unsigned char pixels[28 * 28];
     const struct settings settings = {.base = ADDRESS, .fail_read = UINT64_MAX,
-                                      .fail_write = UINT64_MAX, .read_latency = 40,
-                                      .write_latency = 10, .outstanding = 8};
+                                      .fail_write = UINT64_MAX, .flip_last = UINT64_MAX,
+                                      .read_latency = 40, .write_latency = 10, .outstanding = 8};
     void *memory = mmap((void *)ADDRESS, BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     FILE *image = fopen(arguments[1], "rb"), *picture = fopen(arguments[2], "rb");

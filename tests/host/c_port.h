@@ -14,7 +14,7 @@ void port_range(const struct hwgen_device *device, int clean, const void *pointe
 
 /* The interface of the harness. */
 struct settings {
-    uint64_t base, fail_read, fail_write, seed;
+    uint64_t base, fail_read, fail_write, flip_last, seed;
     uint32_t read_latency, write_latency, read_rate, write_rate, total_rate, outstanding, stall;
 };
 struct harness;

@@ -120,7 +120,7 @@ def folder(tmp_path):
     digest = hashlib.sha256(verilog.encode()).hexdigest()
     (tmp_path / "hwgen.v").write_text(verilog)
     (tmp_path / "config.toml").write_text(_SMALL.to_toml())
-    (tmp_path / "manifest.json").write_text(json.dumps({"verilog": {"sha256": digest}}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"verilog": {"sha256": digest, "prefix": ""}}))
     return tmp_path
 
 

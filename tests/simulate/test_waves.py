@@ -109,6 +109,7 @@ def test_a_library_without_tracing_refuses_to_record(tmp_path):
 
 
 @ICARUS
+@pytest.mark.long
 def test_one_layer_is_recorded_with_a_view(tmp_path, capfd):
     """Of a random graph on a tiny array; the view shows what the file has."""
     path = tmp_path / "layer.vcd"

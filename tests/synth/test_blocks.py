@@ -9,7 +9,8 @@ from hwgen.verilog.accelerator import generate
 
 
 @pytest.mark.parametrize("name, machine, registers", [
-    ("gates", "parallel", 4000), ("xc7", "parallel", 4000), ("gates", "microcoded", 1000)])
+    pytest.param("gates", "parallel", 4000, marks=pytest.mark.long),
+    pytest.param("xc7", "parallel", 4000, marks=pytest.mark.long), ("gates", "microcoded", 1000)])
 def test_every_cell_has_a_block(name, machine, registers):
     config = resolve(preset_name="up5k", pe="1x1", settings=(
         "glb_kib=4", "params_depth=64", f"machine={machine}"))

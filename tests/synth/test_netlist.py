@@ -26,7 +26,8 @@ _MICROCODED = _CONFIG.replace(machine="microcoded", cols=2)
 _MACS = 4000
 
 
-@pytest.fixture(scope="module", params=((_CONFIG, "ecp5-25f"), (_MICROCODED, "up5k")),
+@pytest.fixture(scope="module", params=(
+    pytest.param((_CONFIG, "ecp5-25f"), marks=pytest.mark.long), (_MICROCODED, "up5k")),
                 ids=lambda param: param[1])
 def designs(request):
     """The configuration, simulators of the RTL and of the netlist, the result of the synthesis."""

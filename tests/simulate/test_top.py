@@ -120,7 +120,8 @@ def folder(tmp_path):
     digest = hashlib.sha256(verilog.encode()).hexdigest()
     (tmp_path / "hwgen.v").write_text(verilog)
     (tmp_path / "config.toml").write_text(_SMALL.to_toml())
-    (tmp_path / "manifest.json").write_text(json.dumps({"verilog": {"sha256": digest, "prefix": ""}}))
+    manifest = {"verilog": {"sha256": digest, "prefix": ""}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     return tmp_path
 
 

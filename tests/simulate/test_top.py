@@ -128,7 +128,7 @@ def folder(tmp_path):
 def test_run_recognises_a_digit(folder, capfd):
     report = folder / "report.json"
     code = main(["run", str(_LENET / "lenet5.onnx"), "--input", str(_LENET / "digits" / "7.png"),
-                 "--build", str(folder), "--json", str(report)])
+                 "--layerwise", "--build", str(folder), "--json", str(report)])
     assert code == 0 and "class 7" in capfd.readouterr().out
     found = json.loads(report.read_text())
     assert found["pe"] == "2x3" and found["totals"]["macs"] == 416520

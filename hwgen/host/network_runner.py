@@ -188,10 +188,8 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
     SimulationError
         The accelerator stopped with an error, or broke a protocol.
     """
-    segments: dict[int, list] = {}
+    segments = _by_layer(program)
     runs = {run[0].offset: run for run in program.runs}
-    for segment in program.segments:
-        segments.setdefault(id(segment.layers[0]), []).append(segment)
     fused = {id(layer) for segment in program.segments for layer in segment.layers[1:]}
     ends: dict[int, int] = {}
     values, earlier = dict(network.constants), earlier or {}
@@ -255,6 +253,14 @@ def execute(network, program, driver, inputs, *, starting=None, progress=None, e
                           stored and tuple(map(int, stored.table)))
     return values | {name: values[network.aliases[name]].reshape(shape)
                      for name, (shape, _) in network.outputs.items() if name not in values}
+
+
+def _by_layer(program):
+    """A program's segments by the layer, its ``id``, that they begin with."""
+    found: dict[int, list] = {}
+    for segment in program.segments:
+        found.setdefault(id(segment.layers[0]), []).append(segment)
+    return found
 
 
 class _Looks:
